@@ -1,0 +1,1 @@
+"""Study files that ship with the package; `bench run NAME` finds them by name."""
