@@ -1,0 +1,170 @@
+"""Pictures: those that lie in files, and the decoded store that every method reads."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from ..errors import BenchError
+from ..files import atomic_path, cache_directory, canonical_json, digest, file_digest, lock, write_atomic
+from .catalogue import Catalogue, ImageSource
+
+VERSION = "1"  # of the pixels: raised when the same picture would be stored otherwise
+NEUTRAL = 128
+CHUNK_BYTES = 1 << 23
+CHUNK_ITEMS = 1024
+
+Block = TypeVar("Block")
+
+
+class ImageFiles:
+    """Pictures in files: `paths[r]` belongs to item number r + 1, None where there is none."""
+
+    def __init__(self, paths: Sequence[Path | None]):
+        self.paths = paths
+
+    def fingerprint(self, item: int) -> str:
+        """SHA-256 of the file, "" without one."""
+        path = self.paths[item - 1] if item else None
+        try:
+            return file_digest(path) if path else ""
+        except OSError as error:
+            raise BenchError(f"{path}: cannot read the picture ({error.strerror}): check the file") from error
+
+    def load(self, item: int, side: int) -> Image.Image | None:
+        """The whole picture as RGB in its own size; BenchError, naming the file, when it cannot be decoded."""
+        path = self.paths[item - 1] if item else None
+        if path is None:
+            return None
+        try:
+            with Image.open(path) as image:
+                return image.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BenchError(f"{path}: cannot decode the picture ({reason}): replace the file or remove it") from error
+
+
+class SelectedImages:
+    """The pictures of `source` under new numbers: item n shows what number `rows[n - 1] + 1` did."""
+
+    def __init__(self, source: ImageSource, rows: np.ndarray):
+        self.source = source
+        self.rows = rows
+
+    def fingerprint(self, item: int) -> str:
+        return self.source.fingerprint(int(self.rows[item - 1]) + 1) if item else ""
+
+    def load(self, item: int, side: int) -> Image.Image | None:
+        return self.source.load(int(self.rows[item - 1]) + 1, side) if item else None
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Every picture of a catalogue, decoded once: `pixels` is a read-only map, uint8 `[n_items + 1, 3, side, side]`.
+
+    Row 0 and items without a picture (`missing` of them) are mid grey. `digest` identifies pictures, size and
+    resampling together.
+    """
+
+    pixels: np.memmap
+    digest: str
+    missing: int
+
+    @classmethod
+    def open(
+        cls, catalogue: Catalogue, side: int, directory: Path | None = None, workers: int | None = None
+    ) -> "ImageStore":
+        """Maps the store of these pictures at `side` × `side`, decoding them first when there is none yet.
+
+        Any number of processes may ask at once; one builds. `directory` defaults to the suite's cache, `workers`
+        (threads) to the cores. Raises BenchError when a picture cannot be decoded or the store cannot be written.
+        """
+        if catalogue.images is None:
+            raise BenchError("this dataset has no pictures to decode: use --modalities text")
+        workers = workers or os.cpu_count() or 1
+        hashes = _fingerprints(catalogue.images, catalogue.size, workers)
+        missing = hashes.count("")
+        key = digest("images", VERSION, str(side), "bicubic", *hashes)
+        folder = (directory or cache_directory() / "images") / key[:32]
+        about = {"digest": key, "items": catalogue.size, "side": side, "missing": missing, "version": VERSION}
+        pixels = _mapped(folder, about)
+        if pixels is None:
+            try:
+                with lock(folder):
+                    pixels = _mapped(folder, about)  # whoever held the lock may have built it meanwhile
+                    if pixels is None:
+                        _build(folder, catalogue.images, about, workers)
+                        pixels = _mapped(folder, about)
+            except OSError as error:
+                raise BenchError(f"{folder}: cannot write the image store ({error.strerror or error})") from error
+        if pixels is None:
+            raise BenchError(f"{folder}: the image store cannot be read back: remove the folder and run again")
+        return cls(pixels, key, missing)
+
+
+def _mapped(folder: Path, about: dict[str, str | int]) -> np.memmap | None:
+    """The store's pixels, or None unless it is complete and of the expected shape."""
+    try:
+        if (folder / "about.json").read_text(encoding="utf-8") != canonical_json(about):
+            return None
+        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    shape = (int(about["items"]) + 1, 3, about["side"], about["side"])
+    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+
+
+def _build(folder: Path, source: ImageSource, about: dict[str, str | int], workers: int) -> None:
+    """Decodes every picture into `pixels.npy`; `about.json`, written last, marks it as complete."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.glob(".*.tmp"):
+        abandoned.unlink()
+    rows, side = int(about["items"]) + 1, int(about["side"])
+    header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, side, side)}
+    chunks = _chunks(0, rows, max(1, min(CHUNK_ITEMS, CHUNK_BYTES // (3 * side * side))))
+    # Written as a plain stream: a full disk is then an error, where a memory map would kill the process.
+    with atomic_path(folder / "pixels.npy") as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in _parallel(lambda items: _decode(source, items, side), chunks, workers):
+            file.write(block.data)
+    write_atomic(folder / "about.json", canonical_json(about))
+
+
+def _decode(source: ImageSource, items: range, side: int) -> np.ndarray:
+    """The pictures of some items, resized in one step: uint8 `[len(items), 3, side, side]`."""
+    block = np.full((len(items), 3, side, side), NEUTRAL, dtype=np.uint8)
+    for row, item in enumerate(items):
+        picture = source.load(item, side) if item else None
+        if picture is not None:
+            block[row] = np.asarray(picture.resize((side, side), Image.Resampling.BICUBIC)).transpose(2, 0, 1)
+    return block
+
+
+def _fingerprints(source: ImageSource, n_items: int, workers: int) -> list[str]:
+    """Content hashes of items 1..n, "" where there is no picture."""
+    chunks = _chunks(1, n_items + 1, CHUNK_ITEMS)
+    blocks = _parallel(lambda items: [source.fingerprint(item) for item in items], chunks, workers)
+    return list(chain.from_iterable(blocks))
+
+
+def _chunks(start: int, stop: int, size: int) -> Iterator[range]:
+    return (range(first, min(first + size, stop)) for first in range(start, stop, size))
+
+
+def _parallel(work: Callable[[range], Block], chunks: Iterable[range], workers: int) -> Iterator[Block]:
+    """The results in order, computed in threads at most a few chunks ahead so that memory stays bounded."""
+    with ThreadPoolExecutor(workers) as pool:
+        pending: deque[Future[Block]] = deque()
+        for chunk in chunks:
+            pending.append(pool.submit(work, chunk))
+            if len(pending) > 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

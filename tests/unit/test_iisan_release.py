@@ -1,0 +1,98 @@
+"""The published two-file layout: what is read, and how its faults are named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tpmebench.datasets.iisan_release import fingerprint, read
+from tpmebench.datasets.sources import load_dataset
+from tpmebench.errors import BenchError
+
+ITEMS = 'a\tFirst title\nb\tTitle with\ttab, \u0085 and \u2028 inside\nc\t\nd\tA 5" pipe\r\ne\té &amp; ü\n'
+USERS = "u1\ta b c d e\nu0\tb a b a b c\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "Shop_items.tsv").write_text(ITEMS, encoding="utf-8", newline="")
+    (tmp_path / "am_Shop_users.tsv").write_text(USERS, encoding="utf-8", newline="")
+    return tmp_path
+
+
+def test_rows_titles_and_histories(folder):
+    raw = read(folder)
+    assert list(raw.ids) == ["a", "b", "c", "d", "e"]
+    assert raw.texts == ["First title", "Title with\ttab, \u0085 and \u2028 inside", "", 'A 5" pipe', "é &amp; ü"]
+    assert raw.images is None
+    assert raw.interactions.times is None
+    assert raw.interactions.users.tolist() == [0] * 5 + [1] * 6
+    assert raw.interactions.items.tolist() == [0, 1, 2, 3, 4, 1, 0, 1, 0, 1, 2]
+
+
+def test_users_keep_the_order_of_their_file(folder):
+    dataset = load_dataset(f"iisan-release:{folder}", modalities="text")
+    assert dataset.test[0].tolist() == [1, 2, 3, 4, 5]
+    assert dataset.test[1].tolist() == [2, 1, 2, 1, 2, 3]
+    assert dataset.name == folder.name
+
+
+def test_pictures_of_either_kind(folder):
+    (folder / "images").mkdir()
+    Image.new("RGB", (4, 4), "red").save(folder / "images" / "a.jpg")
+    Image.new("RGB", (4, 4), "red").save(folder / "images" / "c.png")
+    raw = read(folder)
+    assert list(raw.missing_images) == [1, 3, 4]
+    assert raw.images is not None
+    assert raw.images.fingerprint(1) != "" != raw.images.fingerprint(3)
+    assert raw.images.fingerprint(2) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("Shop_items.tsv", "a\tone\nb two\n", r"Shop_items\.tsv, line 2: no tab"),
+        ("Shop_items.tsv", "a\tone\n\nb\ttwo\n", r"Shop_items\.tsv, line 2: no tab"),
+        ("Shop_items.tsv", "a\tone\nb\ttwo\na\tthree\n", r"line 3: item 'a' stands there again, first in line 1"),
+        ("Shop_items.tsv", "a\tone\n\ttwo\n", r"line 2: no item before the tab"),
+        ("Shop_items.tsv", "", r"Shop_items\.tsv, line 1: no tab"),
+        ("am_Shop_users.tsv", "u1\ta b\nu2\ta  zz b\n", r"users\.tsv, line 2: item 'zz' is not in Shop_items\.tsv"),
+        ("am_Shop_users.tsv", "u1\ta b\nu1\tb\n", r"line 2: user 'u1' stands there again, first in line 1"),
+        ("am_Shop_users.tsv", "u1 a b\n", r"users\.tsv, line 1: no tab"),
+    ],
+)
+def test_faults_are_named(folder, file, text, message):
+    (folder / file).write_text(text, encoding="utf-8")
+    with pytest.raises(BenchError, match=message):
+        read(folder)
+
+
+def test_not_utf8(folder):
+    (folder / "Shop_items.tsv").write_bytes(b"a\tone\nb\t\xff\n")
+    with pytest.raises(BenchError, match=r"line 2: not UTF-8"):
+        read(folder)
+
+
+def test_files_must_be_there_and_alone(folder, tmp_path):
+    (folder / "Other_items.tsv").write_text("")
+    with pytest.raises(BenchError, match=r"Other_items\.tsv, Shop_items\.tsv"):
+        read(folder)
+    with pytest.raises(BenchError, match="no such folder"):
+        read(tmp_path / "nowhere")
+
+
+def test_a_user_without_items_counts_for_nothing(folder):
+    (folder / "am_Shop_users.tsv").write_text("u1\t\nu0\t a  b \n")
+    interactions = read(folder).interactions
+    assert np.array_equal(interactions.users, [1, 1])
+    assert np.array_equal(interactions.items, [0, 1])
+
+
+def test_fingerprint_follows_the_data(folder):
+    first = fingerprint(folder)
+    assert fingerprint(folder) == first
+    (folder / "images").mkdir()
+    (folder / "images" / "a.jpg").write_bytes(b"x")
+    second = fingerprint(folder)
+    assert second != first
+    (folder / "am_Shop_users.tsv").write_text(USERS + "u9\ta\n")
+    assert fingerprint(folder) not in (first, second)
