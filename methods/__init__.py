@@ -1,0 +1,1 @@
+"""The methods, one file each, with what they share: towers, feature cache, fusion, head and loss."""

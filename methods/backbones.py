@@ -1,0 +1,211 @@
+"""Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ..errors import BenchError, unknown
+from ..files import canonical_json, digest, file_digest
+from .tower import Tower, TowerShape
+
+Modality = Literal["text", "image"]
+
+_MICRO = Path(__file__).parent / "micro"
+_RANDOM_SEED = 20240
+_HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+
+
+@dataclass(frozen=True)
+class Named:
+    """A backbone known by a short name: where its weights are, and the configuration class whose defaults it has."""
+
+    source: str
+    config: str | None = None
+
+
+TEXT = {
+    "micro": Named(str(_MICRO / "text")),
+    "bert-base": Named("google-bert/bert-base-uncased", "BertConfig"),
+    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPTextConfig"),
+}
+IMAGE = {
+    "micro": Named(str(_MICRO / "image")),
+    "vit-base": Named("google/vit-base-patch16-224", "ViTConfig"),
+    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPVisionConfig"),
+}
+PAIRS = {
+    "micro": ("micro", "micro"),
+    "bert-base+vit-base": ("bert-base", "vit-base"),
+    "clip-b32": ("clip-b32", "clip-b32"),
+}
+
+
+def parse_pair(name: str) -> tuple[str, str]:
+    """`micro`, `bert-base+vit-base`, `clip-b32`, or any `TEXT+IMAGE` of names, folders or hub ids."""
+    if name in PAIRS:
+        return PAIRS[name]
+    text, plus, image = name.partition("+")
+    if not plus or not text or not image:
+        raise unknown("pair of backbones", name, [*PAIRS, "TEXT+IMAGE"])
+    return text, image
+
+
+@dataclass(frozen=True)
+class BackboneSource:
+    """One backbone as chosen: a name of the tables above, a local folder in Hugging Face layout, or a hub id."""
+
+    modality: Modality
+    name: str
+    weights: Literal["pretrained", "random"] = "pretrained"
+    pooling: Literal["auto", "cls", "last"] = "auto"
+
+    @cached_property
+    def location(self) -> str:
+        """The folder or hub id. BenchError for a name that is neither."""
+        named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
+        if named is not None:
+            return named.source
+        path = Path(self.name).expanduser()
+        if path.is_dir():
+            self._check_folder(path)
+            return str(path)
+        if self.name.startswith((".", "/", "~")) or self.name.count("/") != 1:
+            known = sorted(TEXT if self.modality == "text" else IMAGE)
+            raise unknown(f"{self.modality} backbone", self.name, [*known, "a model folder", "a hub id owner/name"])
+        return self.name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the files are on this disk already, known by path."""
+        return Path(self.location).is_dir()
+
+    def fingerprint(self) -> str:
+        """Hash of what decides the tower's outputs: its files, or the seed of random weights; "" for a hub id."""
+        if not self.is_local and self.weights == "pretrained":
+            return ""
+        if self.weights == "random":
+            return digest("random", canonical_json(self.config.to_dict()), str(_RANDOM_SEED), torch.__version__)
+        files = sorted(path for path in Path(self.location).iterdir() if path.suffix in {".json", ".safetensors"})
+        return digest(*(part for path in files for part in (path.name, file_digest(path))))
+
+    @cached_property
+    def config(self) -> Any:
+        """The modality's own transformers configuration."""
+        transformers = _transformers()
+        named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
+        if self.weights == "random" and named is not None and named.config is not None:
+            return getattr(transformers, named.config)()
+        try:
+            config = transformers.AutoConfig.from_pretrained(self.location)
+        except (OSError, ValueError) as error:
+            raise self._unloadable(error) from error
+        return getattr(config, "text_config" if self.modality == "text" else "vision_config", config)
+
+    @cached_property
+    def shape(self) -> TowerShape:
+        """Width, depth and pooling: encoders are read at `[CLS]`, causal text models at the last token."""
+        pooling = self.pooling
+        if pooling == "auto":
+            pooling = "last" if self.modality == "text" and self._is_causal() else "cls"
+        return TowerShape(self.modality, self.config.hidden_size, self.config.num_hidden_layers, pooling)
+
+    def tower(self) -> Tower:
+        """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
+        transformers = _transformers()
+        if self.weights == "random":
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(_RANDOM_SEED)
+                model = transformers.AutoModel.from_config(self.config, attn_implementation="sdpa")
+        else:
+            try:
+                model = transformers.AutoModel.from_pretrained(
+                    self.location, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
+                )
+            except (OSError, ValueError) as error:
+                raise self._unloadable(error) from error
+        part = "text_model" if self.modality == "text" else "vision_model"
+        return Tower(getattr(model, part, model), self.shape, self.normalisation)
+
+    def image_side(self) -> int:
+        """The picture side, in pixels, that the image model was trained on."""
+        side = self.config.image_size
+        return side if isinstance(side, int) else max(side)
+
+    def weights_digest(self) -> str:
+        """Hash of the loaded weights, for a hub id, whose files are not known by path."""
+        state = self.tower().state_dict()
+        return digest(*(part for name in sorted(state) for part in (name, state[name].numpy().tobytes())))
+
+    @cached_property
+    def normalisation(self) -> tuple[list[float], list[float]]:
+        """Mean and deviation of the pixels, in 0..1, from the model's own preprocessor where it states them."""
+        if self.modality == "text" or not self.is_local:
+            return _HALF
+        path = Path(self.location) / "preprocessor_config.json"
+        if not path.exists():
+            return _HALF
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        return settings.get("image_mean", _HALF[0]), settings.get("image_std", _HALF[1])
+
+    def _is_causal(self) -> bool:
+        config = self.config
+        return config.model_type.startswith("clip") or any(
+            "CausalLM" in name or "LMHead" in name for name in getattr(config, "architectures", None) or []
+        )
+
+    def _check_folder(self, path: Path) -> None:
+        if not (path / "config.json").exists():
+            raise BenchError(f"{path}: no config.json; a {self.modality} backbone is a folder in Hugging Face layout")
+        if self.weights == "pretrained" and not any(path.glob("*.safetensors")):
+            raise BenchError(f"{path}: no .safetensors weights in this model folder; add them or use --weights random")
+
+    def _unloadable(self, error: Exception) -> BenchError:
+        reason = str(error).strip().split("\n")[0]
+        return BenchError(
+            f"{self.modality} backbone '{self.name}' cannot be loaded ({reason}); give a local model folder, "
+            "or --weights random to measure cost without weights"
+        )
+
+
+@dataclass
+class Backbones:
+    """The pair as a method sees it: shapes at once, towers when asked for, and the size of the catalogue to serve.
+
+    A method that reads the feature cache never asks for a tower, so none is loaded.
+    """
+
+    shapes: dict[str, TowerShape]
+    load: Callable[[str], Tower]
+    items: int
+    loaded: dict[str, Tower] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> list[str]:
+        """In the fixed order text, image."""
+        return list(self.shapes)
+
+    def tower(self, modality: str) -> Tower:
+        """The tower of a modality, loaded at first use."""
+        if modality not in self.loaded:
+            self.loaded[modality] = self.load(modality)
+        return self.loaded[modality]
+
+    @classmethod
+    def of(cls, sources: dict[str, BackboneSource], items: int) -> "Backbones":
+        """The chosen backbones for a catalogue of `items` items."""
+        return cls({name: source.shape for name, source in sources.items()}, lambda name: sources[name].tower(), items)
+
+
+def _transformers() -> Any:
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    return transformers

@@ -1,0 +1,140 @@
+"""Builds feature caches: sorted by length, resumable after a kill, safe between processes, the same bytes each time."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..errors import BenchError
+from ..files import file_digest, lock, write_atomic
+from .content import RawContent
+from .feature_cache import CacheKey, FeatureCache, open_features
+from .tower import Tower
+
+_TOKENS_PER_BATCH = 4096
+_IMAGES_PER_BATCH = 128
+_SECONDS_BETWEEN_SAVES = 2.0
+
+Progress = Callable[[int, int], None]
+"""Called with the items done and the items in all."""
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """What to build and with what: a loader for the tower (called only when something is missing), and its inputs."""
+
+    key: CacheKey
+    tower: Callable[[], Tower]
+    content: RawContent
+    device: torch.device
+    progress: Progress
+
+
+def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
+    """The entry of a key, and whether it was there already. Builds what is missing, under a lock between processes."""
+    folder = job.key.folder
+    found = open_features(folder)
+    if found is not None:
+        return found, True
+    with lock(folder):
+        found = open_features(folder)  # another process may have built it while this one waited
+        if found is not None:
+            return found, True
+        _build(job, folder)
+    built = open_features(folder)
+    assert built is not None, "the entry was just renamed into place"
+    return built, False
+
+
+def _build(job: BuildJob, folder: Path) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    tower = job.tower().eval().requires_grad_(False).to(job.device)
+    shared = 0 in job.key.levels and tower.shape.shares_first_state
+    levels = tuple(level for level in job.key.levels if not (shared and level == 0))
+    shape = (job.content.items + 1, len(levels), tower.shape.hidden_size)
+    states = _open_states(partial / "states.npy", shape, np.dtype(job.key.dtype))
+    with torch.no_grad():
+        if shared:
+            first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
+            np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
+        _fill(job, tower, states, levels, partial)
+    states.flush()
+    _finish(job.key, partial, folder)
+
+
+def _open_states(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
+    """The array as a former run left it, or a new one."""
+    try:
+        states = np.lib.format.open_memmap(path, mode="r+")
+    except (OSError, ValueError):
+        states = None
+    if states is None or states.shape != shape or states.dtype != dtype:
+        path.with_name("progress.json").unlink(missing_ok=True)
+        states = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    return states
+
+
+def _fill(job: BuildJob, tower: Tower, states: np.memmap, levels: tuple[int, ...], partial: Path) -> None:
+    """Runs the batches that are not done. They are the same in every run, so a continued build gives the same bytes."""
+    batches = _batches(job.content)
+    progress = partial / "progress.json"
+    done = json.loads(progress.read_text())["batches"] if progress.exists() else 0
+    items_done, saved = sum(map(len, batches[:done])), time.monotonic()
+    autocast = torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16")
+    for number, items in enumerate(batches[done:], start=done + 1):
+        with autocast:
+            found = tower.states(job.content.gather(torch.from_numpy(items)).to(job.device), levels)
+        states[items] = _checked(torch.stack(found, dim=1), job.key).cpu().numpy()
+        items_done += len(items)
+        job.progress(items_done, states.shape[0])
+        if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
+            states.flush()  # the rows must be on disk before the note that says so
+            write_atomic(progress, json.dumps({"batches": number}))
+            saved = time.monotonic()
+
+
+def _batches(content: RawContent) -> list[np.ndarray]:
+    """All rows, padding included, in batches of about equal cost."""
+    order = np.concatenate([[0], content.order()])
+    if content.tokens is None:
+        return np.array_split(order, max(1, -(-len(order) // _IMAGES_PER_BATCH)))
+    lengths, batches, start = content.tokens.lengths[order], [], 0
+    while start < len(order):
+        stop = min(start + max(1, _TOKENS_PER_BATCH // int(lengths[start])), len(order))
+        while stop > start + 1 and (stop - start) * int(lengths[start:stop].max()) > _TOKENS_PER_BATCH:
+            stop -= max(1, (stop - start) // 16)
+        batches.append(order[start:stop])
+        start = stop
+    return batches
+
+
+def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
+    converted = values.to(getattr(torch, key.dtype))
+    if not torch.isfinite(converted).all():
+        raise BenchError(f"{key.modality} backbone '{key.backbone}': states overflow {key.dtype}; use cache_dtype float32")
+    return converted
+
+
+def _finish(key: CacheKey, partial: Path, folder: Path) -> None:
+    arrays = sorted(path.name for path in partial.glob("*.npy"))
+    for name in arrays:
+        with (partial / name).open("rb") as file:
+            os.fsync(file.fileno())
+    entry = {
+        **asdict(key),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "sha256": {name: file_digest(partial / name) for name in arrays},
+    }
+    (partial / "progress.json").unlink(missing_ok=True)
+    write_atomic(partial / "entry.json", json.dumps(entry, indent=1))
+    if folder.exists():
+        shutil.rmtree(folder)  # an incomplete one: a complete one would have been opened
+    partial.rename(folder)

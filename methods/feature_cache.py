@@ -1,0 +1,101 @@
+"""The feature cache: hidden states of every item, one memory-mapped array a backbone.
+
+An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when state 0 is
+the same for every item, and `entry.json`. Nothing in it is executable.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BenchError
+from ..files import cache_directory, canonical_json, digest, file_digest
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """Everything that decides the states of an entry; another model or a changed title gives another key."""
+
+    backbone: str
+    modality: str
+    weights: str
+    levels: tuple[int, ...]
+    pooling: str
+    preprocessing: str
+    content: str
+    dtype: Literal["float16", "float32"]
+    precision: str = "fp32"
+    version: int = VERSION
+
+    @cached_property
+    def name(self) -> str:
+        """The entry's folder name."""
+        return digest(canonical_json(asdict(self)))[:32]
+
+    @property
+    def folder(self) -> Path:
+        """Where the entry stands once it is complete."""
+        return features_directory() / self.name
+
+
+def features_directory() -> Path:
+    """The folder that holds all entries."""
+    return cache_directory() / "features"
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A complete entry, open for reading.
+
+    `states`: `[n_items + 1, levels, hidden]` without the shared level. `shared`: level 0 when all items share it, else None.
+    """
+
+    folder: Path
+    states: np.ndarray
+    shared: Tensor | None
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """The states as a tensor over the same memory map."""
+        return torch.from_numpy(self.states)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk of the arrays."""
+        return self.states.nbytes + (0 if self.shared is None else self.shared.nbytes)
+
+    def gather(self, items: Tensor) -> list[Tensor]:
+        """Levels in order for some items: `[1, hidden]` for a shared one, else `[n, hidden]`, in the cache's dtype."""
+        levels = list(self.rows.index_select(0, items).unbind(1))
+        return levels if self.shared is None else [self.shared[None], *levels]
+
+
+def open_features(folder: Path) -> FeatureCache | None:
+    """The entry in a folder, its checksums verified, or None when there is no complete one.
+
+    BenchError when the bytes are not those that were written.
+    """
+    entry = read_entry(folder)
+    if entry is None:
+        return None
+    for name, checksum in entry["sha256"].items():
+        if not (folder / name).exists() or file_digest(folder / name) != checksum:
+            raise BenchError(f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it")
+    # Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
+    states = np.lib.format.open_memmap(folder / "states.npy", mode="c")
+    shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
+    return FeatureCache(folder, states, shared)
+
+
+def read_entry(folder: Path) -> dict[str, Any] | None:
+    """What an entry says of itself, or None when the folder holds no complete one."""
+    path = folder / "entry.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

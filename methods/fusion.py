@@ -1,0 +1,53 @@
+"""From the towers' outputs to item embeddings, as full fine-tuning and the embedded methods share it."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .backbones import Backbones
+from .inputs import ItemInputs
+from .method import LearningRates, trainable
+from .readers import CacheReader, TowerReader
+from .tower import OUTPUT
+
+
+def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:
+    """The one level that these methods read: the model's output, after any final LayerNorm."""
+    return {name: (OUTPUT,) for name in backbones.modalities}
+
+
+class FusedEncoder(nn.Module):
+    """Per modality Linear → GELU; concatenation [image, text]; Linear to the embedding width (paper, baselines)."""
+
+    def __init__(self, reader: TowerReader | CacheReader, backbones: Backbones, width: int) -> None:
+        super().__init__()
+        self.reader = reader
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(shape.hidden_size, width) for name, shape in backbones.shapes.items()}
+        )
+        self.order = [name for name in ("image", "text") if name in backbones.shapes]
+        self.fusion = nn.Linear(width * len(self.order), width)
+        for name in self.order:
+            if name == "image":  # published: the image projection alone is initialised so
+                nn.init.xavier_normal_(self.projections[name].weight)  # type: ignore[arg-type]
+                nn.init.zeros_(self.projections[name].bias)  # type: ignore[arg-type]
+
+    def forward(self, inputs: ItemInputs) -> Tensor:
+        """Embeddings `[n, width]`."""
+        states = self.reader(inputs)
+        projected = [functional.gelu(self.projections[name](states[name][0])) for name in self.order]
+        return self.fusion(torch.cat(projected, dim=1))
+
+    def rest(self) -> list[nn.Parameter]:
+        """Everything trainable outside the towers."""
+        return [*self.projections.parameters(), *self.fusion.parameters()]
+
+
+def tower_rates(encoder: FusedEncoder, text: float, image: float, rest: float, head: float) -> LearningRates:
+    """One rate for what is trainable in each tower, one for the projections, one for the head."""
+    groups = {"fusion": (encoder.rest(), rest)}
+    if isinstance(encoder.reader, TowerReader):
+        for name, rate in (("text", text), ("image", image)):
+            if name in encoder.reader.towers:
+                groups[f"{name} tower"] = (trainable(encoder.reader.towers[name]), rate)
+    return LearningRates(groups, head)

@@ -1,0 +1,56 @@
+"""What an item encoder reads: token ids and pixels, hidden states from the feature cache, or plain item numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TokenBatch:
+    """Token ids and their mask (1 = token, 0 = padding on the right), int64 `[n, longest]`."""
+
+    ids: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class ItemInputs:
+    """Inputs of n items; a field that the method does not read is None.
+
+    `text`: tokens. `pixels`: uint8 `[n, 3, side, side]`. `states`: per modality one tensor a level, `[n, hidden]`, or
+    `[1, hidden]` where the level is the same for every item. `items`: item numbers, int64 `[n]`.
+    """
+
+    items: Tensor
+    text: TokenBatch | None = None
+    pixels: Tensor | None = None
+    states: dict[str, list[Tensor]] | None = None
+
+    def to(self, device: torch.device) -> Self:
+        """The same inputs on a device; copies from pinned memory overlap with computation."""
+        if self.items.device == device:
+            return self
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Self:
+        """The same inputs in page-locked memory."""
+        return self._map(Tensor.pin_memory)
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors in it."""
+        found: list[Tensor] = []
+        self._map(lambda tensor: (found.append(tensor), tensor)[1])
+        return found
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        states = self.states
+        return replace(
+            self,
+            items=change(self.items),
+            text=None if self.text is None else TokenBatch(change(self.text.ids), change(self.text.mask)),
+            pixels=None if self.pixels is None else change(self.pixels),
+            states=states and {name: [change(level) for level in levels] for name, levels in states.items()},
+        )

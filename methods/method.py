@@ -1,0 +1,75 @@
+"""The contract of a method, and the learning rates it hands to the harness."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from torch import nn
+
+from ..errors import BenchError, unknown
+from .backbones import Backbones
+
+Content = Literal["items", "states", "ids", "none"]
+
+
+class Options(BaseModel):
+    """Base of every method's options: an unknown or ill-typed option is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Adam's learning rates: named groups of the item encoder's parameters, and the head's (the sequence encoder's)."""
+
+    groups: dict[str, tuple[list[nn.Parameter], float]]
+    head: float
+
+
+class Method(ABC):
+    """A way to adapt a pair of backbones. It builds an item encoder and gives its learning rates, nothing else.
+
+    `content` says what the encoder reads: "items" (token ids and pixels), "states" (the feature cache), "ids" (item
+    numbers). `name`, `family` and `summary` are set by `register`.
+    """
+
+    name: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    summary: ClassVar[str] = ""
+    options: ClassVar[type[Options]] = Options
+    content: ClassVar[Content] = "items"
+    published_batch: ClassVar[int] = 32
+
+    def __init__(self, chosen: Mapping[str, Any] | None = None) -> None:
+        self.chosen = self._parse(chosen or {})
+
+    @classmethod
+    def _parse(cls, chosen: Mapping[str, Any]) -> Any:
+        try:
+            return cls.options.model_validate(dict(chosen))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise unknown(f"option of method '{cls.name}'", key, sorted(cls.options.model_fields)) from error
+            raise BenchError(f"method '{cls.name}': option '{key}': {first['msg'].lower()}") from error
+
+    @abstractmethod
+    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+        """The module that turns `ItemInputs` of n items into embeddings, float `[n, width]`."""
+
+    @abstractmethod
+    def learning_rates(self, encoder: nn.Module) -> LearningRates:
+        """Every trainable parameter of the encoder in exactly one group."""
+
+    def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
+        """For content "states": the backbone levels that the encoder reads, by modality (see `tower.OUTPUT`)."""
+        del backbones
+        return {}
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """A module's parameters that receive gradients."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -1,0 +1,119 @@
+"""Titles to token ids: once for the whole catalogue, padded only when a batch is made."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from ..errors import BenchError
+from ..files import digest, file_digest
+from .backbones import BackboneSource
+from .inputs import TokenBatch
+
+
+class Tokenizer(Protocol):
+    """Texts to lists of token ids of at most `length`, special tokens included."""
+
+    def encode(self, texts: Sequence[str], length: int) -> list[list[int]]: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def padding(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Token ids of every item as windows on one flat array; row 0 (padding) holds an empty text."""
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    padding: int
+    digest: str
+
+    def batch(self, items: np.ndarray) -> TokenBatch:
+        """Tokens of some items, padded on the right to the longest of them."""
+        starts, stops = self.offsets[items], self.offsets[items + 1]
+        index = starts[:, None] + np.arange(int((stops - starts).max()))
+        mask = index < stops[:, None]
+        ids = np.where(mask, self.ids[np.minimum(index, len(self.ids) - 1)], self.padding)
+        return TokenBatch(torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(mask.astype(np.int64)))
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row."""
+        return np.diff(self.offsets)
+
+
+def token_table(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> TokenTable:
+    """Lower-cases (as published) and tokenises every text, in chunks so that a million titles need little memory."""
+    chunks: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    for start in range(0, len(texts), 10_000):
+        rows = tokenizer.encode([text.lower() for text in texts[start : start + 10_000]], length)
+        lengths.append(np.fromiter((len(row) for row in rows), np.int64, len(rows)))
+        chunks.append(np.fromiter((token for row in rows for token in row), np.int32))
+    ids, counts = np.concatenate(chunks), np.concatenate(lengths)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    content = digest(tokenizer.fingerprint, str(length), ids.tobytes(), offsets.tobytes())
+    return TokenTable(ids, offsets, tokenizer.padding, content)
+
+
+def make_tokenizer(source: BackboneSource) -> Tokenizer:
+    """The backbone's own tokenizer; with random weights and none at hand, one that only has the right cost."""
+    if source.weights == "random" and not (source.is_local and (Path(source.location) / "tokenizer.json").exists()):
+        return CostTokenizer(source.config.vocab_size)
+    return PretrainedTokenizer(source.location)
+
+
+class PretrainedTokenizer:
+    """A Hugging Face tokenizer, by folder or hub id."""
+
+    def __init__(self, location: str) -> None:
+        from transformers import AutoTokenizer
+
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(location)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error
+        self.padding = self._tokenizer.pad_token_id or 0
+        self.fingerprint = self._files_digest(Path(location)) or digest(self._tokenizer.backend_tokenizer.to_str())
+
+    def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
+        """See `Tokenizer`."""
+        return self._tokenizer(list(texts), truncation=True, max_length=length)["input_ids"]
+
+    @staticmethod
+    def _files_digest(folder: Path) -> str:
+        files = sorted(folder.glob("*token*.json"))
+        return digest(*(file_digest(path) for path in files)) if files else ""
+
+
+class CostTokenizer:
+    """Splits as WordPiece roughly does and hashes the pieces: the right number of tokens, without a vocabulary."""
+
+    padding = 0
+    fingerprint = "cost-tokenizer-1"
+    _PIECE = re.compile(r"[a-z]{1,7}|[0-9]{1,2}|[^\sa-z0-9]")
+    _RESERVED = 1000
+    _FIRST, _LAST = 101, 102
+
+    def __init__(self, vocabulary: int) -> None:
+        self._buckets = max(vocabulary - self._RESERVED, 1)
+        self._offset = min(self._RESERVED, vocabulary - 1)
+
+    def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
+        """See `Tokenizer`."""
+        return [[self._FIRST, *map(self._id, self._PIECE.findall(text)[: length - 2]), self._LAST] for text in texts]
+
+    def _id(self, piece: str) -> int:
+        value = 0
+        for character in piece:
+            value = (value * 131 + ord(character)) % 1_000_003
+        return self._offset + value % self._buckets
