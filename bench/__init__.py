@@ -1,0 +1,1 @@
+"""The command line and the harness: studies, cells, training, evaluation, meters and checks."""

@@ -1,0 +1,161 @@
+"""From a cell to the parts that it runs: dataset, method, content (with the feature cache), recommender."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+
+from ..datasets.batches import BatchPlan
+from ..datasets.catalogue import Dataset
+from ..datasets.images import ImageStore
+from ..datasets.sources import load_dataset
+from ..files import canonical_json
+from ..methods.backbones import Backbones, BackboneSource
+from ..methods.content import CachedContent, Content, IDContent, RawContent
+from ..methods.feature_build import BuildJob, ensure_features
+from ..methods.feature_cache import CacheKey
+from ..methods.method import Method
+from ..methods.preprocessing import make_tokenizer, token_table
+from ..methods.recommender import Recommender, build_recommender
+from ..methods.registry import make_method
+from ..methods.sasrec import HeadSize
+from ..reports.records import Cell
+
+Tell = Callable[[str, int, int], None]
+"""Progress of a phase: its name, steps done, steps in all (0: unknown)."""
+
+
+@dataclass
+class CacheUse:
+    """What the feature cache cost this cell: seconds (building, or only opening), bytes on disk, found or built."""
+
+    seconds: float = 0.0
+    bytes: int = 0
+    reused: bool = True
+
+
+@dataclass
+class Assembly:
+    """A cell's parts, ready to train. `recommender` and `plan` are None for a ranking that trains nothing."""
+
+    cell: Cell
+    dataset: Dataset
+    method: Method
+    device: torch.device
+    tell: Tell
+    cache: CacheUse | None = None
+    content: Content | None = None
+    recommender: Recommender | None = None
+    plan: BatchPlan | None = None
+    sources: dict[str, BackboneSource] = field(default_factory=dict)
+
+    @property
+    def batch(self) -> int:
+        """Users a batch."""
+        chosen = self.cell.training.batch
+        return self.method.published_batch if chosen == "published" else chosen
+
+
+def assemble(cell: Cell, tell: Tell) -> Assembly:
+    """Loads and builds everything that a cell needs. BenchError for whatever the user can mend."""
+    method = make_method(cell.method, cell.options)
+    tell("reading data", 0, 0)
+    dataset = load_dataset(
+        cell.dataset,
+        modalities=cell.modalities,
+        missing_images=cell.missing_images,
+        max_length=cell.training.max_length,
+    )
+    parts = Assembly(cell, dataset, method, torch.device(cell.device), tell)
+    if method.content == "none":
+        return parts
+    if method.content != "ids":
+        parts.sources = backbone_sources(cell, dataset)
+    backbones = Backbones.of(parts.sources, dataset.catalogue.size)
+    parts.content = _content(parts, backbones)
+    training = cell.training
+    size = HeadSize(training.width, training.max_length, training.dropout)
+    tell("building the model", 0, 0)
+    recommender = build_recommender(method, backbones, size, dataset.popularity, cell.seed)
+    parts.recommender = recommender.to(parts.device)
+    parts.plan = BatchPlan(dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
+    return parts
+
+
+def backbone_sources(cell: Cell, dataset: Dataset) -> dict[str, BackboneSource]:
+    """The cell's backbone of each modality that the dataset shows, in the fixed order text, image."""
+    chosen = cell.backbones
+    sources: dict[str, BackboneSource] = {}
+    if "text" in dataset.catalogue.modalities and chosen.text:
+        sources["text"] = BackboneSource("text", chosen.text, chosen.weights, chosen.text_pooling)
+    if "image" in dataset.catalogue.modalities and chosen.image:
+        sources["image"] = BackboneSource("image", chosen.image, chosen.weights)
+    return sources
+
+
+def _content(parts: Assembly, backbones: Backbones) -> Content:
+    if parts.method.content == "ids":
+        return IDContent(parts.dataset.catalogue.size)
+    raw = {name: _raw_content(parts, name) for name in parts.sources}
+    if parts.method.content == "items":
+        merged = RawContent(parts.dataset.catalogue.size, None, None, "")
+        for content in raw.values():
+            merged = merged | content
+        return merged
+    return _cached_content(parts, backbones, raw)
+
+
+def _raw_content(parts: Assembly, modality: str) -> RawContent:
+    """Tokens or pixels of the whole catalogue, and the key of their content."""
+    catalogue, source, chosen = parts.dataset.catalogue, parts.sources[modality], parts.cell.backbones
+    if modality == "text":
+        parts.tell("tokenising titles", 0, 0)
+        assert catalogue.texts is not None
+        tokens = token_table(catalogue.texts, make_tokenizer(source), chosen.text_length)
+        return RawContent(catalogue.size, tokens, None, tokens.digest)
+    parts.tell("decoding pictures", 0, 0)
+    store = ImageStore.open(catalogue, chosen.image_side or source.image_side())
+    return RawContent(catalogue.size, None, store.pixels, store.digest)
+
+
+def _cached_content(parts: Assembly, backbones: Backbones, raw: dict[str, RawContent]) -> CachedContent:
+    start = time.perf_counter()
+    levels = parts.method.levels(backbones)
+    use, caches = CacheUse(), {}
+    for name, source in parts.sources.items():
+
+        def tell(done: int, total: int, name: str = name) -> None:
+            parts.tell(f"caching {name} features", done, total)
+
+        job = BuildJob(
+            key=_cache_key(parts, source, raw[name], levels[name]),
+            tower=lambda name=name: backbones.load(name),
+            content=raw[name],
+            device=parts.device,
+            progress=tell,
+        )
+        caches[name], found = ensure_features(job)
+        use.bytes += caches[name].nbytes
+        use.reused &= found
+    use.seconds = time.perf_counter() - start
+    parts.cache = use
+    return CachedContent(parts.dataset.catalogue.size, caches)
+
+
+def _cache_key(parts: Assembly, source: BackboneSource, content: RawContent, levels: tuple[int, ...]) -> CacheKey:
+    cell = parts.cell
+    precision: Literal["fp32", "bf16"] = "bf16" if cell.training.precision == "bf16" else "fp32"
+    preprocessing = {"text_length": cell.backbones.text_length} if source.modality == "text" else source.normalisation
+    return CacheKey(
+        backbone=source.name,
+        modality=source.modality,
+        weights=source.fingerprint() or source.weights_digest(),
+        levels=levels,
+        pooling=source.shape.pooling,
+        preprocessing=canonical_json(preprocessing),
+        content=content.digest,
+        dtype=cell.training.cache_dtype,
+        precision=precision,
+    )

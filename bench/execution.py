@@ -1,0 +1,158 @@
+"""What happens inside a cell's process: assemble, measure, train, rank, and fill in the record."""
+
+import random
+import time
+
+import numpy as np
+import torch
+
+from ..methods.references import ScoringReference
+from ..reports.records import Cell, Memory, PhaseMemory, Record, StepTimes, Time
+from .assembly import Assembly, assemble
+from .checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from .evaluation import Evaluator
+from .fitting import Fit, Progress
+from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
+from .meters import environment
+from .meters.cuda import CudaEnergy
+from .ranking import RankingRule, accuracy, rank_targets
+from .training import Trainer
+from .worker import Events, Job, save_ranks
+
+
+def execute(record: Record, job: Job, events: Events) -> None:
+    """Runs the record's cell and fills in everything but its status."""
+    start = time.perf_counter()
+    cell = record.cell
+    prepare_process(cell)
+    record.environment = environment.describe(cell.device, cell.deterministic)
+    record.environment.warnings = job.warnings
+    memory = MemoryMeter(torch.device(cell.device))
+    with memory.phase("cache_build"):
+        parts = assemble(cell, events.phase)
+    record.dataset, record.batch = parts.dataset.facts, parts.batch
+    if isinstance(parts.method, ScoringReference):
+        _score(record, job, parts, parts.method)
+    else:
+        _train(record, job, events, parts, memory)
+    record.time.total = (record.time.total or 0.0) + time.perf_counter() - start
+
+
+def prepare_process(cell: Cell) -> None:
+    """Seeds, threads and kernels of this process."""
+    random.seed(cell.seed)
+    np.random.seed(cell.seed)  # noqa: NPY002 - for libraries; our own code uses generators of its own
+    torch.manual_seed(cell.seed)
+    if cell.threads:
+        torch.set_num_threads(cell.threads)
+    if cell.deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+
+
+def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:
+    """A ranking that trains nothing."""
+    counts, rule, cpu = parts.dataset.train_counts, _rule(parts.cell), torch.device("cpu")
+    generator = np.random.default_rng(parts.cell.seed)
+
+    def score(history: torch.Tensor) -> torch.Tensor:
+        rows = method.scores(counts, len(history), generator)
+        return torch.from_numpy(np.broadcast_to(rows, (len(history), len(counts))).copy())
+
+    items = parts.dataset.catalogue.size
+    valid = rank_targets(score, parts.dataset.valid, items, rule, cpu)
+    start = time.perf_counter()
+    test = rank_targets(score, parts.dataset.test, items, rule, cpu)
+    record.time = Time(test=time.perf_counter() - start)
+    record.accuracy = accuracy(parts.dataset, valid, test, best_epoch=0)
+    save_ranks(job.directory, record.cell_id, test)
+
+
+def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: MemoryMeter) -> None:
+    cell = record.cell
+    trainer = Trainer(parts)
+    evaluator = _evaluator(parts, trainer)
+    record.rates = _rates(trainer, cell)
+    events.phase("measuring", 0, 0)
+    record.parameters = count_parameters(trainer)
+    record.compute = count_operations(trainer)
+    measured = tensor_memory(trainer, evaluator) if parts.device.type == "cpu" else Memory(origin="cuda-allocated")
+    record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source)
+    if parts.cache is not None:
+        record.time.cache_build, record.time.cache_reused = parts.cache.seconds, parts.cache.reused
+        measured.feature_cache = parts.cache.bytes
+    torch.manual_seed(cell.seed)
+    energy = CudaEnergy(parts.device)
+    energy.start()
+    progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory))
+    record.energy = energy.joules()
+    _keep(record, job, parts, progress)
+    record.memory = _with_phases(measured, memory, cached=parts.cache is not None)
+
+
+def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
+    """Trains on from the cell's checkpoint, if there is one, and writes new ones."""
+    cell, path = record.cell, checkpoint_path(job.directory, record.cell_id)
+    saved = time.monotonic()
+
+    def after_epoch(progress: Progress) -> None:
+        nonlocal saved
+        last = progress.epochs[-1]
+        done = progress.finished(cell.training.epochs, cell.training.patience)
+        events.tell(
+            "epoch",
+            number=len(progress.epochs),
+            of=cell.training.epochs,
+            loss=last.loss,
+            seconds=last.total,
+            valid=last.valid["HR@10"],
+        )
+        if not done and time.monotonic() - saved >= job.checkpoint_seconds:
+            progress.seconds += time.monotonic() - saved
+            save_checkpoint(path, fit.trainer, progress)
+            saved = time.monotonic()
+
+    progress = load_checkpoint(path, fit.trainer)
+    record.time.total = progress.seconds
+    progress = fit.run(progress, after_epoch)
+    path.unlink(missing_ok=True)
+    return progress
+
+
+def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None:
+    """Epochs, step percentiles, accuracy and ranks."""
+    assert progress.valid_ranks is not None and progress.test_ranks is not None
+    record.time.epochs = progress.epochs
+    p50, p90, p99 = np.percentile(progress.step_times, (50, 90, 99))
+    record.time.steps = StepTimes(p50=float(p50), p90=float(p90), p99=float(p99))
+    record.time.test = progress.test_seconds
+    record.accuracy = accuracy(parts.dataset, progress.valid_ranks, progress.test_ranks, progress.best_epoch)
+    save_ranks(job.directory, record.cell_id, progress.test_ranks)
+
+
+def _with_phases(measured: Memory, memory: MemoryMeter, cached: bool) -> Memory:
+    """The exact tensor peaks joined with what the process and the card needed in each phase."""
+    for name in ("training", "evaluation", "cache_build"):
+        if name not in memory.phases or (name == "cache_build" and not cached):
+            continue
+        exact: PhaseMemory | None = getattr(measured, name)
+        phase = memory.phases[name].model_copy(update={"tensors": exact.tensors if exact else None})
+        setattr(measured, name, phase)
+    return measured
+
+
+def _evaluator(parts: Assembly, trainer: Trainer) -> Evaluator:
+    return Evaluator(
+        trainer.recommender, trainer.content, parts.dataset, _rule(parts.cell), parts.device, trainer.autocast
+    )
+
+
+def _rule(cell: Cell) -> RankingRule:
+    return RankingRule(cell.training.max_length, cell.training.repeat_targets)
+
+
+def _rates(trainer: Trainer, cell: Cell) -> dict[str, float]:
+    rates = {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}
+    return {name: rate * cell.training.learning_rate_scale for name, rate in rates.items()}
+
+

@@ -1,0 +1,49 @@
+"""What `bench list` shows."""
+
+from collections.abc import Callable
+
+from rich.table import Table
+
+
+def list_methods() -> Table:
+    """Every registered method with its family and options."""
+    from ..methods.registry import methods
+
+    table = Table("method", "family", "what it is", "options (default)", box=None)
+    for name, method in methods().items():
+        fields = method.options.model_fields.items()
+        options = ", ".join(f"{key} ({field.default})" for key, field in fields) or "–"
+        table.add_row(name, method.family, method.summary, options)
+    return table
+
+
+def list_datasets() -> Table:
+    """Every dataset source, and how to name one."""
+    from ..datasets import sources
+
+    table = Table("dataset", "how to name it", "what it is", "options (default)", box=None)
+    for entry in sources.list_datasets():
+        table.add_row(entry.name, entry.usage, entry.summary, entry.options)
+    return table
+
+
+def list_backbones() -> Table:
+    """The named pairs and towers; folders and hub ids are named by themselves."""
+    from ..methods.backbones import IMAGE, PAIRS, TEXT
+
+    table = Table("backbone", "text tower", "image tower", box=None)
+    for name, (text, image) in PAIRS.items():
+        table.add_row(name, _where(TEXT[text].source, text), _where(IMAGE[image].source, image))
+    table.add_row("TEXT+IMAGE", "a name above, a folder in Hugging Face layout, or a hub id", "the same")
+    return table
+
+
+def _where(source: str, name: str) -> str:
+    return "built in" if name == "micro" else source
+
+
+tables: dict[str, Callable[[], Table]] = {
+    "methods": list_methods,
+    "datasets": list_datasets,
+    "backbones": list_backbones,
+}

@@ -1,0 +1,111 @@
+"""Memory and energy of a CUDA card. Everything here answers None, or does nothing, where there is no card."""
+
+import os
+from typing import Any
+
+
+class CudaMemory:
+    """Peaks of torch's allocator on one device, and what the driver says of this process.
+
+    Driver figures need NVML's Python bindings (the package `nvidia-ml-py`), and None stands for them without.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self._device = str(device) if str(device).startswith("cuda") else None
+
+    def reset_peak(self) -> None:
+        """Waits for the card; from here on the peaks are of what follows."""
+        if self._device:
+            cuda = _cuda()
+            cuda.synchronize(self._device)
+            cuda.reset_peak_memory_stats(self._device)
+
+    def allocated(self) -> int | None:
+        """Peak bytes in live tensors since the reset."""
+        return _cuda().max_memory_allocated(self._device) if self._device else None
+
+    def reserved(self) -> int | None:
+        """Peak bytes that the allocator held since the reset."""
+        return _cuda().max_memory_reserved(self._device) if self._device else None
+
+    def process(self) -> int | None:
+        """Bytes that this process holds on the card now, context included; None when the driver does not tell."""
+        return next((used for pid, used in processes(self._device) if pid == os.getpid()), None)
+
+
+class CudaEnergy:
+    """Energy that the whole card used since `start`, in joules: other processes on it count too."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = str(device) if str(device).startswith("cuda") else None
+        self._start: float | None = None
+
+    def start(self) -> None:
+        """Reads the card's counter."""
+        self._start = self._read()
+
+    def joules(self) -> float | None:
+        """Joules since `start`; None where the card does not count."""
+        now = self._read()
+        return None if now is None or self._start is None else now - self._start
+
+    def _read(self) -> float | None:
+        nvml, handle = _handle(self._device)
+        if nvml is None:
+            return None
+        _cuda().synchronize(self._device)
+        try:
+            return nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+        except nvml.NVMLError:
+            return None
+
+
+def processes(device: str | None) -> list[tuple[int, int | None]]:
+    """Processes that compute on the card, with their bytes (None where the driver hides them); empty without NVML."""
+    nvml, handle = _handle(device)
+    if nvml is None:
+        return []
+    try:
+        running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    except nvml.NVMLError:
+        return []
+    return [(process.pid, process.usedGpuMemory) for process in running]
+
+
+def driver_version(device: str | None) -> str | None:
+    """The version of NVIDIA's driver; None where it is not known."""
+    nvml, _ = _handle(device)
+    if nvml is None:
+        return None
+    version = nvml.nvmlSystemGetDriverVersion()
+    return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def _cuda() -> Any:
+    import torch
+
+    return torch.cuda
+
+
+def _handle(device: str | None) -> tuple[Any, Any]:
+    """NVML and the card's handle in it, None for both without.
+
+    Goes by CUDA_VISIBLE_DEVICES, which NVML ignores, and not through torch: whoever only asks must not open a context
+    on the card. Cards of different models need CUDA_DEVICE_ORDER=PCI_BUS_ID, the order NVML counts in.
+    """
+    if not device:
+        return None, None
+    try:
+        import pynvml  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return None, None
+    index = int(device.partition(":")[2] or 0)
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    name = visible[index] if index < len(visible) else str(index)
+    try:
+        pynvml.nvmlInit()
+        if name.isdigit():
+            return pynvml, pynvml.nvmlDeviceGetHandleByIndex(int(name))
+        return pynvml, pynvml.nvmlDeviceGetHandleByUUID(name)
+    except pynvml.NVMLError:
+        return None, None

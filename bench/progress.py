@@ -1,0 +1,97 @@
+"""What the user sees while a study runs: a live view on a terminal, plain lines anywhere else."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..reports.records import Cell, Record
+
+
+class Display:
+    """Shows cells, epochs and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Progress | None = None
+        self._cells: TaskID | None = None
+        self._steps: TaskID | None = None
+        self._name = ""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[detail]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def start(self, number: int, total: int, cell: Cell) -> None:
+        """A cell begins."""
+        self._name = f"[{number}/{total}] {describe(cell)}"
+        self._began = time.monotonic()
+        if self._live is None:
+            self._print(f"{self._name}: started")
+            return
+        if self._cells is None:
+            self._cells = self._live.add_task("cells", total=total, detail="")
+            self._steps = self._live.add_task("", total=None, detail="")
+        self._live.update(self._cells, completed=number - 1, detail=f"{number} of {total}")
+        assert self._steps is not None
+        self._live.reset(self._steps, total=None, description=self._name, detail="starting")
+
+    def update(self, event: dict[str, Any]) -> None:
+        """A cell tells of its progress."""
+        if event["event"] == "epoch":
+            text = (
+                f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}  valid HR@10 {event['valid']:.4f}"
+                f"  {event['seconds']:.2f} s"
+            )
+            self._show(text, event["number"], event["of"])
+        elif event["event"] == "phase":
+            text = f"{event['name']} {event['done']}/{event['total']}" if event["total"] else event["name"]
+            # Without a live view a line for each step of a long build would drown the rest.
+            if self._live or event["done"] in (0, event["total"]):
+                self._show(text, event["done"], event["total"] or None)
+
+    def finish(self, record: Record) -> None:
+        """A cell is done, well or not."""
+        seconds = time.monotonic() - self._began
+        if record.status == "ok" and record.accuracy is not None:
+            outcome = f"ok  HR@10 {record.accuracy.test.metrics['HR@10']:.4f}"
+        else:
+            outcome = f"{record.status}: {record.error}"
+        self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")
+        if self._live and self._cells is not None:
+            self._live.advance(self._cells)
+
+    def _show(self, text: str, done: int, total: int | None) -> None:
+        if self._live and self._steps is not None:
+            self._live.update(self._steps, completed=done, total=total, detail=text)
+        else:
+            self._print(f"{self._name}: {text}")
+
+    def _print(self, text: str) -> None:
+        (self._live.console if self._live else self._console).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def describe(cell: Cell) -> str:
+    """A cell in a few words."""
+    parts = [cell.method, f"on {cell.dataset}"]
+    if cell.modalities != "both":
+        parts.append(f"({cell.modalities} only)")
+    parts.append(f"seed {cell.seed}")
+    if cell.repeat:
+        parts.append(f"repeat {cell.repeat}")
+    return " ".join(parts)

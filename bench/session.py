@@ -1,0 +1,82 @@
+"""`bench run`: plans, says what is done already, runs the rest, reports."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from .. import __version__
+from ..files import lock
+from ..reports.records import Record
+from .meters import environment
+from .plan import Planned, plan
+from .progress import Display
+from .runner import Interrupted, Runner
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks of a study beside its contents."""
+
+    directory: Path
+    dry_run: bool = False
+    only_failed: bool = False
+
+
+def run_study(study: Study, request: Request) -> int:
+    """Runs what is missing of a study and writes its report. Exit status: 0, or 130 after Ctrl-C.
+
+    Failed cells are rows of the report, not a failure of the study.
+    """
+    console = Console()
+    cells = plan(study, request.directory, __version__)
+    if request.dry_run:
+        console.print(_listing(cells))
+        return 0
+    wanted = [cell for cell in cells if _is_wanted(cell, request.only_failed)]
+    console.print(f"{len(cells)} cells, {len(wanted)} to run; records in {request.directory}", highlight=False)
+    device = cells[0].cell.device
+    warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
+    for warning in warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False)
+    status = 0
+    request.directory.mkdir(parents=True, exist_ok=True)
+    with lock(request.directory / "study"), Display(console) as display:
+        runner = Runner(study.name, request.directory, display, warnings, study.checkpoint_seconds)
+        try:
+            runner.run(wanted)
+        except Interrupted:
+            status = 130
+    done = [cell.record for cell in plan(study, request.directory, __version__) if cell.record is not None]
+    if done:
+        _conclude(console, request.directory, done)
+    if status:
+        console.print("interrupted: the same command goes on from here", highlight=False)
+    return status
+
+
+def _is_wanted(cell: Planned, only_failed: bool) -> bool:
+    if only_failed:
+        return cell.status not in {None, "ok"}
+    return cell.status is None
+
+
+def _conclude(console: Console, directory: Path, records: list[Record]) -> None:
+    from ..reports.report import write_report
+    from ..reports.terminal import summary_table
+
+    written = write_report([directory])
+    console.print(summary_table(records))
+    console.print(f"report: {written[0]}", highlight=False, soft_wrap=True)
+
+
+def _listing(cells: list[Planned]) -> Table:
+    table = Table("cell", "method", "dataset", "backbones", "seed", "repeat", "state", box=None)
+    for planned in cells:
+        cell = planned.cell
+        pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+        state = planned.status or ("interrupted" if planned.record else "to run")
+        table.add_row(cell.id, cell.method, cell.dataset, pair, str(cell.seed), str(cell.repeat), state)
+    return table

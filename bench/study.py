@@ -1,0 +1,145 @@
+"""A study: what to run. From a TOML file, from flags, or from both; every key is checked."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ..errors import BenchError, unknown
+from ..reports.records import Training
+
+STUDIES = Path(__file__).parent.parent / "studies"
+
+DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
+REFERENCE_ROWS = ("popularity", "random", "sasrec-id")
+
+
+class Study(BaseModel):
+    """Methods × datasets × backbones × seeds, and the protocol that all of them share.
+
+    `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
+    `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = "study"
+    methods: list[str] = list(DEMO_METHODS)
+    references: bool = True
+    datasets: list[str] = Field(default=["bazaar"], min_length=1)
+    backbones: list[str] = Field(default=["micro"], min_length=1)
+    text_backbone: str | None = None
+    image_backbone: str | None = None
+    weights: Literal["pretrained", "random"] = "pretrained"
+    text_pooling: Literal["auto", "cls", "last"] = "auto"
+    text_length: int = Field(default=30, ge=4)
+    image_side: int | None = Field(default=None, ge=8)
+    modalities: Literal["both", "text", "image"] = "both"
+    missing_images: Literal["neutral", "drop", "error"] = "neutral"
+    seeds: int = Field(default=1, ge=1)
+    repeats: int = Field(default=1, ge=1)
+    device: str = "auto"
+    threads: int = Field(default=0, ge=0)
+    deterministic: bool = False
+    timeout: float | None = Field(default=None, gt=0)
+    checkpoint_seconds: float = Field(default=60.0, ge=0)
+    training: Training = Training()
+    epochs: dict[str, int] = {}
+    options: dict[str, dict[str, Any]] = {}
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence[str]) -> Study:
+    """The study in a file or of a shipped name, with flags and `--set key.path=value` put over it.
+
+    Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol.
+    BenchError names the file, line and key, or the option, at fault.
+    """
+    values: dict[str, Any] = {}
+    path = _find(source) if source else STUDIES / "demo.toml"
+    named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
+    if source or not named:
+        values = _read_toml(path)
+        values.setdefault("name", path.stem)
+    for key, value in overrides.items():
+        if value is not None:
+            _put(values, key, value)
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise BenchError(f"--set {setting}: give key=value, for example --set training.batch=32")
+        _put(values, key.strip(), _value(text.strip()))
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise _mistake(error, path if source or not named else None) from error
+
+
+def _find(source: str) -> Path:
+    path = Path(source)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    shipped = sorted(file.stem for file in STUDIES.glob("*.toml"))
+    if source in shipped:
+        return STUDIES / f"{source}.toml"
+    raise unknown("study", source, [*shipped, "a .toml file"])
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror or error}); give a study file") from error
+    except UnicodeDecodeError as error:
+        raise BenchError(f"{path}: not UTF-8 at byte {error.start}; save the study as UTF-8 text") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(f"{path}: not valid TOML: {error}; mend that line") from error
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise BenchError(f"--set {key}: '{parent}' holds no further keys")
+    values[last] = value
+
+
+def _value(text: str) -> Any:
+    """A TOML value, or the text as it stands."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _mistake(error: ValidationError, path: Path | None) -> BenchError:
+    first = error.errors()[0]
+    keys = [str(part) for part in first["loc"]]
+    where = ".".join(keys) or "study"
+    place = f"{path}: " if path else ""
+    if path:
+        line = _line_of(path, keys)
+        place = f"{path}, line {line}: " if line else place
+    if first["type"] == "extra_forbidden":
+        model = Training if keys[0] == "training" and len(keys) > 1 else Study
+        culprit = unknown("key", where, [".".join([*keys[:-1], field]) for field in sorted(model.model_fields)])
+        return BenchError(f"{place}{culprit}")
+    return BenchError(f"{place}'{where}': {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})")
+
+
+def _line_of(path: Path, keys: list[str]) -> int | None:
+    """The line that sets a key, as far as it can be told from the text."""
+    names = [re.escape(key) for key in keys if not key.isdigit()]
+    if not names:
+        return None
+    wanted = re.compile(rf"\s*(?:\[\s*(?:[\w.\"-]+\.)?)?\"?{names[-1]}\"?\s*[=\]]")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, 1) if wanted.match(line)), None)
