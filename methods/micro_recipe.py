@@ -1,13 +1,19 @@
-"""How the built-in `micro` backbones were pretrained: `python -m tpmebench.methods.micro_recipe` (`make micro-backbones`).
+"""How the built-in `micro` backbones were pretrained: `make micro-backbones`, a few minutes on one core.
 
-Text: masked language modelling (Devlin et al., 2019) together with the contrast of two titles of one item; image: the contrast of
-two drawings of one item (Chen et al., 2020). The items come from a wider world than the benchmark's shop: see `World`.
+    python -m tpmebench.methods.micro_recipe [FOLDER]
+
+Text: masked language modelling (Devlin et al., 2019) and, from `[CLS]` alone, the words of the item's other title
+(after DupMAE, Liu et al., 2023). Image: two drawings of an item must find each other (SimCLR, Chen et al., 2020).
+The items come from a wider world than the benchmark's shop: see `World`.
 """
 
 import json
+import string
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,196 +22,245 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..datasets.bazaar import EMBLEMS
-from ..datasets.bazaar_render import Looks, draw, emblems
-from ..datasets.bazaar_words import BRANDS, CATEGORIES, MATERIALS, Titles, Vocabulary
+from ..datasets.bazaar import SIZES
+from ..datasets.bazaar_words import Titles
 from ..files import write_atomic
+from .micro_probe import SIDE, pixels, probe, tokens
+from .micro_world import BATCH, World
 
 FOLDER = Path(__file__).parent / "micro"
 SEED = 2309
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-VOCABULARY = 1200
-BATCH = 256
-IMAGE_SIDE = 32
-SHAPE = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
-
-OTHER_MATERIALS = tuple(
-    "pine plastic linen rubber silk brass wicker granite felt canvas nylon iron clay paper velvet denim slate jute "
-    "porcelain aluminium walnut acrylic satin titanium".split()
-)
-OTHER_NOUNS = tuple(
-    "table pan hat shelf bench drum guitar kite ladder hammer mirror blanket bucket candle carpet comb curtain desk "
-    "drawer easel fan fork frame glove grill helmet hook jacket jug knife lantern lock mat needle oven plate puzzle rack "
-    "ruler sandal sofa spoon stool suitcase tent toaster towel toy vest whistle".split()
-)
+PIECES = 1200
+SHAPE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
+TEXT_STEPS, IMAGE_STEPS = 600, 450
+RATE = 2e-3
+MASKED_SHARE, MASKED_WEIGHT = 0.15, 0.2
+TEMPERATURE = 0.1
+RANDOM_SEEDS = (1, 2, 3)
 
 
-@dataclass(frozen=True)
-class World:
-    """Items to pretrain on: everyday words and every kind of figure; none of the shop's brands, emblems or fixed looks."""
+def train_tokenizer(texts: Sequence[str]) -> Any:
+    """A WordPiece tokenizer in BERT's manner, of at most `PIECES` pieces."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-    rng: np.random.Generator
-
-    def vocabulary(self) -> Vocabulary:
-        """Invented brands, and nouns and materials of everyday speech, the shop's among them."""
-        starts = "ba ce dor el fra gan hel is jor ka lun mar nev ol pra qui ros sta tor ul van wes xi yor zen".split()
-        middles = "ba da li mo nar pe ri sho ta vel wi zor".split()
-        ends = "bor cor dex fil gon ka lin mar nex nor ra rin so tek tra vex via xis yan zo".split()
-        names = {"".join(self.rng.choice(part) for part in (starts, middles, ends)) for _ in range(600)} - set(BRANDS)
-        nouns = tuple((noun,) for noun in OTHER_NOUNS) + CATEGORIES
-        return Vocabulary(tuple(sorted(names)), MATERIALS + OTHER_MATERIALS, nouns)
-
-    def titles(self, count: int, vocabulary: Vocabulary) -> tuple[Titles, Titles]:
-        """Two titles for each of `count` items, in other words and order."""
-        brand, material, noun = (
-            self.rng.integers(0, len(words), count)
-            for words, kinds in ((vocabulary.brands, 8), (vocabulary.materials, 8), (vocabulary.categories, 12))
-        )
-        first, second = (Titles(int(seed), brand, material, noun, vocabulary) for seed in self.rng.integers(0, 2**31, 2))
-        return first, second
-
-    def rack(self, values: int, kinds: int, count: int) -> np.ndarray:
-        """Values of `count` items, of which each batch shows a few `kinds` only: no single attribute tells items apart."""
-        shown = self.rng.integers(0, values, (-(-count // BATCH), kinds))
-        batch = np.arange(count) // BATCH
-        return shown[batch, self.rng.integers(0, kinds, count)]
-
-    def pictures(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Two drawings of each of `count` items: same looks; other place, size, light, ground and noise."""
-        rng = self.rng
-        marks = emblems(200, seed=int(rng.integers(2**31)), apart=2)
-        marks = np.stack([mark for mark in marks if (mark != EMBLEMS).sum(axis=(1, 2)).min() >= 2])
-        kinds = 1000
-        colours = rng.random((kinds, 3), dtype=np.float32)
-        shapes = np.stack([rng.integers(0, 10, kinds), 0.15 + 0.35 * rng.random(kinds)], axis=1).astype(np.float32)
-        shapes[shapes[:, 0] == 0, 1] = 0
-        patterns = np.stack([rng.integers(0, 4, kinds), 2 + 3 * rng.random(kinds), np.pi * rng.random(kinds)], axis=1)
-        colour = colours[self.rack(kinds, 6, count)]
-        shape, pattern = shapes[self.rack(kinds, 6, count)], patterns[self.rack(kinds, 6, count)].astype(np.float32)
-        looks = {
-            "lobes": shape[:, 0],
-            "depth": shape[:, 1],
-            "weave": pattern[:, 0],
-            "waves": pattern[:, 1],
-            "angle": pattern[:, 2],
-            "emblem": marks[self.rack(len(marks), 8, count)],
-        }
-        first, second = (
-            draw(
-                Looks(
-                    key=rng.integers(0, 2**63, count).astype(np.uint64),
-                    colour=np.clip(colour + 0.1 * rng.standard_normal((count, 3), dtype=np.float32), 0, 1),
-                    **looks,
-                ),
-                IMAGE_SIDE,
-            )
-            for _ in range(2)
-        )
-        return first, second
-
-
-def train_tokenizer(texts: Iterator[str]) -> Any:
-    """A WordPiece tokenizer in BERT's manner, of at most `VOCABULARY` pieces."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    vocabulary = {piece: number for number, piece in enumerate(_word_pieces(texts))}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.add_special_tokens(list(SPECIAL))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    alphabet = [chr(code) for code in range(ord("a"), ord("z") + 1)] + list("0123456789")
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, special_tokens=list(SPECIAL), initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    ends = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    tokenizer.enable_padding()
     return tokenizer
 
 
-def text_model(vocabulary: int) -> nn.Module:
+def _word_pieces(texts: Sequence[str]) -> list[str]:
+    """Pieces by the most frequent pair (Sennrich et al., 2016); every word can be spelled with them.
+
+    The library's trainer breaks ties by hash order, so that no two of its runs agree; here the alphabet decides.
+    """
+    counts = Counter(word for text in texts for word in text.split())
+    spelled = {word: [word[0], *(f"##{character}" for character in word[1:])] for word in counts}
+    characters = string.ascii_lowercase + string.digits
+    pieces = [*SPECIAL, *characters, *(f"##{character}" for character in characters)]
+    while len(pieces) < PIECES:
+        pairs: Counter[tuple[str, str]] = Counter()
+        for word, parts in spelled.items():
+            for pair in pairwise(parts):
+                pairs[pair] += counts[word]
+        if not pairs:
+            break
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merged = best[0] + best[1].removeprefix("##")
+        pieces.append(merged)
+        spelled = {word: _merge(parts, best, merged) for word, parts in spelled.items()}
+    return list(dict.fromkeys(pieces))
+
+
+def _merge(parts: list[str], pair: tuple[str, str], merged: str) -> list[str]:
+    result: list[str] = []
+    for part in parts:
+        if result and (result[-1], part) == pair:
+            result[-1] = merged
+        else:
+            result.append(part)
+    return result
+
+
+def text_model(pieces: int = PIECES) -> Any:
     """A BERT of the micro shape, with fresh weights from torch's generator."""
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(vocab_size=vocabulary, max_position_embeddings=64, type_vocab_size=1, **SHAPE)
+    config = BertConfig(vocab_size=pieces, max_position_embeddings=64, type_vocab_size=1, **SHAPE)
     return BertModel(config, add_pooling_layer=False)
 
 
-def image_model() -> nn.Module:
+def image_model() -> Any:
     """A ViT of the micro shape, with fresh weights from torch's generator."""
     from transformers import ViTConfig, ViTModel
 
-    return ViTModel(ViTConfig(image_size=IMAGE_SIDE, patch_size=8, **SHAPE), add_pooling_layer=False)
+    return ViTModel(ViTConfig(image_size=SIDE, patch_size=8, **SHAPE), add_pooling_layer=False)
 
 
-def contrast(first: Tensor, second: Tensor, temperature: float = 0.1) -> Tensor:
-    """Each row must find its partner among all rows of the other side (Chen et al., 2020)."""
-    scores = functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T / temperature
-    labels = torch.arange(len(scores))
-    return (functional.cross_entropy(scores, labels) + functional.cross_entropy(scores.T, labels)) / 2
-
-
-def train(parameters: list[nn.Parameter], loss: Callable[[int], Tensor], steps: int, rate: float = 1e-3) -> None:
-    """AdamW with a warm-up of a tenth of the steps and cosine decay; `loss` gives that of a step."""
-    optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
-    for step in range(steps):
-        value = loss(step)
-        optimiser.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        schedule.step()
-        if step % 50 == 0 or step == steps - 1:
-            print(f"step {step}: loss {value.item():.3f}", flush=True)
-
-
-def tokens(tokenizer: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, int64 `[n, longest]`."""
-    tokenizer.enable_padding()
-    rows = tokenizer.encode_batch(texts)
-    return torch.tensor([row.ids for row in rows]), torch.tensor([row.attention_mask for row in rows])
-
-
-def pretrain_text(tokenizer: Any, items: tuple[Titles, Titles], rate: float = 2e-3, mlm=0.5) -> nn.Module:
-    """One pass over the items: masked words from their context, and from `[CLS]` the words of the item's other title."""
-    width = SHAPE["hidden_size"]
-    model = text_model(tokenizer.get_vocab_size())
+def pretrain_text(tokenizer: Any, items: tuple[Titles, Titles]) -> Any:
+    """One pass: masked words from their context, and from `[CLS]` the words of the item's other title."""
+    width, pieces = SHAPE["hidden_size"], tokenizer.get_vocab_size()
+    model = text_model(pieces)
     read, recall = (nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) for _ in range(2))
-    out = nn.Linear(width, tokenizer.get_vocab_size())
-    generator = torch.Generator().manual_seed(SEED)
+    guess = nn.Linear(width, pieces)
 
-    def loss(step: int) -> Tensor:
-        rows = slice(step * BATCH, (step + 1) * BATCH)
+    def loss(rows: slice) -> Tensor:
         ids, mask = tokens(tokenizer, items[0][rows])
-        others, others_mask = tokens(tokenizer, items[1][rows])
-        chosen = (torch.rand(ids.shape, generator=generator) < 0.15) & (ids >= len(SPECIAL))
-        output = model(ids.masked_fill(chosen, SPECIAL.index("[MASK]")), mask).last_hidden_state
-        masked = functional.cross_entropy(out(read(output[chosen])), ids[chosen])
-        words = torch.log_softmax(out(recall(output[:, 0])), dim=-1).gather(1, others)
-        m=others>=len(SPECIAL)
-        b=-(words*m).sum()/m.sum()
-        if step%50==0: print('bag',b.item(),'mlm',masked.item())
-        return mlm*masked + b
+        other, _ = tokens(tokenizer, items[1][rows])
+        hidden = (torch.rand(ids.shape) < MASKED_SHARE) & (ids >= len(SPECIAL))
+        output = model(ids.masked_fill(hidden, SPECIAL.index("[MASK]")), mask).last_hidden_state
+        masked = functional.cross_entropy(guess(read(output[hidden])), ids[hidden])
+        recalled = torch.log_softmax(guess(recall(output[:, 0])), dim=-1).gather(1, other)
+        return MASKED_WEIGHT * masked - recalled[other >= len(SPECIAL)].mean()
 
-    train([*model.parameters(), *read.parameters(), *recall.parameters(), *out.parameters()], loss, len(items[0]) // BATCH, rate)
+    _train("text", nn.ModuleList([model, read, recall, guess]), loss, len(items[0]))
     return model.eval()
 
 
-def pixels(pictures: np.ndarray) -> Tensor:
-    """uint8 `[n, side, side, 3]` to float `[n, 3, side, side]` with mean and deviation 0.5."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def pretrain_image(items: tuple[np.ndarray, np.ndarray], batch: int = 256, rate=1e-3) -> nn.Module:
-    """One pass over the items: two drawings must find each other."""
+def pretrain_image(items: tuple[np.ndarray, np.ndarray]) -> Any:
+    """One pass: each drawing must find the other one of its item among those of its batch."""
     model = image_model()
     project = nn.Linear(SHAPE["hidden_size"], 64)
 
-    def loss(step: int) -> Tensor:
-        rows = slice(step * batch, (step + 1) * batch)
+    def loss(rows: slice) -> Tensor:
         output = model(pixels(np.concatenate([items[0][rows], items[1][rows]]))).last_hidden_state
-        first, second = project(output[:, 0]).chunk(2)
-        return contrast(first, second)
+        first, second = functional.normalize(project(output[:, 0]), dim=-1).chunk(2)
+        scores, partner = first @ second.T / TEMPERATURE, torch.arange(len(first))
+        return (functional.cross_entropy(scores, partner) + functional.cross_entropy(scores.T, partner)) / 2
 
-    train([*model.parameters(), *project.parameters()], loss, len(items[0]) // batch,rate)
+    _train("image", nn.ModuleList([model, project]), loss, len(items[0]))
     return model.eval()
+
+
+def _train(name: str, modules: nn.Module, loss: Callable[[slice], Tensor], items: int) -> None:
+    """AdamW over the items once, warm-up for a tenth of the steps and cosine decay."""
+    steps = items // BATCH
+    optimiser = torch.optim.AdamW(modules.parameters(), lr=RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
+    for step in range(steps):
+        value = loss(slice(step * BATCH, (step + 1) * BATCH))
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % 50 == 0:
+            print(f"{name}: step {step + 1} of {steps}, loss {value.item():.3f}", flush=True)
+
+
+def _write(folder: Path, text: Any, image: Any, tokenizer: Any, card: str) -> None:
+    """Hugging Face folders `text` and `image`, and the card; each file is whole or left as it was."""
+    from transformers import PreTrainedTokenizerFast
+
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
+    with tempfile.TemporaryDirectory() as scratch:
+        text.save_pretrained(Path(scratch, "text"))
+        image.save_pretrained(Path(scratch, "image"))
+        tokenizer.no_padding()
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names).save_pretrained(
+            Path(scratch, "text")
+        )
+        settings = {
+            "do_rescale": True,
+            "image_mean": [0.5] * 3,
+            "image_std": [0.5] * 3,
+            "size": {"height": SIDE, "width": SIDE},
+        }
+        Path(scratch, "text", "special_tokens_map.json").write_text(json.dumps(names, indent=2), encoding="utf-8")
+        Path(scratch, "image", "preprocessor_config.json").write_text(json.dumps(settings, indent=2), encoding="utf-8")
+        for path in Path(scratch).glob("*/*"):
+            write_atomic(folder / path.relative_to(scratch), path.read_bytes())
+    write_atomic(folder / "CARD.md", card)
+
+
+CARD = """\
+# micro: the built-in backbones
+
+A BERT and a ViT of width {width} and depth {depth}, small enough to train in full on two CPU cores. The weights are
+float32 safetensors in Hugging Face's layout, made from nothing by `make micro-backbones` (`methods/micro_recipe.py`,
+seed {seed}, one thread, torch {torch}). Licence: Apache-2.0, as the code. All they know is the generated items below:
+good for trying methods, not for a real catalogue.
+
+## Recipe
+| | text | image |
+| --- | --- | --- |
+| model | BERT, {pieces} WordPieces | ViT, {side} × {side} pixels, patches of 8 |
+| parameters | {text_parameters:,} | {image_parameters:,} |
+| objective | masked words, and the other title's words from `[CLS]` | contrast of two drawings of one item |
+| items, each seen once | {text_items:,} | {image_items:,} |
+| steps of {batch} items | {text_steps} | {image_steps} |
+
+AdamW, peak rate {rate}, warm-up for a tenth of the steps, cosine decay; the masked words' loss counts
+{masked_weight}.
+
+## What they have not seen
+No item of the benchmark. As with real encoders, everyday words (nouns, materials) are known and brand names are not:
+the shop's brands never occur in pretraining and reach the model in pieces. Pictures show any colour, outline and
+pattern, but no emblem of the shop, and nothing ties an emblem to a word. So `[CLS]` holds much of what shoppers
+choose by, but neither all of it nor in the proportions that matter to them: what is left is adaptation's to find.
+
+## Linear probe
+Ridge classifier on the last `[CLS]`: 1,000 items of the default shop to learn from, 1,000 others to score. Beside it
+the same networks with random weights (mean of {random_seeds} seeds), and chance.
+
+| attribute | pretrained | random weights | margin | chance |
+| --- | --- | --- | --- | --- |
+{rows}
+"""
+
+
+def _card(pretrained: dict[str, float], random: dict[str, float], text: Any, image: Any) -> str:
+    rows = [
+        f"| {name} | {pretrained[name]:.3f} | {random[name]:.3f} | {pretrained[name] - random[name]:+.3f} "
+        f"| {1 / SIZES[name.split()[1]]:.3f} |"
+        for name in pretrained
+    ]
+    return CARD.format(
+        width=SHAPE["hidden_size"],
+        depth=SHAPE["num_hidden_layers"],
+        seed=SEED,
+        torch=torch.__version__.split("+")[0],
+        pieces=PIECES,
+        side=SIDE,
+        text_parameters=sum(parameter.numel() for parameter in text.parameters()),
+        image_parameters=sum(parameter.numel() for parameter in image.parameters()),
+        text_items=TEXT_STEPS * BATCH,
+        image_items=IMAGE_STEPS * BATCH,
+        batch=BATCH,
+        text_steps=TEXT_STEPS,
+        image_steps=IMAGE_STEPS,
+        rate=RATE,
+        masked_weight=MASKED_WEIGHT,
+        random_seeds=len(RANDOM_SEEDS),
+        rows="\n".join(rows),
+    )
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Pretrains both models, probes them and writes folder and card."""
+    torch.set_num_threads(1)  # sums in another order would give other weights
+    torch.use_deterministic_algorithms(True)
+    torch.manual_seed(SEED)
+    world = World(np.random.default_rng(SEED))
+    titles = world.titles(TEXT_STEPS * BATCH)
+    tokenizer = train_tokenizer(titles[0][:20_000])
+    text = pretrain_text(tokenizer, titles)
+    image = pretrain_image(world.pictures(IMAGE_STEPS * BATCH))
+    pretrained = probe(text, image, tokenizer)
+    untrained = []
+    for seed in RANDOM_SEEDS:
+        torch.manual_seed(seed)
+        untrained.append(probe(text_model(tokenizer.get_vocab_size()), image_model(), tokenizer))
+    random = {name: float(np.mean([accuracy[name] for accuracy in untrained])) for name in pretrained}
+    _write(folder, text, image, tokenizer, _card(pretrained, random, text, image))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

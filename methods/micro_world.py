@@ -1,0 +1,86 @@
+"""The generated items that the `micro` backbones are pretrained on: a wider world than the benchmark's shop."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..datasets.bazaar import EMBLEMS
+from ..datasets.bazaar_render import Looks, draw, emblems
+from ..datasets.bazaar_words import BRANDS, CATEGORIES, MATERIALS, Titles, Vocabulary, words
+from .micro_probe import SIDE
+
+BATCH = 256
+"""Items whose attributes are drawn together: the batch of pretraining."""
+
+OTHER_MATERIALS = words(
+    "pine plastic linen rubber silk brass wicker granite felt canvas nylon iron clay paper velvet denim slate jute "
+    "porcelain aluminium walnut acrylic satin titanium"
+)
+OTHER_NOUNS = words(
+    "table pan hat shelf bench drum guitar kite ladder hammer mirror blanket bucket candle carpet comb curtain desk "
+    "drawer easel fan fork frame glove grill helmet hook jacket jug knife lantern lock mat needle oven plate puzzle "
+    "rack ruler sandal sofa spoon stool suitcase tent toaster towel toy vest whistle"
+)
+SYLLABLES = (
+    words("ba ce dor el fra gan hel is jor ka lun mar nev ol pra qui ros sta tor ul van wes xi yor zen"),
+    words("ba da li mo nar pe ri sho ta vel wi zor"),
+    words("bor cor dex fil gon ka lin mar nex nor ra rin so tek tra vex via xis yan zo"),
+)
+
+
+@dataclass(frozen=True)
+class World:
+    """Items to pretrain on, as a general corpus is to a shop.
+
+    Nouns and materials are everyday words, the shop's among them; brands are invented and none is the shop's. Figures
+    come in any colour, outline and pattern, not the shop's fixed values; no emblem is the shop's.
+    """
+
+    rng: np.random.Generator
+
+    def vocabulary(self) -> Vocabulary:
+        """The words of the world's titles."""
+        names = {"".join(self.rng.choice(part) for part in SYLLABLES) for _ in range(600)} - set(BRANDS)
+        nouns = (*((noun,) for noun in OTHER_NOUNS), *CATEGORIES)
+        return Vocabulary(tuple(sorted(names)), MATERIALS + OTHER_MATERIALS, nouns)
+
+    def titles(self, count: int) -> tuple[Titles, Titles]:
+        """Two titles for each of `count` items, in other words and order."""
+        known = self.vocabulary()
+        brand, material, noun = (
+            self.rng.integers(0, len(part), count) for part in (known.brands, known.materials, known.categories)
+        )
+        first, second = (Titles(int(seed), brand, material, noun, known) for seed in self.rng.integers(0, 2**31, 2))
+        return first, second
+
+    def pictures(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Two drawings of each of `count` items: a like colour, the same figure; all else differs."""
+        rng, kinds = self.rng, 1000
+        marks = emblems(200, seed=int(rng.integers(2**31)), apart=2)
+        marks = np.stack([mark for mark in marks if (mark != EMBLEMS).any(axis=(1, 2)).all()])
+        colour = rng.random((kinds, 3), dtype=np.float32)[self._rack(kinds, 6, count)]
+        lobes = rng.integers(0, 10, kinds)
+        depth = (0.15 + 0.35 * rng.random(kinds)) * (lobes > 0)
+        weave, waves, angle = rng.integers(0, 4, kinds), 2 + 3 * rng.random(kinds), np.pi * rng.random(kinds)
+        outline, pattern = self._rack(kinds, 6, count), self._rack(kinds, 6, count)
+        emblem = marks[self._rack(len(marks), 8, count)]
+
+        def view() -> np.ndarray:
+            looks = Looks(
+                key=rng.integers(0, 2**63, count).astype(np.uint64),
+                colour=np.clip(colour + 0.1 * rng.standard_normal((count, 3), dtype=np.float32), 0, 1),
+                lobes=lobes[outline].astype(np.float32),
+                depth=depth[outline].astype(np.float32),
+                weave=weave[pattern].astype(np.float32),
+                waves=waves[pattern].astype(np.float32),
+                angle=angle[pattern].astype(np.float32),
+                emblem=emblem,
+            )
+            return draw(looks, SIDE)
+
+        return view(), view()
+
+    def _rack(self, values: int, kinds: int, count: int) -> np.ndarray:
+        """Values of `count` items; a batch shows only a few `kinds`, so that no attribute alone tells items apart."""
+        shown = self.rng.integers(0, values, (-(-count // BATCH), kinds))
+        return shown[np.arange(count) // BATCH, self.rng.integers(0, kinds, count)]
