@@ -37,7 +37,10 @@ class BackboneChoice(Schema):
 
 
 class Training(Schema):
-    """The protocol's settings, the same for every method of a study."""
+    """The protocol's settings, the same for every method of a study.
+
+    `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
+    """
 
     epochs: int = Field(default=30, ge=1)
     patience: int = Field(default=10, ge=1)
@@ -50,6 +53,7 @@ class Training(Schema):
     max_length: int = Field(default=10, ge=1)
     repeat_targets: Literal["miss", "rank"] = "miss"
     cache_dtype: Literal["float16", "float32"] = "float16"
+    evaluated_users: int | None = Field(default=None, ge=1)
     compile: bool = False
     gradient_checkpointing: bool = False
 

@@ -1,0 +1,1 @@
+"""From records to TPME, statistics, tables, plots and pages."""

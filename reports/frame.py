@@ -1,0 +1,235 @@
+"""Records → comparisons: the cells that may stand in one ranking, one row a cell and one row a method.
+
+Cells are compared when dataset, backbones, training settings, machine and meter are the same. They may differ in how
+many epochs they were given, which changes no cost of an epoch; the page says so when they do.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .cells import FAMILIES, METRICS, TARGETS, origin, row
+from .records import Record, load_records, ranks_path, record_path
+from .tpme import COSTS
+
+ORIGINS = {
+    "cuda-allocated": "peak of CUDA memory allocated (`max_memory_allocated`)",
+    "cpu-tensors": "peak of live tensor bytes on the CPU",
+}
+LOOSE = {"epochs", "patience"}
+SPREAD = ["time", "memory", *METRICS, *(f"{metric} {target}" for metric in ("HR@10", "NDCG@10") for target in TARGETS)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A record and the study's directory it was read from, None for one that was handed over in memory."""
+
+    record: Record
+    directory: Path | None = None
+
+    @property
+    def ranks(self) -> Path | None:
+        """Where the cell's ranks stand, None when they were not kept."""
+        path = ranks_path(self.directory, self.record.cell_id) if self.directory else None
+        return path if path and path.exists() else None
+
+    @property
+    def file(self) -> Path | None:
+        """Where the record stands."""
+        return record_path(self.directory, self.record.cell_id) if self.directory else None
+
+
+@dataclass
+class Comparison:
+    """Cells that may stand in one ranking. `settings` is what they share, `name` a short name fit for a file."""
+
+    settings: dict[str, str]
+    sources: list[Source]
+    title: str = ""
+    name: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def labels(self) -> dict[str, str]:
+        """Cell id → the row it belongs to: the method's name, with the options in which its cells differ."""
+        return label_cells([source.record for source in self.sources])
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """One row a cell, failed ones included; `label` names the method's row."""
+        rows = [{"label": self.labels[s.record.cell_id], **row(s.record)} for s in self.sources]
+        frame = pd.DataFrame(rows)
+        texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
+        numeric = [name for name in frame.columns if name not in texts]
+        frame[numeric] = frame[numeric].apply(pd.to_numeric)
+        return with_cache_cost(frame)
+
+    @cached_property
+    def methods(self) -> pd.DataFrame:
+        """One row a method: means over seeds, `… sd` their deviation (None with one), states and counts of cells."""
+        return summarise(self.cells)
+
+    @cached_property
+    def ranked(self) -> pd.DataFrame:
+        """The rows of `methods` that take part in TPME: trained, all three costs known, no reference row."""
+        methods = self.methods
+        return methods[(methods["family"] != "reference") & methods[list(COSTS)].notna().all(axis=1)]
+
+    @property
+    def meter(self) -> str:
+        """What M is here, in words."""
+        return ORIGINS[origin(self.sources[0].record)]
+
+    def ok(self, label: str) -> list[Source]:
+        """The cells of a method that ended well, in order of seed and repeat."""
+        of_label = [s for s in self.sources if self.labels[s.record.cell_id] == label and s.record.status == "ok"]
+        return sorted(of_label, key=lambda source: (source.record.cell.seed, source.record.cell.repeat))
+
+    def breakdown(self, parts: Callable[[Record], dict[str, float]]) -> pd.DataFrame:
+        """Mean of a record's parts by name, methods × parts; methods without any are left out."""
+        means = {}
+        for label in self.methods.index:
+            rows = [found for source in self.ok(label) if (found := parts(source.record))]
+            if rows:
+                means[label] = pd.DataFrame(rows).fillna(0).mean()
+        return pd.DataFrame(means).T.fillna(0.0)
+
+
+def load(directories: Iterable[Path]) -> list[Source]:
+    """All records of some studies; of a cell that stands in several, the latest."""
+    latest: dict[str, Source] = {}
+    for directory in directories:
+        for record in load_records(directory):
+            known = latest.get(record.cell_id)
+            if known is None or known.record.started <= record.started:
+                latest[record.cell_id] = Source(record, directory)
+    return sorted(latest.values(), key=lambda source: source.record.started)
+
+
+def compare(sources: list[Source]) -> list[Comparison]:
+    """Sorts cells into comparisons, in the order in which they were run."""
+    groups: dict[tuple[tuple[str, str], ...], list[Source]] = {}
+    machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
+    for source in sorted(sources, key=lambda source: machine(source.record) == {}):
+        protocol = tuple(settings(source.record).items())
+        found = machine(source.record) or machines.get(protocol, {})
+        machines.setdefault(protocol, found)
+        groups.setdefault((*protocol, *found.items()), []).append(source)
+    result = [Comparison(dict(key), sorted(g, key=lambda s: s.record.started)) for key, g in groups.items()]
+    result.sort(key=lambda comparison: comparison.sources[0].record.started)
+    entitle(result)
+    return result
+
+
+def settings(record: Record) -> dict[str, str]:
+    """What must be equal in a comparison, but for the machine, in words."""
+    cell = record.cell
+    options = ",".join(f"{key}={value}" for key, value in sorted(cell.dataset_options.items()))
+    towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+    choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
+    training = cell.training.model_dump(mode="json", exclude=LOOSE)
+    return {
+        "dataset": cell.dataset + (f":{options}" if options else ""),
+        "dataset fingerprint": cell.dataset_fingerprint[:12],
+        "modalities": cell.modalities,
+        "missing images": cell.missing_images,
+        "backbones": towers,
+        "backbones fingerprint": cell.backbones.fingerprint[:12],
+        "backbone weights": str(choice.pop("weights")),
+        **{name.replace("_", " "): str(value) for name, value in choice.items()},
+        **{name.replace("_", " "): str(value) for name, value in training.items()},
+        "deterministic": str(cell.deterministic),
+        "device": cell.device,
+        "memory meter": origin(record),
+    }
+
+
+def machine(record: Record) -> dict[str, str]:
+    """The machine in words; empty for a cell that failed before it could say."""
+    environment = record.environment
+    if not environment.cpu and not environment.gpu:
+        return {}
+    return {
+        "CPU": environment.cpu,
+        "cores": str(environment.cores),
+        "threads": str(environment.threads),
+        **({"GPU": environment.gpu} if environment.gpu else {}),
+    }
+
+
+def entitle(comparisons: list[Comparison]) -> None:
+    """Names each comparison after its dataset and backbones, and whatever else sets it apart from the others."""
+    names = list(dict.fromkeys(name for comparison in comparisons for name in comparison.settings))
+    differing = [name for name in names if len({c.settings.get(name, "") for c in comparisons}) > 1]
+    for number, comparison in enumerate(comparisons, start=1):
+        first = [comparison.settings["dataset"], comparison.settings["backbones"]]
+        extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.settings.get(n)]
+        comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.settings[n]}" for n in extra)])
+        comparison.name = str(number) if len(comparisons) > 1 else ""
+
+
+def label_cells(records: list[Record]) -> dict[str, str]:
+    """Cell id → method's name, followed by the options in which cells of the same method differ."""
+    labels = {}
+    for name in {record.cell.method for record in records}:
+        mine = [record for record in records if record.cell.method == name]
+        keys = sorted({key for record in mine for key in record.cell.options})
+        shown = [key for key in keys if len({str(record.cell.options.get(key)) for record in mine}) > 1]
+        for record in mine:
+            given = [f"{key}={record.cell.options[key]}" for key in shown if key in record.cell.options]
+            labels[record.cell_id] = f"{name} ({', '.join(given)})" if given else name
+    return labels
+
+
+def with_cache_cost(cells: pd.DataFrame) -> pd.DataFrame:
+    """Adds `cache_cost`, seconds to build what the cell read, and `time_with_cache`, T with it spread over the epochs.
+
+    A cell that found its cache ready is charged what the building of the same method's cache took.
+    """
+    built = cells["cache_build"].where(cells["cache_reused"] != 1)
+    cost = built.fillna(built.groupby(cells["label"]).transform("mean")).fillna(cells["cache_build"])
+    spread = cells["time"] + cost.fillna(0.0) / cells["epochs"]
+    return cells.assign(cache_cost=cost, time_with_cache=spread)
+
+
+def summarise(cells: pd.DataFrame) -> pd.DataFrame:
+    """One row a method, by family and then in the order of the cells."""
+    ok = cells[cells["status"] == "ok"]
+    numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
+    by_seed = ok.groupby(["label", "seed"])[numeric].mean()
+    means = by_seed.groupby("label").mean()
+    deviations = by_seed[SPREAD].groupby("label").std()
+    deviations["time"] = ok.groupby("label")["time"].std()
+    facts = cells.groupby("label", sort=False).agg(
+        method=("method", "first"), family=("family", "first"), cells=("status", "size"), seeds=("seed", "nunique")
+    )
+    facts["ok"] = ok.groupby("label").size().reindex(facts.index).fillna(0).astype(int)
+    facts["status"] = [status(cells[cells["label"] == label]["status"].tolist()) for label in facts.index]
+    single = ok.groupby("label")["epochs"].min() == 1
+    facts["single_epoch"] = single.reindex(facts.index).eq(True)
+    facts = facts.join(means).join(deviations.add_suffix(" sd"))
+    order = facts["family"].map(FAMILIES.index)
+    return facts.iloc[order.argsort(kind="stable")]
+
+
+def status(statuses: list[str]) -> str:
+    """`ok`, or the failures and their numbers: `4 of 5 ok, 1 oom`."""
+    failures: dict[str, int] = {}
+    for one in statuses:
+        if one != "ok":
+            failures[one] = failures.get(one, 0) + 1
+    if not failures:
+        return "ok"
+    if len(statuses) == 1:
+        return statuses[0]
+    words = ", ".join(f"{count} {name}" for name, count in failures.items())
+    return f"{len(statuses) - sum(failures.values())} of {len(statuses)} ok, {words}"
+
+
+def shared(comparison: Comparison, fact: Callable[[Record], Any]) -> list[Any]:
+    """The distinct values of a fact over a comparison's cells, in order."""
+    return list(dict.fromkeys(fact(source.record) for source in comparison.sources))

@@ -1,0 +1,86 @@
+"""Writes a report over one or several studies."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import unknown
+from ..files import write_atomic
+from . import export, frame, html, latex, markdown, pages
+from .tpme import Weights
+
+FORMATS = ("md", "html", "tex", "csv", "parquet")
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What to write. `reference`: whom others are held against; `output`: by default the first study's directory."""
+
+    formats: tuple[str, ...] = ("md",)
+    weights: Weights = field(default_factory=Weights)
+    reference: str = "fft"
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            if name not in FORMATS:
+                raise unknown("report format", name, list(FORMATS))
+
+
+def write_report(directories: list[Path], options: ReportOptions | None = None) -> list[Path]:
+    """Writes `report.<format>` and, for pages, `pictures/`; returns the files, pages first.
+
+    BenchError when a directory has no records, or the reference method is in none of them.
+    """
+    options = options or ReportOptions()
+    output = options.output or directories[0]
+    comparisons = frame.compare(frame.load(directories))
+    check_reference(comparisons, options.reference)
+    built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
+    written = []
+    for kind in FORMATS:
+        if kind in options.formats:
+            written.append(output / f"report.{kind}")
+            write_atomic(written[-1], render(kind, comparisons, built, options, output))
+    if {"md", "html"} & set(options.formats):
+        for page in built:
+            for picture in page.pictures():
+                written += picture.save(output / "pictures")
+    return written
+
+
+def render(
+    kind: str, comparisons: list[frame.Comparison], built: list[pages.Page], options: ReportOptions, output: Path
+) -> str | bytes:
+    """A report in one of the formats."""
+    heading, remarks = title(comparisons), notes(comparisons)
+    if kind == "md":
+        return markdown.render(heading, remarks, built)
+    if kind == "html":
+        return html.render(heading, remarks, built, options.weights, output)
+    if kind == "tex":
+        return latex.render(heading, built)
+    long = export.long_frame(built)
+    return export.csv(long) if kind == "csv" else export.parquet(long)
+
+
+def check_reference(comparisons: list[frame.Comparison], reference: str) -> None:
+    """The default reference may be absent from a study; a name that the user gave must not be."""
+    known = sorted({str(label) for comparison in comparisons for label in comparison.methods.index})
+    if reference not in known and reference != ReportOptions.reference:
+        raise unknown("reference method", reference, known)
+
+
+def title(comparisons: list[frame.Comparison]) -> str:
+    """The names of the studies, and of the comparison when there is but one."""
+    studies = dict.fromkeys(source.record.study for comparison in comparisons for source in comparison.sources)
+    return f"{', '.join(studies)}: {comparisons[0].title}" if len(comparisons) == 1 else ", ".join(studies)
+
+
+def notes(comparisons: list[frame.Comparison]) -> list[str]:
+    """Why the report has several rankings, when it has."""
+    if len(comparisons) == 1:
+        return []
+    return [
+        f"The cells fall into {len(comparisons)} comparisons, each ranked by itself: numbers of different datasets, "
+        "backbones, training settings, machines or memory meters are never put in one ranking."
+    ]

@@ -1,0 +1,169 @@
+"""Tables as data: which columns, in which unit, and which number is best. Every page renders these same tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from .formats import NONE, Kind, Unit, missing, show, unit
+from .frame import Comparison
+from .tpme import Weights, tpme
+
+REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no history masked"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table's frame: its heading, how to show it, and whether less or more is better (None: neither)."""
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+    better: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Raw values by row (the index, headed `index`) with the columns to show; `… sd` columns give the deviations.
+
+    `contest` are the rows among which the best and the second are sought, None for all.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    index: str = "method"
+    notes: tuple[str, ...] = ()
+    contest: pd.Index | None = None
+
+    def unit(self, column: Column) -> Unit:
+        """The unit of a whole column."""
+        return unit(column.kind, self.frame[column.key]) if column.kind != "text" else Unit()
+
+    def heading(self, column: Column) -> str:
+        """The column's heading with its unit."""
+        name = self.unit(column).name
+        return f"{column.heading} ({name})" if name else column.heading
+
+    @cached_property
+    def texts(self) -> pd.DataFrame:
+        """Every value as text, rows and columns in order; nothing is left empty."""
+        shown = {}
+        for column in self.columns:
+            scale = self.unit(column)
+            spread = self.frame.get(f"{column.key} sd", pd.Series(index=self.frame.index, dtype=float))
+            pairs = zip(self.frame[column.key], spread, strict=True)
+            shown[self.heading(column)] = [show(v, column.kind, scale, d) or NONE for v, d in pairs]
+        return pd.DataFrame(shown, index=self.frame.index)
+
+    @cached_property
+    def marks(self) -> pd.DataFrame:
+        """`best` and `second` in the places of the best and the second best value of a column, as shown; else ""."""
+        texts = self.texts
+        result = pd.DataFrame("", index=texts.index, columns=texts.columns)
+        for column in self.columns:
+            if column.better is None:
+                continue
+            values = pd.to_numeric(self.frame[column.key], errors="coerce").round(12)
+            rivals = values if self.contest is None else values[values.index.isin(self.contest)]
+            ladder = sorted(rivals.dropna().unique(), reverse=column.better == "more")
+            for mark, value in zip(("best", "second"), ladder if len(ladder) > 1 else [], strict=False):
+                result.loc[rivals.index[rivals == value], self.heading(column)] = mark
+        return result
+
+
+def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns of which the frame has at least one value."""
+    return tuple(column for column in columns if column.key in frame and not frame[column.key].map(missing).all())
+
+
+def main_table(comparison: Comparison, weights: Weights) -> Table:
+    """Accuracy, T, P, M and TPME of every method, best TPME first; failed ones and reference rows below."""
+    scored = tpme(comparison.ranked, weights)
+    methods = comparison.methods.join(scored["tpme"])
+    rank = methods["family"].eq("reference") * 2.0 + methods["tpme"].isna()
+    methods = methods.assign(order=rank).sort_values(["order", "tpme"], kind="stable")
+    columns = (
+        Column("family", "family"),
+        Column("HR@10", "HR@10", "metric", "more"),
+        Column("NDCG@10", "NDCG@10", "metric", "more"),
+        Column("time", "T", "seconds", "less"),
+        Column("time_with_cache", "T incl. cache", "seconds", "less"),
+        Column("parameters", "P", "count", "less"),
+        Column("memory", "M", "bytes", "less"),
+        Column("tpme", "TPME", "score", "less"),
+        Column("epochs", "epochs", "integer"),
+        Column("status", "status"),
+    )
+    notes = [
+        f"T: mean seconds of a training epoch, the first left out. P: trainable parameters. M: {comparison.meter}, "
+        f"training phase. TPME: weights {weights} for T, P and M, lower is better, over {len(scored)} rows.",
+        "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
+        f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
+    ]
+    if methods["single_epoch"].any():
+        single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
+        notes.append(f"One epoch only, so T is that of the first: {single}.")
+    counts = sorted(set(methods["seeds"]))
+    notes.append(spread_note(counts))
+    return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
+
+
+def spread_note(seeds: list[int]) -> str:
+    """What ± means in this table, given how many seeds its rows have."""
+    if seeds == [1]:
+        return "One seed: no deviation can be given."
+    return f"±: standard deviation over seeds ({' or '.join(map(str, seeds))} a row); of one seed none is given."
+
+
+def failures_table(comparison: Comparison) -> Table | None:
+    """The cells that failed, with their cause; None when none did."""
+    failed = comparison.cells[comparison.cells["status"] != "ok"]
+    if failed.empty:
+        return None
+    frame = failed.assign(cause=failed["error"].fillna("not recorded").str.split("\n").str[0])
+    frame = frame.set_index("label")[["seed", "status", "cause", "cell_id"]]
+    columns = (Column("seed", "seed", "integer"), Column("status", "status"), Column("cause", "cause"))
+    return Table("failures", "Cells that failed", frame, (*columns, Column("cell_id", "cell")))
+
+
+def targets_table(comparison: Comparison) -> Table | None:
+    """HR@10 and NDCG@10 on warm, cold, novel and repeat targets apart; None without accuracy."""
+    pairs = [(metric, target) for metric in ("HR@10", "NDCG@10") for target in ("warm", "cold", "novel", "repeat")]
+    columns = present(comparison.methods, (Column(f"{m} {t}", f"{m} {t}", "metric", "more") for m, t in pairs))
+    frame = comparison.methods[comparison.methods["HR@10"].notna()]
+    if frame.empty or not columns:
+        return None
+    first = frame.iloc[0]
+    counts = ", ".join(
+        f"{target} {int(first[f'users_{target}'])}"
+        for target in ("warm", "cold", "novel", "repeat")
+        if not missing(first[f"users_{target}"])
+    )
+    notes = (
+        "Warm: the target occurs in training; cold: it does not. Novel: not yet in its user's history; repeat: it is.",
+        f"Test users by kind of target: {counts}. Repeat targets: {REPEATS[comparison.settings['repeat targets']]}.",
+    )
+    return Table("targets", "Accuracy by kind of target", frame, columns, notes=notes)
+
+
+def cells_table(comparison: Comparison) -> Table:
+    """Every cell with its own numbers; `cell_id` leads to its record."""
+    frame = comparison.cells.set_index("label")
+    columns = (
+        Column("seed", "seed", "integer"),
+        Column("repeat", "repeat", "integer"),
+        Column("status", "status"),
+        Column("HR@10", "HR@10", "metric"),
+        Column("NDCG@10", "NDCG@10", "metric"),
+        Column("time", "T", "seconds"),
+        Column("parameters", "P", "count"),
+        Column("memory", "M", "bytes"),
+        Column("epochs", "epochs", "integer"),
+        Column("best_epoch", "best epoch", "integer"),
+        Column("total_time", "whole cell", "seconds"),
+        Column("cell_id", "cell"),
+    )
+    return Table("cells", "Every cell", frame, present(frame, columns))

@@ -1,0 +1,46 @@
+"""The table that ends a run, in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from . import frame, tables
+from .records import Record
+from .tpme import Weights
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+SHOWN = ("HR@10", "time", "parameters", "memory", "tpme", "status")
+
+
+def summary_table(records: list[Record], weights: Weights | None = None) -> Group:
+    """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold."""
+    from rich import box
+    from rich.console import Group
+    from rich.markup import escape
+    from rich.table import Table
+
+    weights = weights or Weights()
+    result = []
+    for comparison in frame.compare([frame.Source(record) for record in records]):
+        main = tables.main_table(comparison, weights)
+        columns = tuple(column for column in main.columns if column.key in SHOWN)
+        spread = [name for name in main.frame.columns if name.endswith(" sd") and name != "HR@10 sd"]
+        main = replace(main, columns=columns, frame=main.frame.drop(columns=spread))
+        texts, marks = main.texts.map(escape), main.marks
+        texts = texts.where(marks != "best", "[bold]" + texts + "[/bold]")
+        grid = Table(
+            title=escape(comparison.title),
+            caption=f"T, P, M: seconds of an epoch, trainable parameters, peak memory; TPME weighs them {weights}",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        grid.add_column("method")
+        for column in columns:
+            grid.add_column(main.heading(column), justify="left" if column.kind == "text" else "right", no_wrap=True)
+        for label, values in zip(texts.index, texts.to_numpy(), strict=True):
+            grid.add_row(escape(str(label)), *values)
+        result.append(grid)
+    return Group(*result)

@@ -1,0 +1,154 @@
+"""Whole reports: every format, and the records that a report may have to make do with."""
+
+import csv
+import io
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from tpmebench.errors import BenchError
+from tpmebench.reports import records as schema
+from tpmebench.reports.report import FORMATS, ReportOptions, write_report
+from tpmebench.reports.terminal import summary_table
+from tpmebench.reports.tpme import Weights
+
+PICTURES = re.compile(r"!\[[^\]]+\]\((pictures/[\w-]+\.png)\)")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, make_record, write_study):
+    directory = tmp_path_factory.mktemp("study")
+    methods = ("fft", "adapter", "iisan", "iisan-cached", "popularity", "sasrec-id")
+    found = [make_record(method, seed=seed) for method in methods for seed in range(2)]
+    write_study(directory, [*found, make_record("lora", status="timeout")])
+    write_report([directory], ReportOptions(FORMATS))
+    return directory
+
+
+def test_markdown_is_whole(study) -> None:
+    text = (study / "report.md").read_text()
+    for words in ("| TPME |", "timeout", "What caching saves", "Learning rates", "Rank", "±", "commit"):
+        assert words in text
+    pictures = PICTURES.findall(text)
+    assert len(pictures) == len(set(pictures)) >= 10
+    for picture in pictures:
+        assert (study / picture).stat().st_size > 1000
+        assert (study / picture).with_suffix(".svg").exists()
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert not re.search(r"\|\s*\|", line), line
+    assert "nan" not in text.lower().replace("finance", "")
+
+
+def test_markdown_tables_are_well_formed(study) -> None:
+    width = None
+    for line in (study / "report.md").read_text().splitlines():
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        assert width is None or cells is None or cells == width
+        width = cells
+
+
+def test_tex_is_booktabs_with_best_and_second(study) -> None:
+    text = (study / "report.tex").read_text()
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == text.count(r"\begin{table}") >= 6
+    assert r"\textbf{" in text
+    assert r"\underline{" in text
+    assert text.isascii()
+    assert not re.search(r"(?<!\\)[&%#_](?=[^\n]*\\caption)", text)
+    assert len(set(re.findall(r"\\label\{(.*?)\}", text))) == text.count(r"\label{")
+
+
+def test_exports_hold_what_is_shown(study) -> None:
+    frame = pd.read_parquet(study / "report.parquet")
+    with (study / "report.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(frame)
+    assert {"main", "failures", "weights", "cache", "break-even", "tests", "savings", "cells", "settings"} <= set(
+        frame["table"]
+    )
+    main = frame[(frame["table"] == "main") & (frame["row"] == "fft")].set_index("column")
+    seeds = [schema.read_record(path) for path in (study / "records").glob("*.json")]
+    peaks = [record.memory.peak or 0 for record in seeds if record.cell.method == "fft" and record.memory]
+    assert main["value"]["memory"] == np.mean(peaks)
+    assert main["text"]["status"] == "ok"
+    assert (frame["text"] != "").all()
+
+
+def test_several_studies_are_told_apart(tmp_path, make_record, write_study) -> None:
+    one = write_study(tmp_path / "one", [make_record("fft"), make_record("iisan")])
+    two = write_study(tmp_path / "two", [make_record("lora"), make_record("iisan", dataset="folder")])
+    written = write_report([one, two], ReportOptions(("md",), output=tmp_path / "both"))
+    text = written[0].read_text()
+    assert written[0] == tmp_path / "both" / "report.md"
+    assert "2 comparisons" in text
+    assert "## folder" in text
+    assert "lora" in text
+    assert len(set(PICTURES.findall(text))) == len(PICTURES.findall(text))
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([("fft", {"status": "oom"}), ("lora", {"status": "crashed"})], "nothing to rank"),
+        ([("fft", {}), ("lora", {"status": "oom"})], "Only fft has all three costs"),
+        ([("popularity", {}), ("random", {})], "Only reference rows"),
+        ([("fft", {"epochs": 1}), ("lora", {"epochs": 1})], "One seed and one epoch"),
+        ([("iisan-cached", {}), ("frozen-cached", {})], "Lowest TPME: frozen-cached"),
+    ],
+)
+def test_what_a_report_makes_do_with(tmp_path, make_record, write_study, cells, words) -> None:
+    write_study(tmp_path, [make_record(method, **options) for method, options in cells])
+    write_report([tmp_path], ReportOptions(FORMATS))
+    text = (tmp_path / "report.md").read_text()
+    assert words in text
+    assert not re.search(r"\bnan\b|\binf\b|None", text.split("Settings")[0])
+    assert all((tmp_path / picture).exists() for picture in PICTURES.findall(text))
+
+
+def test_accuracy_or_memory_may_be_missing(tmp_path, make_record, write_study) -> None:
+    bare = [make_record(m).model_copy(update={"accuracy": None}) for m in ("fft", "lora", "iisan-cached")]
+    light = [make_record("bitfit").model_copy(update={"memory": None, "compute": None})]
+    for record in (*bare, *light):
+        record.save(tmp_path)
+    write_report([tmp_path], ReportOptions(FORMATS))
+    text = (tmp_path / "report.md").read_text()
+    assert "No paired tests" in text or "### Accuracy\n" not in text
+    assert "over 3 rows" in text
+
+
+def test_bad_requests_are_refused(tmp_path, make_record, write_study) -> None:
+    with pytest.raises(BenchError, match="did you mean 'html'"):
+        ReportOptions(("htm",))
+    with pytest.raises(BenchError, match="no records"):
+        write_report([tmp_path])
+    write_study(tmp_path, [make_record("fft"), make_record("lora")])
+    with pytest.raises(BenchError, match="did you mean 'lora'"):
+        write_report([tmp_path], ReportOptions(reference="lorra"))
+    ranks = next((tmp_path / "ranks").glob("*.npy"))
+    ranks.write_bytes(b"not an array")
+    with pytest.raises(BenchError, match="not an array of ranks"):
+        write_report([tmp_path])
+
+
+def test_the_terminals_table(make_record) -> None:
+    records = [make_record(method) for method in ("fft", "iisan-cached", "popularity")] + [
+        make_record("lora", status="oom")
+    ]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(summary_table(records, Weights()))
+    text = console.export_text()
+    for words in ("iisan-cached", "popularity", "oom", "TPME", "0.45,0.1,0.45"):
+        assert words in text
+
+
+def test_schema_loads_without_the_heavy_libraries() -> None:
+    """`bench run` writes records in every cell; pictures and statistics are only for reports."""
+    heavy = "('matplotlib', 'scipy', 'pandas', 'torch')"
+    code = f"import sys, tpmebench.reports.records; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,128 @@
+"""Intervals and tests against distributions and values that are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tpmebench.errors import BenchError
+from tpmebench.reports import statistics
+
+
+def test_mean_and_deviation() -> None:
+    assert statistics.mean_deviation([1.0, 2.0, 3.0]) == (2.0, 1.0)
+    mean, deviation = statistics.mean_deviation([4.0])
+    assert mean == 4.0
+    assert np.isnan(deviation)
+    assert all(np.isnan(statistics.mean_deviation([])))
+
+
+def test_ratio_is_exact_when_a_drift_meets_both() -> None:
+    """Pairs of runs that differ by a common factor leave no doubt about the ratio."""
+    base = {(0, repeat): [speed, speed] for repeat, speed in enumerate((1.0, 3.0, 2.0, 8.0))}
+    twice = {key: [2 * value for value in run] for key, run in base.items()}
+    found = statistics.ratio_interval(twice, base)
+    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    apart = {(1, repeat): run for (_, repeat), run in twice.items()}
+    unpaired = statistics.ratio_interval(apart, base)
+    assert unpaired.value == pytest.approx(2.0)
+    assert unpaired.high - unpaired.low > 1
+
+
+def test_ratio_interval_covers_the_truth() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for trial in range(100):
+        ours = {(0, repeat): rng.normal(2.0, 0.2, 4) for repeat in range(8)}
+        theirs = {(0, repeat): rng.normal(1.0, 0.1, 4) for repeat in range(8)}
+        found = statistics.ratio_interval(ours, theirs, draws=400, seed=trial)
+        covered += not found.excludes(2.0)
+    assert 85 <= covered <= 100
+
+
+def test_ratio_without_spread_or_data() -> None:
+    lone = statistics.ratio_interval({(0, 0): [2.0]}, {(0, 0): [4.0]})
+    assert lone.value == 0.5
+    assert np.isnan(lone.low)
+    assert not lone.excludes(100.0)
+    with pytest.raises(BenchError, match="has none"):
+        statistics.ratio_interval({}, {(0, 0): [4.0]})
+    assert statistics.mean_draws({(0, 0): [1.0]}).size == 0
+    assert statistics.mean_draws({(0, 0): [1.0, 2.0]}).size == 2000
+
+
+def test_user_metrics() -> None:
+    ranks = np.array([1.0, 3.0, 10.0, 11.0, np.inf])
+    assert statistics.hits(ranks).tolist() == [1, 1, 1, 0, 0]
+    assert statistics.gains(ranks).tolist() == pytest.approx([1, 0.5, 1 / np.log2(11), 0, 0])
+
+
+def test_paired_bootstrap_is_the_plain_bootstrap() -> None:
+    rng = np.random.default_rng(3)
+    differences = rng.choice([-1.0, 0.0, 1.0], p=[0.2, 0.5, 0.3], size=300)
+    found = statistics.paired_test(differences)
+    plain = stats.bootstrap((differences,), np.mean, method="percentile", n_resamples=4000, rng=rng)
+    assert found.difference.low == pytest.approx(plain.confidence_interval.low, abs=0.01)
+    assert found.difference.high == pytest.approx(plain.confidence_interval.high, abs=0.01)
+    assert found.sign_p == pytest.approx(
+        stats.binomtest(int((differences > 0).sum()), int((differences != 0).sum())).pvalue
+    )
+
+
+def test_rounding_many_distinct_values_changes_nothing_that_matters() -> None:
+    differences = np.random.default_rng(4).normal(0.02, 0.3, size=5000)
+    found = statistics.paired_test(differences)
+    error = differences.std() / np.sqrt(differences.size)
+    assert found.difference.low == pytest.approx(differences.mean() - 1.96 * error, abs=0.1 * error)
+    assert found.difference.high == pytest.approx(differences.mean() + 1.96 * error, abs=0.1 * error)
+    assert found.bootstrap_p == pytest.approx(2 * stats.norm.sf(differences.mean() / error), abs=0.01)
+
+
+def test_false_alarms_are_as_rare_as_promised() -> None:
+    rng = np.random.default_rng(5)
+    tests = [statistics.paired_test(rng.choice([-1.0, 0.0, 1.0], size=400), 1000, seed) for seed in range(200)]
+    assert sum(test.bootstrap_p < 0.05 for test in tests) <= 20
+    assert sum(test.sign_p < 0.05 for test in tests) <= 18
+
+
+def test_clear_and_absent_differences() -> None:
+    clear = statistics.paired_test(np.r_[np.ones(60), np.zeros(40)])
+    assert max(clear.bootstrap_p, clear.sign_p) < 0.001
+    assert clear.difference.excludes(0.0)
+    none = statistics.paired_test(np.zeros(50))
+    assert (none.bootstrap_p, none.sign_p) == (1.0, 1.0)
+    with pytest.raises(BenchError, match="one per user"):
+        statistics.paired_test(np.empty(0))
+
+
+def test_holm_by_hand() -> None:
+    assert statistics.holm([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert statistics.holm([]).size == 0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+@settings(max_examples=50)
+def test_holm_lies_between_raw_and_bonferroni(p_values: list[float]) -> None:
+    adjusted = statistics.holm(p_values)
+    assert (adjusted >= np.array(p_values) - 1e-15).all()
+    assert (adjusted <= np.minimum(np.array(p_values) * len(p_values), 1) + 1e-15).all()
+    assert (np.diff(adjusted[np.argsort(p_values, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("apart", "expected"),
+    [
+        ([], []),
+        ([[0]], ["a"]),
+        ([[0, 1, 1], [1, 0, 1], [1, 1, 0]], ["a", "b", "c"]),
+        ([[0, 0, 1], [0, 0, 0], [1, 0, 0]], ["a", "ab", "b"]),
+        ([[0, 0, 0], [0, 0, 0], [0, 0, 0]], ["a", "a", "a"]),
+    ],
+)
+def test_letters(apart: list[list[int]], expected: list[str]) -> None:
+    assert statistics.letters(np.array(apart, dtype=bool).reshape(len(apart), len(apart))) == expected
+
+
+def test_letters_beyond_the_alphabet() -> None:
+    assert statistics.letters(~np.eye(27, dtype=bool))[-2:] == ["z", "a2"]

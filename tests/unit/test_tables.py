@@ -1,0 +1,306 @@
+"""Numbers as text, records as frames, and what the tables say."""
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tpmebench.reports import anatomy, caching, formats, headline, sensitivity, settings, significance, tables
+from tpmebench.reports.frame import Comparison, Source, compare
+from tpmebench.reports.records import BackboneChoice, Training
+from tpmebench.reports.tpme import COSTS, Weights, tpme
+from tpmebench.reports.uncertainty import tpme_intervals, user_tests
+
+
+def comparison(records: list) -> Comparison:
+    found = compare([Source(record) for record in records])
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "deviation", "text"),
+    [
+        (None, "seconds", None, "–"),
+        (math.nan, "metric", 0.1, "–"),
+        (0.0, "seconds", None, "0"),
+        (0.5025, "seconds", 0.0023, "0.502 ± 0.002"),
+        (1.0994, "seconds", 0.0041, "1.099 ± 0.004"),
+        (12345.6, "seconds", None, "12,346"),
+        (-0.00001, "metric", None, "0.0000"),
+        (0.07, "metric", 0.0, "0.0700"),
+        (math.inf, "integer", None, "never"),
+        (0.0004, "p", None, "< 0.001"),
+        (0.5, "share", None, "50.0"),
+        ("", "text", None, ""),
+    ],
+)
+def test_numbers_as_text(value: float | None, kind: formats.Kind, deviation: float | None, text: str) -> None:
+    assert formats.show(value, kind, None, deviation) == text
+
+
+def test_a_column_has_one_unit() -> None:
+    assert formats.unit("bytes", [70e6, 2.4e9]).name == "MiB"
+    assert formats.unit("bytes", [3.2e9, 5e10, None, math.nan]).name == "GiB"
+    assert formats.unit("count", [0, 92_000, 1_524_000]).name == "K"
+    assert formats.unit("count", []).name == ""
+    assert formats.quantity(1_524_000, "count") == "1.52 M"
+
+
+@given(st.floats(1e-6, 1e15), st.sampled_from(["seconds", "bytes", "count", "operations"]))
+def test_shown_numbers_keep_three_digits(value: float, kind: formats.Kind) -> None:
+    scale = formats.unit(kind, [value])
+    shown = float(formats.show(value, kind, scale).replace(",", "")) * scale.scale
+    assert shown == pytest.approx(value, rel=5.1e-3)
+
+
+def test_time_leaves_out_the_first_epoch(make_record) -> None:
+    record = make_record("fft", epochs=3)
+    frame = comparison([record]).methods
+    totals = [epoch.total for epoch in record.time.epochs]
+    assert frame.loc["fft", "time"] == pytest.approx((totals[1] + totals[2]) / 2)
+    assert not frame.loc["fft", "single_epoch"]
+    single = comparison([make_record("fft", epochs=1)])
+    assert single.methods.loc["fft", "time"] == pytest.approx(totals[0])
+    assert any("One epoch only" in note for note in tables.main_table(single, Weights()).notes)
+
+
+def test_means_are_over_seeds_and_repeats_weigh_no_more(make_record) -> None:
+    records = [make_record("fft", seed=0, repeat=repeat) for repeat in range(3)] + [make_record("fft", seed=1)]
+    row = comparison(records).methods.loc["fft"].to_dict()
+    first, second = (records[n].accuracy.test.metrics["HR@10"] for n in (0, 3))
+    assert row["HR@10"] == pytest.approx((first + second) / 2)
+    assert row["HR@10 sd"] == pytest.approx(abs(first - second) / math.sqrt(2))
+    assert (row["cells"], row["seeds"]) == (4, 2)
+
+
+def test_the_cache_is_spread_over_the_epochs(make_record) -> None:
+    frame = comparison([make_record("iisan-cached", seed=seed) for seed in range(2)]).cells
+    assert frame["cache_cost"].tolist() == [21.5, 21.5]
+    assert (frame["time_with_cache"] - frame["time"]).tolist() == pytest.approx([21.5 / 12] * 2)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dataset": "folder"},
+        {"dataset_options": {"items": 3}},
+        {"modalities": "text"},
+        {"backbones": BackboneChoice(text="micro", image=None)},
+        {"backbones": BackboneChoice(text="micro", image="micro", weights="random")},
+        {"training": Training(precision="bf16")},
+        {"training": Training(encode="every-slot")},
+        {"device": "cuda"},
+    ],
+)
+def test_what_differs_is_not_ranked_together(make_record, other: dict) -> None:
+    found = compare([Source(make_record("fft")), Source(make_record("lora", **other))])
+    assert len(found) == 2
+    assert found[0].title != found[1].title
+    assert {one.name for one in found} == {"1", "2"}
+
+
+def test_other_machines_and_meters_are_not_ranked_together(make_record) -> None:
+    record = make_record("lora")
+    machine = record.environment.model_copy(update={"cpu": "Another CPU"})
+    memory = record.memory.model_copy(update={"origin": "cuda-allocated"})
+    for change in ({"environment": machine}, {"memory": memory}):
+        found = compare([Source(make_record("fft")), Source(record.model_copy(update=change))])
+        assert len(found) == 2
+
+
+def test_epochs_may_differ_but_are_named(make_record) -> None:
+    one = comparison([make_record("fft"), make_record("lora", training=Training(epochs=3))])
+    assert any("Epochs allowed differ" in line and "lora: 3" in line for line in settings.warnings(one))
+
+
+def test_a_cell_that_failed_before_naming_its_machine_stays_with_the_others(make_record) -> None:
+    lost = make_record("lora", status="crashed")
+    lost = lost.model_copy(update={"environment": type(lost.environment)(), "started": "2025"})
+    one = comparison([lost, make_record("fft")])
+    assert one.methods["status"].to_dict() == {"fft": "ok", "lora": "crashed"}
+    main = tables.main_table(one, Weights())
+    assert [*main.texts.T["lora"]] == ["embedded", *["–"] * (len(main.columns) - 2), "crashed"]
+
+
+def test_failures_keep_their_cause_and_leave_the_scale_alone(make_record) -> None:
+    whole = [make_record(method) for method in ("lora", "iisan")]
+    one = comparison([*whole, make_record("fft", status="oom")])
+    assert set(one.ranked.index) == {"lora", "iisan"}
+    failures = tables.failures_table(one)
+    assert failures is not None
+    assert failures.texts["cause"].tolist() == ["out of memory: 2.1 GiB asked for, 1.4 GiB left"]
+    assert (
+        comparison([make_record("fft", seed=s, status="ok" if s else "oom") for s in range(3)]).methods.loc[
+            "fft", "status"
+        ]
+        == "2 of 3 ok, 1 oom"
+    )
+
+
+def test_reference_rows_are_shown_but_not_ranked(make_record, all_methods) -> None:
+    one = comparison([make_record(method) for method in all_methods])
+    main = tables.main_table(one, Weights())
+    assert set(main.frame.index) == set(all_methods)
+    assert main.texts.loc["sasrec-id", "TPME"] == "–"
+    assert main.texts.loc["fft", "TPME"] == "1.000"
+    assert main.frame.index[0] == "frozen-cached"
+    assert (main.texts != "").all(axis=None)
+    assert main.marks.loc["sasrec-id", "T (s)"] == ""
+
+
+def test_best_and_second(make_record) -> None:
+    main = tables.main_table(comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), Weights())
+    marks = main.marks
+    assert marks["T (s)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
+    assert marks["P (M)"].to_dict() == {"lora": "best", "iisan-cached": "second", "iisan": "second", "fft": ""}
+
+
+def test_options_name_a_row_when_they_differ(make_record) -> None:
+    records = [make_record("lora", options={"r": 8, "alpha": 16}), make_record("lora", options={"r": 4, "alpha": 16})]
+    assert set(comparison(records).methods.index) == {"lora (r=8)", "lora (r=4)"}
+    assert set(comparison(records[:1]).methods.index) == {"lora"}
+
+
+def test_settings_say_everything(make_record) -> None:
+    records = [make_record("fft"), make_record("lora", options={"r": 4})]
+    noisy = records[1].environment.model_copy(update={"warnings": ["load 3.1 at the start"], "dirty": True})
+    one = comparison([records[0], records[1].model_copy(update={"environment": noisy})])
+    values = settings.settings_table(one).frame["value"]
+    for name in (
+        "batch",
+        "encode",
+        "precision",
+        "epochs, at most",
+        "patience (epochs)",
+        "learning rate scale",
+        "CPU",
+        "torch",
+    ):
+        assert values[name]
+    assert values["options"] == "lora: r=4"
+    assert "0123456789ab with uncommitted changes" in values["commit"]
+    lines = " ".join(settings.warnings(one))
+    assert "load 3.1 at the start (lora)" in lines
+    assert "uncommitted changes" in lines
+
+
+def test_break_even_by_hand() -> None:
+    assert caching.break_even(20, 1, 5) == 5
+    assert caching.break_even(21, 1, 5) == 6
+    assert caching.break_even(1, 1, 50) == 1
+    assert caching.break_even(0, 5, 5) == 1
+    assert math.isinf(caching.break_even(1, 5, 5))
+
+
+@given(st.floats(0.1, 1e4), st.floats(0.01, 1e3), st.floats(0.01, 1e3))
+def test_break_even_is_the_first_epoch_that_pays(build: float, cached: float, other: float) -> None:
+    epoch = caching.break_even(build, cached, other)
+    if math.isinf(epoch):
+        assert other <= cached
+    elif epoch < 1e9:
+        assert build + epoch * cached <= epoch * other * (1 + 1e-9)
+        assert epoch == 1 or build + (epoch - 1) * cached > (epoch - 1) * other * (1 - 1e-9)
+
+
+def test_cached_methods_are_held_against_twin_embedded_and_full(make_record, all_methods) -> None:
+    one = comparison([make_record(method) for method in all_methods])
+    table = caching.break_even_table(one)
+    assert table is not None
+    against = {row.removeprefix("iisan-cached against ") for row in table.frame.index if row.startswith("iisan-cached")}
+    assert against == {"iisan", "fft", "lora", "adapter", "bitfit"}
+    epochs, times = table.frame["break_even"].to_dict(), one.methods["time"].to_dict()
+    expected = caching.break_even(21.5, times["iisan-cached"], times["iisan"])
+    assert epochs["iisan-cached against iisan"] == expected
+
+
+def test_regions_by_hand() -> None:
+    table = pd.DataFrame({"a": (0, 1, 1), "b": (1, 0, 1), "c": (1, 1, 0), "d": (2, 2, 2)}, index=list(COSTS)).T
+    found = {region.label: region.share for region in sensitivity.regions(table)}
+    assert found == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    only = sensitivity.regions(table, pd.Index(["a", "d"]))
+    assert [(region.label, region.share) for region in only] == [("a", pytest.approx(1.0))]
+    twins = sensitivity.regions(pd.DataFrame({"a": (1, 2, 3), "b": (1, 2, 3)}, index=list(COSTS)).T)
+    assert [(region.label, region.share) for region in twins] == [("a, b", pytest.approx(1.0))]
+
+
+@given(
+    st.lists(st.tuples(*[st.floats(1, 1e6)] * 3), min_size=2, max_size=7), st.floats(0.01, 0.9), st.floats(0.01, 0.9)
+)
+def test_regions_tile_the_triangle(rows: list, u: float, v: float) -> None:
+    table = pd.DataFrame(rows, columns=list(COSTS), index=[f"m{n}" for n in range(len(rows))])
+    found = sensitivity.regions(table)
+    assert sum(region.share for region in found) == pytest.approx(1, abs=1e-6)
+    for region in found:
+        middle = region.corners.mean(axis=0)
+        scores = tpme(table, Weights(*(middle / middle.sum())))["tpme"]
+        assert scores[region.label.split(", ")[0]] <= scores.min() + 1e-9
+
+
+def test_reversal_by_hand() -> None:
+    """b is dear in time; without it, the difference in time between a and c weighs more."""
+    table = pd.DataFrame({"a": (2, 1, 1), "c": (1, 1, 2), "b": (11, 1, 2.5)}, index=list(COSTS)).T
+    weights = Weights(0.5, 0.0, 0.5)
+    whole = tpme(table, weights)["tpme"]
+    assert whole["a"] < whole["c"]
+    heavier = Weights(0.55, 0.0, 0.45)
+    assert sensitivity.reversals(table, heavier) == {"b": [("a", "c")]}
+    assert sensitivity.reversals(table.drop(index="b"), heavier) == {}
+
+
+def test_ranks_along_an_edge() -> None:
+    table = pd.DataFrame({"a": (1, 1, 9), "b": (2, 1, 3)}, index=list(COSTS)).T
+    ranks = sensitivity.ranks_along(table, ("time", "memory"), 11)
+    assert ranks.loc[0.0].to_dict() == {"a": 1, "b": 2}
+    assert ranks.loc[1.0].to_dict() == {"a": 2, "b": 1}
+
+
+def test_savings_against_the_reference(make_record) -> None:
+    one = comparison([make_record(method) for method in ("fft", "lora", "iisan-cached")])
+    table = anatomy.savings_table(one, "fft")
+    assert table is not None
+    assert table.frame["saves"].to_dict() == {"lora": "parameters", "iisan-cached": "time, parameters, memory"}
+    assert anatomy.savings_table(one, "bitfit") is None
+
+
+def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
+    records = [make_record(m, seed=s) for m in ("fft", "iisan", "frozen") for s in range(3)] + [
+        make_record("popularity")
+    ]
+    write_study(tmp_path, records)
+    one = compare([Source(record, tmp_path) for record in records])[0]
+    tests = user_tests(one, "fft")
+    assert set(tests.index) == {"iisan", "frozen", "popularity"}
+    table = significance.tests_table(tests, "fft")
+    assert table is not None
+    verdicts = table.frame["verdict"]
+    assert verdicts["frozen"] == verdicts["popularity"] == "worse"
+    assert verdicts["iisan"] == "not told apart"
+    assert set(significance.not_worse(one, tests)) == {"fft", "iisan"}
+    means, differences = one.methods["HR@10"].to_dict(), tests["HR@10 difference"].to_dict()
+    assert differences["frozen"] == pytest.approx(means["frozen"] - means["fft"])
+    assert user_tests(one, "lora").empty
+    assert len(set(table.texts.columns)) == len(table.columns)
+
+
+def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
+    one = comparison([make_record(m, seed=s) for m in ("fft", "adapter", "lora", "iisan-cached") for s in range(4)])
+    intervals = tpme_intervals(one, Weights())
+    scores = tpme(one.ranked, Weights())["tpme"].loc[intervals.index]
+    assert ((intervals["low"] <= scores + 1e-9) & (scores - 1e-9 <= intervals["high"])).all()
+    groups = intervals["group"].to_dict()
+    assert groups["iisan-cached"] != groups["fft"]
+    single = comparison([make_record(m, epochs=1) for m in ("fft", "lora")])
+    assert tpme_intervals(single, Weights())["low"].isna().all()
+
+
+def test_the_papers_figures_only_beside_a_comparable_study(make_record) -> None:
+    towers = BackboneChoice(text="google-bert/bert-base-uncased", image="google/vit-base-patch16-224")
+    cell = {"backbones": towers, "dataset": "iisan-release", "dataset_options": {"path": "amazon-scientific"}}
+    table = headline.headline_table(comparison([make_record("fft", device="cuda", **cell)]))
+    assert table is not None
+    assert table.texts.loc["fft", "T, theirs (s)"] == "443"
+    assert headline.headline_table(comparison([make_record("fft", **cell)])) is None
+    assert headline.headline_table(comparison([make_record("fft", device="cuda")])) is None
