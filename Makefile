@@ -1,0 +1,54 @@
+# Everything from nothing: each target makes .venv and installs what it needs when that is not there yet.
+#   make demo             run the demo study and write runs/demo/report.md
+#   make test             run every test
+#   make check            ruff (lint and format) and basedpyright
+#   make perf             time a training step, cache read and ranking of every method
+#   make readme           bring the README's tables up to date with the published records
+#   make micro-backbones  pretrain the built-in towers anew (methods/micro)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Byte code is written when a module is first imported: compiling all of torch in advance takes longer than the rest.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test check perf readme micro-backbones clean
+
+demo: $(VENV)/run.stamp
+	$(BIN)/bench run
+
+test: $(VENV)/dev.stamp
+	$(BIN)/pytest
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+
+perf: $(VENV)/dev.stamp
+	mkdir -p runs
+	$(BIN)/pytest tests/perf --benchmark-enable --benchmark-save-data --benchmark-json=runs/perf.json
+
+readme: $(VENV)/run.stamp
+	$(BIN)/python -m tpmebench.reports.readme README.md
+
+micro-backbones: $(VENV)/run.stamp
+	$(BIN)/python -m tpmebench.methods.micro_recipe
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+# torch first and by its exact version: nothing that follows may choose another build of it. setuptools is pinned too,
+# so the package is built with what stands in the environment.
+# types/tpmebench lets basedpyright resolve the tests' `import tpmebench`, which an editable install hides from it.
+$(VENV)/run.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --upgrade $$(grep -E '^(torch|setuptools)==' constraints.txt)
+	$(INSTALL) --no-build-isolation --editable .
+	mkdir -p $(VENV)/types
+	ln -sfn "$(CURDIR)" $(VENV)/types/tpmebench
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/run.stamp
+	$(INSTALL) --no-build-isolation --editable '.[dev]'
+	touch $@

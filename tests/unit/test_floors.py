@@ -1,0 +1,105 @@
+"""The floors of the package: each part imports only what lies below it, and no two modules import each other."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("bench", "methods", "datasets", "reports")
+BELOW = {
+    "errors": set(),
+    "files": set(),
+    "datasets": {"errors", "files"},
+    "methods": {"datasets", "errors", "files"},
+    "reports": {"errors", "files"},
+    "bench": {"methods", "datasets", "reports", "errors", "files", "__init__"},
+}
+
+
+def modules() -> list[Path]:
+    """Every module of the package, relative to its root."""
+    nested = [path for part in PARTS for path in (ROOT / part).rglob("*.py")]
+    return sorted(path.relative_to(ROOT) for path in [*ROOT.glob("*.py"), *nested])
+
+
+def resolve(parts: tuple[str, ...]) -> Path | None:
+    """The file of a dotted name inside the package; None when it names something else, such as a function."""
+    module = ROOT.joinpath(*parts)
+    if parts and module.with_suffix(".py").is_file():
+        return module.with_suffix(".py").relative_to(ROOT)
+    package = module / "__init__.py"
+    return package.relative_to(ROOT) if package.is_file() else None
+
+
+def imports(module: Path, *, at_import: bool = False) -> set[Path]:
+    """The package's modules that a module imports: anywhere, or only while it is itself being imported."""
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"), str(module))
+    found: set[Path] = set()
+    for node in _loaded(tree) if at_import else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = {name.name.split(".")[0] for name in node.names}
+            assert "tpmebench" not in names, f"{module}: import relatively"
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        assert (node.module or "").split(".")[0] != "tpmebench", f"{module}: import relatively"
+        if node.level == 0:
+            continue
+        # level 1 is the module's own folder; a package's __init__ and its modules share that folder
+        home = module.parent.parts[: len(module.parent.parts) - (node.level - 1)]
+        base = home + tuple((node.module or "").split(".") if node.module else ())
+        for name in node.names:
+            target = resolve((*base, name.name)) or resolve(base)
+            if target is not None:
+                found.add(target)
+    return found - {module}
+
+
+def _loaded(tree: ast.Module) -> list[ast.stmt]:
+    """Statements that run when the module is imported; a TYPE_CHECKING block and functions' bodies do not."""
+    waiting, found = list(tree.body), []
+    while waiting:
+        node = waiting.pop()
+        found.append(node)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            waiting += node.orelse
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            waiting += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+    return found
+
+
+def floor(module: Path) -> str:
+    return module.parts[0] if len(module.parts) > 1 else module.stem
+
+
+@pytest.mark.parametrize("module", modules(), ids=str)
+def test_a_module_imports_only_from_its_own_floor_and_those_below(module: Path):
+    if module.name == "__init__.py" and len(module.parts) == 1:
+        return  # the package's face loads names from every floor, by string and when first used
+    own = floor(module)
+    upward = {str(target) for target in imports(module) if floor(target) not in BELOW[own] | {own}}
+    assert not upward, f"{module} ({own}) may not import {sorted(upward)}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    TopologicalSorter({module: imports(module, at_import=True) for module in modules()}).prepare()
+
+
+def test_importing_the_package_and_the_command_loads_nothing_heavy():
+    """`bench --version` must not wait for torch: what cli imports at once, and what that imports, has none of these."""
+    heavy = {"torch", "transformers", "peft", "pandas", "matplotlib", "scipy", "numpy", "pyarrow", "pydantic"}
+    waiting, seen = [Path("bench/cli.py"), Path("__init__.py")], set()
+    while waiting:
+        module = waiting.pop()
+        seen.add(module)
+        for node in _loaded(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
+            names = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
+            assert not heavy & {name.split(".")[0] for name in names}, f"{module} imports {names} at once"
+        waiting += imports(module, at_import=True) - seen
+
+
+def test_datasets_is_no_package_of_its_own():
+    """Standing in the checkout, `import datasets` must still find Hugging Face's library, not this folder."""
+    assert not (ROOT / "datasets" / "__init__.py").exists()

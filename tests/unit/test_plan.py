@@ -1,0 +1,187 @@
+"""From a study to its cells: how many, in which order, and which of them are done."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tpmebench.bench.plan import Planned, plan
+from tpmebench.bench.study import REFERENCE_ROWS, Study
+from tpmebench.errors import BenchError
+from tpmebench.reports.records import Record
+
+NOWHERE = Path("nowhere")
+
+
+def cells(directory: Path = NOWHERE, **study: Any) -> list[Planned]:
+    values = {"methods": ["fft", "lora"], "device": "cpu", **study}
+    return plan(Study.model_validate(values), directory, "0.1.0")
+
+
+def left_behind(planned: Planned, directory: Path, status: str) -> None:
+    """The record that an earlier run left of a cell."""
+    Record(
+        study="study",
+        cell=planned.cell,
+        cell_id=planned.cell.id,
+        family="full",
+        status=status,  # pyright: ignore[reportArgumentType]
+        started="2026-01-01T00:00:00.000+00:00",
+    ).save(directory)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3))
+def test_every_combination_is_a_cell_of_its_own(seeds: int, repeats: int, datasets: int):
+    names = [f"bazaar:seed={number}" for number in range(datasets)]
+    planned = cells(seeds=seeds, repeats=repeats, datasets=names)
+    count = Counter(each.cell.method for each in planned)
+    assert count == {
+        "fft": datasets * seeds * repeats,
+        "lora": datasets * seeds * repeats,
+        "sasrec-id": datasets * seeds * repeats,
+        "random": datasets * seeds,  # not timed, so never repeated
+        "popularity": datasets,  # the same whatever the seed
+    }
+    assert len({each.cell.id for each in planned}) == len(planned)
+
+
+def test_methods_take_turns_within_a_seed():
+    planned = cells(seeds=2, repeats=2, references=False)
+    assert [(each.cell.seed, each.cell.repeat, each.cell.method) for each in planned] == [
+        (seed, repeat, method) for seed in (0, 1) for repeat in (0, 1) for method in ("fft", "lora")
+    ]
+
+
+def test_reference_rows_come_along_unless_they_are_left_out():
+    assert [each.cell.method for each in cells()] == ["fft", "lora", *REFERENCE_ROWS]
+    assert [each.cell.method for each in cells(methods=["random", "fft"])] == [
+        "random",
+        "fft",
+        "popularity",
+        "sasrec-id",
+    ]
+    assert [each.cell.method for each in cells(references=False)] == ["fft", "lora"]
+
+
+def test_all_stands_for_every_method_that_adapts_something():
+    planned = cells(methods=["all"], references=False)
+    assert {"fft", "frozen", "frozen-cached", "bitfit", "adapter", "lora", "iisan", "iisan-cached"} <= {
+        each.cell.method for each in planned
+    }
+    assert all(each.method.family != "reference" for each in planned)
+
+
+def test_a_method_named_twice_runs_once():
+    assert [each.cell.method for each in cells(methods=["fft", "fft"], references=False)] == ["fft"]
+
+
+def test_epochs_and_options_of_a_method_are_its_own():
+    planned = cells(epochs={"lora": 3}, options={"lora": {"r": 4}}, training={"epochs": 9}, references=False)
+    fft, lora = (each.cell for each in planned)
+    assert (fft.training.epochs, lora.training.epochs) == (9, 3)
+    assert (fft.options, lora.options["r"]) == ({}, 4)
+
+
+def test_defaults_written_out_are_the_same_cell():
+    """The id follows from what decides the result, not from how it was asked for."""
+    assert [a.cell.id for a in cells()] == [b.cell.id for b in cells(options={"lora": {"r": 8}}, threads=0)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"modalities": "text"},
+        {"training": {"batch": 16}},
+        {"datasets": ["bazaar:seed=1"]},
+        {"missing_images": "drop"},
+        {"text_length": 12},
+        {"threads": 1},
+        {"deterministic": True},
+        {"backbones": ["clip-b32"]},
+    ],
+    ids=str,
+)
+def test_whatever_decides_a_result_changes_the_id(change: dict[str, Any]):
+    before, after = ({each.cell.id for each in cells(**study)} for study in ({}, change))
+    assert not before & after
+
+
+def test_another_backbone_folder_or_other_weights_in_it_is_another_cell(tmp_path: Path):
+    folder = tmp_path / "tower"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"one")
+    study: dict[str, Any] = {
+        "text_backbone": str(folder),
+        "modalities": "text",
+        "methods": ["fft"],
+        "references": False,
+    }
+    [before] = cells(**study)
+    (folder / "model.safetensors").write_bytes(b"two")
+    [after] = cells(**study)
+    assert before.cell.id != after.cell.id
+    assert (before.cell.backbones.text, before.cell.backbones.image) == (str(folder), None)
+
+
+@pytest.mark.parametrize(
+    ("status", "seen"), [("ok", "ok"), ("oom", "oom"), ("crashed", "crashed"), ("interrupted", None)]
+)
+def test_a_finished_or_failed_cell_is_known_and_an_interrupted_one_runs_again(tmp_path: Path, status, seen):
+    first = cells(tmp_path)[0]
+    assert first.status is None
+    left_behind(first, tmp_path, status)
+    again = cells(tmp_path)
+    assert again[0].status == seen
+    assert [each.status for each in again[1:]] == [None] * (len(again) - 1)
+
+
+@pytest.mark.parametrize(
+    ("study", "words"),
+    [
+        ({"methods": ["lroa"]}, ["unknown method 'lroa'", "did you mean 'lora'?"]),
+        ({"methods": ["nowhere:Method"]}, ["'nowhere:Method'", "importable package.module:Class"]),
+        ({"methods": ["pathlib:Path"]}, ["'pathlib:Path' is no subclass"]),
+        ({"methods": [], "references": False}, ["names none", "--methods"]),
+        ({"options": {"lora": {"rank": 4}}}, ["option of method 'lora'", "'rank'", "choose from"]),
+        ({"options": {"lora": {"r": "four"}}}, ["'lora'", "'r'", "valid integer"]),
+        ({"options": {"lroa": {}}}, ["unknown method 'lroa'"]),
+        ({"epochs": {"lroa": 3}}, ["unknown method 'lroa'"]),
+        ({"device": "tpu"}, ["--device tpu", "auto, cpu or cuda"]),
+        ({"datasets": ["bazar"]}, ["unknown dataset 'bazar'", "did you mean 'bazaar'?"]),
+        ({"datasets": ["bazaar:itms=2000"]}, ["'itms'", "did you mean 'items'?"]),
+        ({"datasets": ["bazaar:items=some"]}, ["items=some", "valid integer"]),
+        ({"datasets": ["no/where"]}, ["no/where", "dataset.toml"]),
+        ({"backbones": ["micr"]}, ["unknown pair of backbones 'micr'", "did you mean 'micro'?"]),
+        ({"backbones": ["bert-bas+vit-base"]}, ["unknown text backbone 'bert-bas'", "did you mean 'bert-base'?"]),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_mistakes_are_found_before_anything_runs(study: dict[str, Any], words: list[str]):
+    with pytest.raises(BenchError) as caught:
+        cells(**study)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card here")
+def test_a_card_that_is_not_there_is_an_error_and_auto_is_the_cpu():
+    with pytest.raises(BenchError, match="--device cuda: torch sees no CUDA card here"):
+        cells(device="cuda")
+    assert cells(device="auto")[0].cell.device == "cpu"
+
+
+def test_a_model_folder_without_weights_or_configuration_is_named(tmp_path: Path):
+    study: dict[str, Any] = {"image_backbone": str(tmp_path), "modalities": "image"}
+    with pytest.raises(BenchError, match=r"no config\.json"):
+        cells(**study)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BenchError, match=r"no \.safetensors weights.*--weights random"):
+        cells(**study)

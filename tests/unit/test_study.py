@@ -1,0 +1,133 @@
+"""Studies: where their values come from, and that every mistake in one is named with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from tpmebench.bench.study import DEMO_METHODS, STUDIES, read_study
+from tpmebench.errors import BenchError
+
+
+@pytest.fixture
+def study_file(tmp_path: Path):
+    """Writes a study file and returns its path as a user gives it."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "mine.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_without_anything_the_demo_is_read():
+    study = read_study(None, {}, [])
+    assert (study.name, study.methods) == ("demo", list(DEMO_METHODS))
+    assert (study.datasets, study.backbones) == (["bazaar"], ["micro"])
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.toml")))
+def test_shipped_studies_are_read_by_name_and_bear_it(name: str):
+    assert read_study(name, {}, []).name == name
+
+
+def test_naming_a_dataset_leaves_the_demo_for_the_published_protocol():
+    study = read_study(None, {"datasets": ["somewhere/else"]}, [])
+    assert study.training.learning_rate_scale == 1.0
+    assert (study.training.epochs, study.name) == (30, "study")
+
+
+def test_a_file_without_a_name_is_called_after_its_file(study_file):
+    assert read_study(study_file("seeds = 2"), {}, []).name == "mine"
+
+
+def test_flags_stand_over_the_file_and_settings_over_flags(study_file):
+    source = study_file('seeds = 2\nmethods = ["fft"]\n[training]\nepochs = 3\nbatch = 8')
+    study = read_study(source, {"seeds": 4, "training.epochs": 7}, ["training.epochs=9"])
+    assert (study.seeds, study.training.epochs, study.training.batch) == (4, 9, 8)
+    assert study.methods == ["fft"]
+
+
+def test_a_flag_that_was_not_given_changes_nothing(study_file):
+    assert read_study(study_file("seeds = 2"), {"seeds": None}, []).seeds == 2
+
+
+def test_methods_may_be_written_with_commas():
+    assert read_study(None, {"methods": "lora, iisan,"}, []).methods == ["lora", "iisan"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "read"),
+    [
+        ("training.batch=published", lambda study: study.training.batch == "published"),
+        ("training.batch=16", lambda study: study.training.batch == 16),
+        ("references=false", lambda study: study.references is False),
+        ("options.lora.r=4", lambda study: study.options == {"lora": {"r": 4}}),
+        ("methods=['fft', 'lora']", lambda study: study.methods == ["fft", "lora"]),
+        ("name = with spaces ", lambda study: study.name == "with spaces"),
+    ],
+)
+def test_settings_take_toml_values_or_bare_words(setting, read):
+    assert read(read_study(None, {}, [setting]))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("seeds = 2\nseed = 3", "line 2", ["unknown key 'seed'", "did you mean 'seeds'?"]),
+        ("[training]\nepochs = 2\nbatchsize = 3", "line 3", ["unknown key 'training.batchsize'", "'training.batch'"]),
+        ("seeds = 0", "line 1", ["'seeds'", "greater than or equal to 1", "got 0"]),
+        ("\n[training]\nprecision = 'fp8'", "line 3", ["'training.precision'", "'fp32'", "got 'fp8'"]),
+        ("[epochs]\nlora = 0", "line 2", ["'epochs.lora'", "greater than 0", "got 0"]),
+        ("seeds = 2\nmethods = = 3", "line 2", ["not valid TOML", "mend"]),
+        ("[training]\nbatch = 'some'", "line 2", ["'training.batch'", "valid integer", "'published'", "got 'some'"]),
+        ("seeds = 2\nmethods = ['fft',\n3]", "line 2", ["'methods.1'", "valid string", "got 3"]),
+    ],
+)
+def test_a_mistake_in_a_file_is_named_with_file_line_and_key(study_file, text, line, words):
+    source = study_file(text)
+    with pytest.raises(BenchError) as caught:
+        read_study(source, {}, [])
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in (source, line, *words):
+        assert word in message
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path):
+    (tmp_path / "latin.toml").write_bytes('name = "caf\xe9"'.encode("latin-1"))
+    with pytest.raises(BenchError, match=r"latin\.toml: not UTF-8 at byte 11"):
+        read_study(str(tmp_path / "latin.toml"), {}, [])
+    with pytest.raises(BenchError, match=r"none\.toml: cannot be read .*give a study file"):
+        read_study(str(tmp_path / "none.toml"), {}, [])
+    with pytest.raises(BenchError, match="cannot be read"):
+        read_study(str(tmp_path), {}, [])
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (["training.epoch=3"], ["--set training.epoch", "did you mean 'training.epochs'?"]),
+        (["colour=red"], ["--set colour", "unknown key 'colour'", "choose from"]),
+        (["training.batch"], ["--set training.batch", "key=value"]),
+        (["seeds.more=3"], ["--set seeds.more", "'seeds' holds no further keys"]),
+        (["training.dropout=2"], ["--set training.dropout", "less than 1", "got 2"]),
+    ],
+)
+def test_a_mistake_in_a_setting_is_named_with_the_setting(settings, words):
+    with pytest.raises(BenchError) as caught:
+        read_study(None, {"seeds": 2}, settings)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_mistake_in_a_flag_is_not_blamed_on_the_shipped_demo():
+    with pytest.raises(BenchError) as caught:
+        read_study(None, {"seeds": 0}, [])
+    assert "demo.toml" not in str(caught.value)
+    assert "--seeds" in str(caught.value)
+
+
+def test_an_unknown_shipped_study_gets_a_suggestion():
+    with pytest.raises(BenchError, match=r"unknown study 'dmo': did you mean 'demo'\?"):
+        read_study("dmo", {}, [])
