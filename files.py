@@ -33,6 +33,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
+    except OSError as error:
+        error.filename = error.filename or str(target)  # a failed write does not say where
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

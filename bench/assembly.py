@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
 import torch
 
 from ..datasets.batches import BatchPlan
@@ -18,10 +19,11 @@ from ..methods.feature_build import BuildJob, ensure_features
 from ..methods.feature_cache import CacheKey
 from ..methods.method import Method
 from ..methods.preprocessing import make_tokenizer, token_table
+from ..methods.readers import TowerReader
 from ..methods.recommender import Recommender, build_recommender
 from ..methods.registry import make_method
 from ..methods.sasrec import HeadSize
-from ..reports.records import Cell
+from ..reports.records import Cell, Training
 
 Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""
@@ -68,6 +70,7 @@ def assemble(cell: Cell, tell: Tell) -> Assembly:
         missing_images=cell.missing_images,
         max_length=cell.training.max_length,
     )
+    dataset = _with_fewer_evaluated(dataset, cell.training.evaluated_users)
     parts = Assembly(cell, dataset, method, torch.device(cell.device), tell)
     if method.content == "none":
         return parts
@@ -79,9 +82,40 @@ def assemble(cell: Cell, tell: Tell) -> Assembly:
     size = HeadSize(training.width, training.max_length, training.dropout)
     tell("building the model", 0, 0)
     recommender = build_recommender(method, backbones, size, dataset.popularity, cell.seed)
-    parts.recommender = recommender.to(parts.device)
+    parts.recommender = _sped_up(recommender, training).to(parts.device)
     parts.plan = BatchPlan(dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
     return parts
+
+
+def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
+    """The dataset with a sample of the users to rank, drawn once and for all methods alike."""
+    if users is None or users >= len(dataset.test):
+        return dataset
+    chosen = np.sort(np.random.default_rng(0).choice(len(dataset.test), users, replace=False))
+    return replace(
+        dataset,
+        valid=dataset.valid.subset(chosen),
+        test=dataset.test.subset(chosen),
+        facts={**dataset.facts, "evaluated users": users},
+    )
+
+
+def _sped_up(recommender: Recommender, training: Training) -> Recommender:
+    """Gradient checkpointing and compilation, where the study asks for them."""
+    encoder = recommender.item_encoder
+    reader = getattr(encoder, "reader", None)
+    trained = (
+        [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) and not reader.frozen else []
+    )
+    if training.gradient_checkpointing:
+        for tower in trained:
+            tower.model.gradient_checkpointing_enable({"use_reentrant": False})
+    if training.compile:
+        # Frozen towers hand out hidden states through hooks, which compiled code does not run.
+        for module in (*(tower.model for tower in trained), getattr(encoder, "side", None), recommender.head):
+            if module is not None:
+                module.compile(dynamic=True)
+    return recommender
 
 
 def backbone_sources(cell: Cell, dataset: Dataset) -> dict[str, BackboneSource]:
@@ -110,6 +144,8 @@ def _content(parts: Assembly, backbones: Backbones) -> Content:
 def _raw_content(parts: Assembly, modality: str) -> RawContent:
     """Tokens or pixels of the whole catalogue, and the key of their content."""
     catalogue, source, chosen = parts.dataset.catalogue, parts.sources[modality], parts.cell.backbones
+    if source.is_generated:
+        return RawContent(catalogue.size, None, None, f"items 1 to {catalogue.size}")
     if modality == "text":
         parts.tell("tokenising titles", 0, 0)
         assert catalogue.texts is not None

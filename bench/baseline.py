@@ -195,7 +195,9 @@ def _case(name: str, settings: Settings, records: list[Record]) -> Case:
         times=[
             [round(epoch.total, 6) for epoch in timed_epochs(record)] for record in done if len(record.time.epochs) > 1
         ],
-        accuracy={metric: [slice.metrics[metric] for slice in scored] for metric in METRICS} if scored else {},
+        accuracy={metric: [round(slice.metrics[metric], 6) for slice in scored] for metric in METRICS}
+        if scored
+        else {},
         users=min((slice.users for slice in scored), default=0),
         failure=f"{failed[0].status}: {failed[0].error or 'no message'}" if failed else None,
     )

@@ -32,14 +32,21 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
     tensors["generator/cpu"] = torch.get_rng_state()
     if trainer.device.type == "cuda":
         tensors["generator/cuda"] = torch.cuda.get_rng_state(trainer.device)
-    plain: dict[str, Any] = {"epochs": [epoch.model_dump() for epoch in progress.epochs], "scaler": _scaler_state(trainer)}
+    plain: dict[str, Any] = {
+        "epochs": [epoch.model_dump() for epoch in progress.epochs],
+        "scaler": _scaler_state(trainer),
+    }
     for name, value in asdict(progress).items():
         if name in _RANKS and value is not None:
             tensors[f"progress/{name}"] = torch.from_numpy(value)
         elif name not in {*_RANKS, "epochs"}:
             plain[name] = value
     with atomic_path(path) as temporary:
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, {"progress": json.dumps(plain)})
+        save_file(
+            {name: value.cpu().contiguous() for name, value in tensors.items()},
+            temporary,
+            {"progress": json.dumps(plain)},
+        )
 
 
 def load_checkpoint(path: Path, trainer: Trainer) -> Progress:

@@ -1,5 +1,6 @@
 """The command `bench`. Options are read here; the work is done elsewhere, imported when it is needed."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,14 +20,25 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Runs the command. A mistake of the user's is one line on standard error and status 2; Ctrl-C is status 130."""
+    """Runs the command. A mistake of the user's, or a full disk, is one line on standard error and status 2.
+
+    Ctrl-C is status 130.
+    """
     try:
         app()
     except BenchError as error:
-        Console(stderr=True).print(f"bench: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        _refuse(f"{error.filename or 'output'}: {error.strerror}; make room and run the same command again")
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _refuse(message: str) -> None:
+    Console(stderr=True).print(f"bench: {message}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(2)
 
 
 def _version(wanted: bool) -> None:
@@ -46,10 +58,16 @@ def _top(
 
 @app.command()
 def run(
-    study: Annotated[str | None, typer.Argument(help="A study file (.toml) or a shipped study; none: the demo.")] = None,
+    study: Annotated[
+        str | None, typer.Argument(help="A study file (.toml) or a shipped study; none: the demo.")
+    ] = None,
     methods: Annotated[str | None, typer.Option(help="Methods, comma-separated, or 'all'.")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a dataset folder, iisan-release:DIR.")] = None,
-    backbones: Annotated[list[str] | None, typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a dataset folder, iisan-release:DIR.")
+    ] = None,
+    backbones: Annotated[
+        list[str] | None, typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.")
+    ] = None,
     text_backbone: Annotated[str | None, typer.Option(help="A text backbone: name, folder or hub id.")] = None,
     image_backbone: Annotated[str | None, typer.Option(help="An image backbone: name, folder or hub id.")] = None,
     weights: Annotated[str | None, typer.Option(help="pretrained or random (to measure cost without weights).")] = None,
@@ -58,10 +76,14 @@ def run(
     repeats: Annotated[int | None, typer.Option(help="Timing repeats of each seed, methods taking turns.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Most epochs of each cell.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Any key of a study: --set training.batch=32.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any key of a study: --set training.batch=32.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="The study's directory; default runs/NAME.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and what is done already.")] = False,
-    only_failed: Annotated[bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")] = False,
+    only_failed: Annotated[
+        bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")
+    ] = False,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
     from .session import Request, run_study
@@ -89,16 +111,60 @@ def run(
 @app.command()
 def report(
     directories: Annotated[list[Path], typer.Argument(help="Directories of studies, as --out named them.")],
-    formats: Annotated[str, typer.Option("--format", help="md, html, tex, csv, parquet, comma-separated.")] = "md",
+    formats: Annotated[str, typer.Option("--format", help="md, html, tex, csv, parquet, comma-separated.")] = "md,html",
+    weights: Annotated[
+        str | None, typer.Option(help="TPME's weights of time, parameters, memory: 0.45,0.10,0.45.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="paper, memory-bound, time-bound or storage-bound.")] = None,
+    reference: Annotated[str, typer.Option(help="The method that ratios and tests refer to.")] = "fft",
     out: Annotated[Path | None, typer.Option(help="Where to write; default the first directory.")] = None,
 ) -> None:
     """Write the report of one or several studies from their records."""
+    from ..reports import tpme
     from ..reports.report import ReportOptions, write_report
 
-    options = ReportOptions(formats=tuple(part.strip() for part in formats.split(",")), output=out)
+    if weights and preset:
+        raise BenchError("--weights and --preset: give one of the two")
+    chosen = tpme.parse_weights(weights) if weights else tpme.preset(preset or "paper")
+    names = tuple(part.strip() for part in formats.split(","))
+    options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out)
     for path in write_report(directories, options):
         if path.name.startswith("report."):
             typer.echo(path)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A study's directory.")],
+    second: Annotated[Path, typer.Argument(help="Another study's directory.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print markdown, for a pull request.")] = False,
+) -> None:
+    """Compare two studies cell by cell: what changed, and whether it is more than noise."""
+    from .compare import run_compare
+
+    table, page = run_compare(first, second)
+    if markdown:
+        typer.echo(page)
+    else:
+        Console().print(table)
+
+
+@app.command()
+def check(
+    directory: Annotated[Path, typer.Argument(help="A study's directory, or a JSON file of pytest-benchmark.")],
+    baseline: Annotated[Path, typer.Option(help="The baseline file.")],
+    update: Annotated[bool, typer.Option("--update", help="Make this run the baseline.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print markdown, for a job summary.")] = False,
+) -> None:
+    """Check a run against a baseline: status 1, with a table of what got worse and by how much."""
+    from .guard import run_check
+
+    status, table, page = run_check(directory, baseline, update)
+    if markdown:
+        typer.echo(page)
+    else:
+        Console().print(table)
+    sys.exit(status)
 
 
 @app.command(name="list")
@@ -109,6 +175,41 @@ def list_(
     from . import listing
 
     Console().print(listing.tables[kind]())
+
+
+cache_app = typer.Typer(no_args_is_help=True, help="The feature caches and image stores on this machine.")
+app.add_typer(cache_app, name="cache")
+
+
+@cache_app.command(name="list")
+def cache_list() -> None:
+    """List the entries with sizes, ages and what each belongs to."""
+    from .cache_tools import listing
+
+    Console().print(listing())
+
+
+@cache_app.command(name="verify")
+def cache_verify() -> None:
+    """Check every feature cache against its checksums; status 1 when one has changed."""
+    from .cache_tools import verify
+
+    faults = verify()
+    for fault in faults:
+        typer.echo(fault)
+    typer.echo("all entries are as they were written" if not faults else f"{len(faults)} damaged files")
+    sys.exit(1 if faults else 0)
+
+
+@cache_app.command(name="clear")
+def cache_clear(
+    names: Annotated[list[str] | None, typer.Argument(help="Beginnings of entries' names; none: all entries.")] = None,
+) -> None:
+    """Remove entries; they are built again when needed."""
+    from .cache_tools import clear
+
+    for entry in clear(names or []):
+        typer.echo(f"removed {entry.kind} {entry.folder.name[:16]}: {entry.description}")
 
 
 if __name__ == "__main__":

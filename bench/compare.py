@@ -19,7 +19,7 @@ from . import findings
 from .baseline import EXACT, METRICS, kind_of
 from .findings import Finding, Verdict, relative
 from .matching import Settings, differing, group, names, same
-from .timing import LEAST_TIMES, LEVEL
+from .timing import LEAST_CELLS, LEAST_TIMES, LEVEL
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -141,7 +141,11 @@ def _time_verdict(ratio: statistics.Interval, few: bool, pairs: list[tuple[Recor
         return "not judged", "different machines or threads"
     if few or np.isnan(ratio.low):
         return "not judged", f"fewer than {LEAST_TIMES} timed epochs"
+    if any(record.environment.warnings for pair in pairs for record in pair):
+        return "not judged", "the machine was busy"
     why = f"interval {ratio.low - 1:+.0%} … {ratio.high - 1:+.0%}"
+    if len(pairs) < LEAST_CELLS:
+        why += ", of a single cell: the machine's drift is not in it"
     if ratio.low > 1 + _TIME_FLOOR:
         return "worse", why
     return ("better" if ratio.high < 1 / (1 + _TIME_FLOOR) else "noise"), why

@@ -154,5 +154,3 @@ def _rule(cell: Cell) -> RankingRule:
 def _rates(trainer: Trainer, cell: Cell) -> dict[str, float]:
     rates = {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}
     return {name: rate * cell.training.learning_rate_scale for name, rate in rates.items()}
-
-

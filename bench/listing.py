@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 
-from rich.table import Table
+from rich.table import Column, Table
+
+
+def wrapping_table(*headings: str) -> Table:
+    """A table that wraps what is too long for it: a shortened name could not be copied."""
+    return Table(*(Column(heading, overflow="fold") for heading in headings), box=None)
 
 
 def list_methods() -> Table:
     """Every registered method with its family and options."""
     from ..methods.registry import methods
 
-    table = Table("method", "family", "what it is", "options (default)", box=None)
+    table = wrapping_table("method", "family", "what it is", "options (default)")
     for name, method in methods().items():
         fields = method.options.model_fields.items()
         options = ", ".join(f"{key} ({field.default})" for key, field in fields) or "–"
@@ -21,9 +26,10 @@ def list_datasets() -> Table:
     """Every dataset source, and how to name one."""
     from ..datasets import sources
 
-    table = Table("dataset", "how to name it", "what it is", "options (default)", box=None)
+    table = wrapping_table("dataset", "how to name it", "what it is", "options (default)")
     for entry in sources.list_datasets():
-        table.add_row(entry.name, entry.usage, entry.summary, entry.options)
+        options = ", ".join(f"{key} ({default})" for key, default in entry.options.items()) or "–"
+        table.add_row(entry.name, entry.usage, entry.summary, options)
     return table
 
 
@@ -31,7 +37,7 @@ def list_backbones() -> Table:
     """The named pairs and towers; folders and hub ids are named by themselves."""
     from ..methods.backbones import IMAGE, PAIRS, TEXT
 
-    table = Table("backbone", "text tower", "image tower", box=None)
+    table = wrapping_table("backbone", "text tower", "image tower")
     for name, (text, image) in PAIRS.items():
         table.add_row(name, _where(TEXT[text].source, text), _where(IMAGE[image].source, image))
     table.add_row("TEXT+IMAGE", "a name above, a folder in Hugging Face layout, or a hub id", "the same")

@@ -1,10 +1,12 @@
 """Which cells of two runs are the same experiment.
 
 Two cells match when all settings are equal except those that say where and with which code they ran: version,
-fingerprints of data and weights, threads, time-out and the number of the card. Seed and repeat are paired apart.
+fingerprints of data and weights, threads, time-out, the number of the card, and where a local folder stands (its name
+counts). Seed and repeat are paired apart.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from ..reports.records import Cell, Record
@@ -13,12 +15,14 @@ Settings = dict[str, Any]
 
 _NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout"}
 _OPTIONS = ("options.", "dataset_options.")
+_PLACES = ("dataset", "backbones.text", "backbones.image")
 
 
 def settings(cell: Cell) -> Settings:
     """A cell's settings as one flat dictionary: `method`, `options.r`, `training.precision`, …"""
     flat = _flatten(cell.model_dump(mode="json", exclude=_NOT_SETTINGS))
     del flat["backbones.fingerprint"]
+    flat |= {name: _portable(flat[name]) for name in _PLACES}
     return flat | {"device": cell.device.partition(":")[0]}
 
 
@@ -79,6 +83,14 @@ def group(records: Sequence[Record]) -> list[tuple[Settings, list[Record]]]:
 
 def _vary(name: str, cases: Sequence[Settings]) -> bool:
     return len({repr(case.get(name)) for case in cases}) > 1
+
+
+def _portable(value: str | None) -> str | None:
+    """`iisan-release:/data/shop` → `iisan-release:shop`: a folder goes by its name."""
+    if value is None:
+        return None
+    kind, colon, place = value.rpartition(":")
+    return kind + colon + PurePath(place).name if PurePath(place).is_absolute() else value
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> Settings:

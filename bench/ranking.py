@@ -19,12 +19,12 @@ class Diverged(Exception):
 
 
 ScoreUsers = Callable[[Tensor], Tensor]
-"""From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, free to overwrite."""
+"""From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, made anew."""
 
 
 @dataclass(frozen=True)
 class RankingRule:
-    """The longest history, and what becomes of a target that is in its user's history.
+    """The longest input to the model, and what becomes of a target that is in its user's history.
 
     "miss": history is masked, and such a target is missed (as published). "rank": no history is masked at all.
     """
@@ -34,19 +34,23 @@ class RankingRule:
 
 
 @torch.no_grad()
-def rank_targets(score: ScoreUsers, sequences: Sequences, items: int, rule: RankingRule, device: torch.device) -> np.ndarray:
+def rank_targets(
+    score: ScoreUsers, sequences: Sequences, items: int, rule: RankingRule, device: torch.device
+) -> np.ndarray:
     """The rank of each user's last item: float64 `[users]`, infinite for a repeat counted as missed.
 
-    rank = 1 + items that score higher + half of those that tie. Users go in chunks, so the score matrix is never
-    held. Diverged for scores that are not finite.
+    rank = 1 + items that score higher + half of those that tie. Scores come from the last `max_length` items before
+    the target; the mask covers all that the sequence holds before it. Users go in chunks, so the score matrix is
+    never held. Diverged for scores that are not finite.
     """
     chunk = users_per_chunk(items)
+    width = 1 + max(rule.max_length, int((sequences.stops - sequences.starts).max()) - 1)
     ranks = np.empty(len(sequences))
     for start in range(0, len(sequences), chunk):
         users = np.arange(start, min(start + chunk, len(sequences)))
-        slots = torch.from_numpy(sequences.padded(users, rule.max_length + 1)).to(device)
+        slots = torch.from_numpy(sequences.padded(users, width)).to(device)
         history, target = slots[:, :-1], slots[:, -1:]
-        ranks[users] = rank_scores(score(history), history, target, rule).cpu().numpy()
+        ranks[users] = rank_scores(score(history[:, -rule.max_length :]), history, target, rule).cpu().numpy()
     return ranks
 
 

@@ -114,7 +114,12 @@ class Runner:
     def _failed(self, blank: Record, status: Status, cause: str) -> Record:
         blank.status, blank.error = status, cause
         blank.environment.warnings = self.warnings
-        blank.save(self.directory)
+        try:
+            blank.save(self.directory)
+        except OSError as error:
+            raise BenchError(
+                f"{self.directory}: no record can be written ({error.strerror}); make room and run the command again"
+            ) from error
         return blank
 
 

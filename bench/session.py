@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
+from ..errors import BenchError
 from ..files import lock
 from ..reports.records import Record
+from .listing import wrapping_table
 from .meters import environment
 from .plan import Planned, plan
 from .progress import Display
@@ -42,7 +44,7 @@ def run_study(study: Study, request: Request) -> int:
     for warning in warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False)
     status = 0
-    request.directory.mkdir(parents=True, exist_ok=True)
+    _make(request.directory)
     with lock(request.directory / "study"), Display(console) as display:
         runner = Runner(study.name, request.directory, display, warnings, study.checkpoint_seconds)
         try:
@@ -57,6 +59,13 @@ def run_study(study: Study, request: Request) -> int:
     return status
 
 
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BenchError(f"--out {directory}: cannot be made ({error.strerror}); name another directory") from error
+
+
 def _is_wanted(cell: Planned, only_failed: bool) -> bool:
     if only_failed:
         return cell.status not in {None, "ok"}
@@ -64,16 +73,16 @@ def _is_wanted(cell: Planned, only_failed: bool) -> bool:
 
 
 def _conclude(console: Console, directory: Path, records: list[Record]) -> None:
-    from ..reports.report import write_report
+    from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
-    written = write_report([directory])
+    written = write_report([directory], ReportOptions(formats=("md", "html")))
     console.print(summary_table(records))
     console.print(f"report: {written[0]}", highlight=False, soft_wrap=True)
 
 
 def _listing(cells: list[Planned]) -> Table:
-    table = Table("cell", "method", "dataset", "backbones", "seed", "repeat", "state", box=None)
+    table = wrapping_table("cell", "method", "dataset", "backbones", "seed", "repeat", "state")
     for planned in cells:
         cell = planned.cell
         pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)

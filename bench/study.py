@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from ..errors import BenchError, unknown
 from ..reports.records import Training
@@ -15,6 +15,9 @@ STUDIES = Path(__file__).parent.parent / "studies"
 
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
 REFERENCE_ROWS = ("popularity", "random", "sasrec-id")
+
+_OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
+"""Options of the command that are called otherwise than their key."""
 
 
 class Study(BaseModel):
@@ -47,7 +50,7 @@ class Study(BaseModel):
     timeout: float | None = Field(default=None, gt=0)
     checkpoint_seconds: float = Field(default=60.0, ge=0)
     training: Training = Training()
-    epochs: dict[str, int] = {}
+    epochs: dict[str, PositiveInt] = {}
     options: dict[str, dict[str, Any]] = {}
 
     @field_validator("methods", mode="before")
@@ -68,18 +71,21 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
     if source or not named:
         values = _read_toml(path)
         values.setdefault("name", path.stem)
+    origins: dict[str, str] = {}
     for key, value in overrides.items():
         if value is not None:
             _put(values, key, value)
+            origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals:
             raise BenchError(f"--set {setting}: give key=value, for example --set training.batch=32")
         _put(values, key.strip(), _value(text.strip()))
+        origins[key.strip()] = f"--set {key.strip()}"
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise _mistake(error, path if source or not named else None) from error
+        raise _mistake(error, values, origins, path) from error
 
 
 def _find(source: str) -> Path:
@@ -120,19 +126,34 @@ def _value(text: str) -> Any:
         return text
 
 
-def _mistake(error: ValidationError, path: Path | None) -> BenchError:
-    first = error.errors()[0]
-    keys = [str(part) for part in first["loc"]]
-    where = ".".join(keys) or "study"
-    place = f"{path}: " if path else ""
-    if path:
+def _mistake(error: ValidationError, values: dict[str, Any], origins: dict[str, str], path: Path) -> BenchError:
+    """Names the key at fault, and the option that set it or else its line in the file at `path`."""
+    faults = error.errors()
+    keys = _keys(faults[0]["loc"], values)
+    where = ".".join(keys)
+    place = next((option for key, option in origins.items() if f"{where}.".startswith(f"{key}.")), None)
+    if place is None:
         line = _line_of(path, keys)
-        place = f"{path}, line {line}: " if line else place
-    if first["type"] == "extra_forbidden":
+        place = f"{path}, line {line}" if line else str(path)
+    if faults[0]["type"] == "extra_forbidden":
         model = Training if keys[0] == "training" and len(keys) > 1 else Study
-        culprit = unknown("key", where, [".".join([*keys[:-1], field]) for field in sorted(model.model_fields)])
-        return BenchError(f"{place}{culprit}")
-    return BenchError(f"{place}'{where}': {first['msg'][0].lower()}{first['msg'][1:]} (got {first['input']!r})")
+        known = [".".join([*keys[:-1], field]) for field in sorted(model.model_fields)]
+        return BenchError(f"{place}: {unknown('key', where, known)}")
+    # a key that may be of several kinds has a fault for each
+    messages = dict.fromkeys(fault["msg"] for fault in faults if _keys(fault["loc"], values) == keys)
+    message = " or ".join(f"{text[0].lower()}{text[1:]}" for text in messages)
+    return BenchError(f"{place}: '{where}': {message} (got {faults[0]['input']!r})")
+
+
+def _keys(location: Sequence[str | int], values: Any) -> list[str]:
+    """The part of a fault's location that a user wrote; what follows names a branch of the schema."""
+    keys: list[str] = []
+    for part in location:
+        if not isinstance(values, dict | list):
+            break
+        keys.append(str(part))
+        values = values.get(part) if isinstance(values, dict) else values[int(part)]
+    return keys
 
 
 def _line_of(path: Path, keys: list[str]) -> int | None:

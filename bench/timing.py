@@ -13,6 +13,7 @@ from .matching import Settings, same_setting
 
 LEVEL = 0.99
 LEAST_TIMES = 3
+LEAST_CELLS = 2
 _DRAWS = 4000
 _LEAST_OTHERS = 3
 
@@ -26,9 +27,17 @@ class Timed:
     settings: Settings
 
     @property
-    def few(self) -> bool:
-        """Whether there are too few times for an interval."""
-        return any(sum(map(len, case.times)) < LEAST_TIMES for case in (self.known, self.now))
+    def lack(self) -> str:
+        """What is too few for an interval, or "".
+
+        The epochs of one cell share its machine's mood, so one cell says nothing of a study's noise. Benchmarks take
+        turns within seconds.
+        """
+        if any(sum(map(len, case.times)) < LEAST_TIMES for case in (self.known, self.now)):
+            return f"fewer than {LEAST_TIMES} timed epochs"
+        if self.settings and min(len(self.known.times), len(self.now.times)) < LEAST_CELLS:
+            return "a single cell on one side; run with --repeats 3"
+        return ""
 
     @property
     def before(self) -> float:
@@ -96,10 +105,10 @@ def _judge_group(reference: Timed, others: list[Timed], tolerance: float) -> Ite
     When the reference moved by itself, that median stands in for it: a faster reference must not make all the others
     look slower.
     """
-    if reference.few:
-        yield from (_not_judged(case, f"fewer than {LEAST_TIMES} timed epochs") for case in [reference, *others])
+    if reference.lack:
+        yield from (_not_judged(case, reference.lack) for case in [reference, *others])
         return
-    steady = [case for case in others if not case.few]
+    steady = [case for case in others if not case.lack]
     moved = False
     if len(steady) >= _LEAST_OTHERS:
         draws = reference.factor / np.median([case.factor for case in steady], axis=0)
@@ -108,8 +117,8 @@ def _judge_group(reference: Timed, others: list[Timed], tolerance: float) -> Ite
         change = float(np.median(draws)) - 1
         yield Finding(reference.known.name, "time", verdict, change=change, why=f"against the others' median: {why}")
     for case in others:
-        if case.few:
-            yield _not_judged(case, f"fewer than {LEAST_TIMES} timed epochs")
+        if case.lack:
+            yield _not_judged(case, case.lack)
         elif moved:
             rest = [other.factor for other in steady if other is not case]
             verdict, why = verdict_of(case.factor / np.median(rest, axis=0), tolerance)

@@ -104,7 +104,8 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and any(
-        phrase in str(error) for phrase in ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+        phrase in str(error)
+        for phrase in ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
     )
 
 

@@ -18,10 +18,10 @@ class Batch:
     """One training batch of B users with L + 1 slots each; all tensors int64 unless said.
 
     `slots` `[B, L+1]`: item numbers, left-padded with 0. `items` `[columns]`: the items to encode, in order. `index`
-    `[B, L+1]`: a slot's row among the encoded items; padding points one past the last. `log_counts` float32
-    `[columns]`: log of the slots that a column stands for (−inf: a padding slot, never a candidate). Of the P
-    positions with a next item: `positions` `[P]` in the flattened `[B·L]` input, `users` `[P]`, `labels` `[P]` (column of
-    the next item).
+    `[B, L+1]`: a slot's row among the encoded items; padding that is not encoded points one past the last. `log_counts`
+    float32 `[columns]`: log of the slots that a column stands for (−inf: a padding slot, never a candidate). Of the P
+    positions with a next item: `positions` `[P]` in the flattened `[B·L]` input, `users` `[P]`, `labels` `[P]` (column
+    of the next item).
     """
 
     slots: Tensor

@@ -57,6 +57,10 @@ class Sequences:
     def __getitem__(self, user: int) -> np.ndarray:
         return self.items[self.starts[user] : self.stops[user]]
 
+    def subset(self, users: np.ndarray | slice) -> "Sequences":
+        """The sequences of some users, on the same flat array."""
+        return Sequences(self.items, self.starts[users], self.stops[users])
+
     def padded(self, users: np.ndarray, length: int) -> np.ndarray:
         """The last `length` items of each user, left-padded with 0: int64 `[len(users), length]`."""
         index = self.stops[users][:, None] - length + np.arange(length)

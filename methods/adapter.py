@@ -32,12 +32,12 @@ class AdaptedLinear(nn.Module):
 
 
 @register("adapter", family="embedded")
-class Adapter(Method):
+class Adapter(Method[FusedEncoder]):
     """Bottleneck adapters after attention and feed-forward of every layer (Houlsby et al., 2019)."""
 
     options = AdapterOptions
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         towers = {name: backbones.tower(name) for name in backbones.modalities}
         for tower in towers.values():
             tower.requires_grad_(False)

@@ -9,15 +9,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 
 from ..errors import BenchError, unknown
 from ..files import canonical_json, digest, file_digest
+from .generated import NAME as GENERATED
+from .generated import VERSION as GENERATED_VERSION
+from .generated import GeneratedTower, generated_shape
 from .tower import Tower, TowerShape
 
 Modality = Literal["text", "image"]
 
 _MICRO = Path(__file__).parent / "micro"
 _RANDOM_SEED = 20240
+_UNREAD = ("pooler", "mask_token")
+"""Parts of a model that nothing here reads, so that its files may lack them."""
 _HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
 
 
@@ -77,8 +83,15 @@ class BackboneSource:
             return str(path)
         if self.name.startswith((".", "/", "~")) or self.name.count("/") != 1:
             known = sorted(TEXT if self.modality == "text" else IMAGE)
-            raise unknown(f"{self.modality} backbone", self.name, [*known, "a model folder", "a hub id owner/name"])
+            raise unknown(
+                f"{self.modality} backbone", self.name, [*known, GENERATED, "a model folder", "a hub id owner/name"]
+            )
         return self.name
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether its states come from a formula: then it reads neither texts nor pictures."""
+        return self.name == GENERATED
 
     @property
     def is_local(self) -> bool:
@@ -87,6 +100,8 @@ class BackboneSource:
 
     def fingerprint(self) -> str:
         """Hash of what decides the tower's outputs: its files, or the seed of random weights; "" for a hub id."""
+        if self.is_generated:
+            return digest(GENERATED_VERSION)
         if not self.is_local and self.weights == "pretrained":
             return ""
         if self.weights == "random":
@@ -110,27 +125,40 @@ class BackboneSource:
     @cached_property
     def shape(self) -> TowerShape:
         """Width, depth and pooling: encoders are read at `[CLS]`, causal text models at the last token."""
+        if self.is_generated:
+            return generated_shape(self.modality)
         pooling = self.pooling
         if pooling == "auto":
             pooling = "last" if self.modality == "text" and self._is_causal() else "cls"
         return TowerShape(self.modality, self.config.hidden_size, self.config.num_hidden_layers, pooling)
 
-    def tower(self) -> Tower:
+    def tower(self) -> Tower | GeneratedTower:
         """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
+        if self.is_generated:
+            return GeneratedTower(self.modality)
+        # Random weights are always the same. A loaded model draws numbers too, for a pooler that its file lacks: what
+        # a method makes after it must not depend on whether a tower was loaded (iisan and iisan-cached start alike).
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_RANDOM_SEED)
+            model = self._model()
+        part = "text_model" if self.modality == "text" else "vision_model"
+        model = getattr(model, part, model)
+        model.config.use_cache = False  # of a causal model: keys and values kept for generation
+        return Tower(model, self.shape, self.normalisation)
+
+    def _model(self) -> Any:
         transformers = _transformers()
         if self.weights == "random":
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(_RANDOM_SEED)
-                model = transformers.AutoModel.from_config(self.config, attn_implementation="sdpa")
-        else:
-            try:
-                model = transformers.AutoModel.from_pretrained(
-                    self.location, dtype=torch.float32, use_safetensors=True, attn_implementation="sdpa"
-                )
-            except (OSError, ValueError) as error:
-                raise self._unloadable(error) from error
-        part = "text_model" if self.modality == "text" else "vision_model"
-        return Tower(getattr(model, part, model), self.shape, self.normalisation)
+            return transformers.AutoModel.from_config(self.config, attn_implementation="sdpa")
+        settings = {"dtype": torch.float32, "use_safetensors": True, "attn_implementation": "sdpa"}
+        try:
+            model, found = transformers.AutoModel.from_pretrained(self.location, output_loading_info=True, **settings)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise self._unloadable(error) from error
+        missing = sorted(key for key in found["missing_keys"] if not any(part in key for part in _UNREAD))
+        if missing:  # they would be random, and nothing would say so
+            raise self._unloadable(f"its files lack {len(missing)} weights, {missing[0]} among them")
+        return model
 
     def image_side(self) -> int:
         """The picture side, in pixels, that the image model was trained on."""
@@ -154,10 +182,12 @@ class BackboneSource:
         return settings.get("image_mean", _HALF[0]), settings.get("image_std", _HALF[1])
 
     def _is_causal(self) -> bool:
-        config = self.config
-        return config.model_type.startswith("clip") or any(
-            "CausalLM" in name or "LMHead" in name for name in getattr(config, "architectures", None) or []
-        )
+        """Whether only the last token has seen the whole text: CLIP's, and families that generate but don't fill in."""
+        from transformers.models.auto import modeling_auto as families
+
+        kind = self.config.model_type
+        generates = kind in families.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        return kind.startswith("clip") or (generates and kind not in families.MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 
     def _check_folder(self, path: Path) -> None:
         if not (path / "config.json").exists():
@@ -165,7 +195,7 @@ class BackboneSource:
         if self.weights == "pretrained" and not any(path.glob("*.safetensors")):
             raise BenchError(f"{path}: no .safetensors weights in this model folder; add them or use --weights random")
 
-    def _unloadable(self, error: Exception) -> BenchError:
+    def _unloadable(self, error: Exception | str) -> BenchError:
         reason = str(error).strip().split("\n")[0]
         return BenchError(
             f"{self.modality} backbone '{self.name}' cannot be loaded ({reason}); give a local model folder, "
@@ -181,7 +211,7 @@ class Backbones:
     """
 
     shapes: dict[str, TowerShape]
-    load: Callable[[str], Tower]
+    load: Callable[[str], Tower | GeneratedTower]
     items: int
     loaded: dict[str, Tower] = field(default_factory=dict)
 
@@ -191,9 +221,12 @@ class Backbones:
         return list(self.shapes)
 
     def tower(self, modality: str) -> Tower:
-        """The tower of a modality, loaded at first use."""
+        """The tower of a modality, loaded at first use. BenchError for a generated one, which has nothing to run."""
         if modality not in self.loaded:
-            self.loaded[modality] = self.load(modality)
+            found = self.load(modality)
+            if not isinstance(found, Tower):
+                raise BenchError(f"backbone '{GENERATED}' has no layers to run or adapt; use a cached method")
+            self.loaded[modality] = found
         return self.loaded[modality]
 
     @classmethod

@@ -1,7 +1,5 @@
 """BitFit (Ben Zaken et al., 2022): only the biases of the towers are trained."""
 
-from torch import nn
-
 from .backbones import Backbones
 from .fusion import FusedEncoder, output_levels, tower_rates
 from .method import LearningRates, Method
@@ -10,10 +8,10 @@ from .registry import register
 
 
 @register("bitfit", family="embedded")
-class BitFit(Method):
+class BitFit(Method[FusedEncoder]):
     """Every bias of both towers (Ben Zaken et al., 2022)."""
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         towers = {name: backbones.tower(name) for name in backbones.modalities}
         for tower in towers.values():
             for name, parameter in tower.named_parameters():

@@ -16,6 +16,7 @@ from ..errors import BenchError
 from ..files import file_digest, lock, write_atomic
 from .content import RawContent
 from .feature_cache import CacheKey, FeatureCache, open_features
+from .generated import GeneratedTower
 from .tower import Tower
 
 _TOKENS_PER_BATCH = 4096
@@ -31,7 +32,7 @@ class BuildJob:
     """What to build and with what: a loader for the tower (called only when something is missing), and its inputs."""
 
     key: CacheKey
-    tower: Callable[[], Tower]
+    tower: Callable[[], Tower | GeneratedTower]
     content: RawContent
     device: torch.device
     progress: Progress
@@ -57,6 +58,7 @@ def _build(job: BuildJob, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
+    tower.drop_layers_above(job.key.levels)
     shared = 0 in job.key.levels and tower.shape.shares_first_state
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
     shape = (job.content.items + 1, len(levels), tower.shape.hidden_size)
@@ -79,10 +81,20 @@ def _open_states(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memm
     if states is None or states.shape != shape or states.dtype != dtype:
         path.with_name("progress.json").unlink(missing_ok=True)
         states = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        _claim(path)
     return states
 
 
-def _fill(job: BuildJob, tower: Tower, states: np.memmap, levels: tuple[int, ...], partial: Path) -> None:
+def _claim(path: Path) -> None:
+    """Takes the file's space on disk now: a full disk is then an error here, where a memory map would kill us later."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _fill(
+    job: BuildJob, tower: Tower | GeneratedTower, states: np.memmap, levels: tuple[int, ...], partial: Path
+) -> None:
     """Runs the batches that are not done. They are the same in every run, so a continued build gives the same bytes."""
     batches = _batches(job.content)
     progress = partial / "progress.json"
@@ -119,7 +131,9 @@ def _batches(content: RawContent) -> list[np.ndarray]:
 def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
     converted = values.to(getattr(torch, key.dtype))
     if not torch.isfinite(converted).all():
-        raise BenchError(f"{key.modality} backbone '{key.backbone}': states overflow {key.dtype}; use cache_dtype float32")
+        raise BenchError(
+            f"{key.modality} backbone '{key.backbone}': states overflow {key.dtype}; use cache_dtype float32"
+        )
     return converted
 
 

@@ -1,7 +1,7 @@
 """The feature cache: hidden states of every item, one memory-mapped array a backbone.
 
-An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when state 0 is
-the same for every item, and `entry.json`. Nothing in it is executable.
+An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when
+state 0 is the same for every item, and `entry.json`. Nothing in it is executable.
 """
 
 import json
@@ -55,7 +55,8 @@ def features_directory() -> Path:
 class FeatureCache:
     """A complete entry, open for reading.
 
-    `states`: `[n_items + 1, levels, hidden]` without the shared level. `shared`: level 0 when all items share it, else None.
+    `states`: `[n_items + 1, levels, hidden]` without the shared level. `shared`: level 0 when all items share it, else
+    None.
     """
 
     folder: Path
@@ -88,7 +89,9 @@ def open_features(folder: Path) -> FeatureCache | None:
         return None
     for name, checksum in entry["sha256"].items():
         if not (folder / name).exists() or file_digest(folder / name) != checksum:
-            raise BenchError(f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it")
+            raise BenchError(
+                f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it"
+            )
     # Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
     states = np.lib.format.open_memmap(folder / "states.npy", mode="c")
     shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None

@@ -1,7 +1,5 @@
 """Full fine-tuning: every parameter of both towers is trained."""
 
-from torch import nn
-
 from .backbones import Backbones
 from .fusion import FusedEncoder, output_levels, tower_rates
 from .method import LearningRates, Method
@@ -10,10 +8,10 @@ from .registry import register
 
 
 @register("fft", family="full")
-class FullFineTuning(Method):
+class FullFineTuning(Method[FusedEncoder]):
     """Full fine-tuning of both towers."""
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         towers = {name: backbones.tower(name) for name in backbones.modalities}
         return FusedEncoder(TowerReader(towers, output_levels(backbones), frozen=False), backbones, width)
 

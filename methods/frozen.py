@@ -1,7 +1,5 @@
 """Frozen towers under a trained projection: the floor that every adaptation has to beat."""
 
-from torch import nn
-
 from .backbones import Backbones
 from .fusion import FusedEncoder, output_levels, tower_rates
 from .method import LearningRates, Method
@@ -10,10 +8,10 @@ from .registry import register
 
 
 @register("frozen", family="decoupled")
-class Frozen(Method):
+class Frozen(Method[FusedEncoder]):
     """Frozen towers; only the projection above them and the head are trained."""
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         return FusedEncoder(self.reader(backbones), backbones, width)
 
     def reader(self, backbones: Backbones) -> TowerReader | CacheReader:

@@ -1,5 +1,7 @@
 """From the towers' outputs to item embeddings, as full fine-tuning and the embedded methods share it."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -13,7 +15,7 @@ from .tower import OUTPUT
 
 def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:
     """The one level that these methods read: the model's output, after any final LayerNorm."""
-    return {name: (OUTPUT,) for name in backbones.modalities}
+    return dict.fromkeys(backbones.modalities, (OUTPUT,))
 
 
 class FusedEncoder(nn.Module):
@@ -27,10 +29,10 @@ class FusedEncoder(nn.Module):
         )
         self.order = [name for name in ("image", "text") if name in backbones.shapes]
         self.fusion = nn.Linear(width * len(self.order), width)
-        for name in self.order:
-            if name == "image":  # published: the image projection alone is initialised so
-                nn.init.xavier_normal_(self.projections[name].weight)  # type: ignore[arg-type]
-                nn.init.zeros_(self.projections[name].bias)  # type: ignore[arg-type]
+        if "image" in self.projections:  # published: the image projection alone is initialised so
+            image = cast(nn.Linear, self.projections["image"])
+            nn.init.xavier_normal_(image.weight)
+            nn.init.zeros_(image.bias)
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """Embeddings `[n, width]`."""

@@ -42,13 +42,13 @@ class IISANEncoder(nn.Module):
 
 
 @register("iisan", family="decoupled")
-class IISAN(Method):
+class IISAN(Method[IISANEncoder]):
     """Intra- and inter-modal side networks beside frozen towers (IISAN, SIGIR 2024)."""
 
     options = IISANOptions
     published_batch = 64
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> IISANEncoder:
         levels = self._side_levels(backbones)
         # State 0 is always read: it has a block of its own, or the intra-modal networks start from it.
         blocks = {name: len(chosen) - (not self.chosen.first_state) for name, chosen in levels.items()}
@@ -64,9 +64,7 @@ class IISAN(Method):
 
     def learning_rates(self, encoder: IISANEncoder) -> LearningRates:
         side = encoder.side
-        networks: dict[str, SideNetwork] = dict(side.intra.items())  # type: ignore[arg-type]
-        if side.inter is not None:
-            networks["inter"] = side.inter
+        networks = side.networks()
         groups = {
             "side blocks": ([p for network in networks.values() for p in network.blocks.parameters()], 1e-4),
             "text dense": (_dense(networks, "text"), 5e-5),

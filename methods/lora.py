@@ -1,7 +1,6 @@
 """LoRA (Hu et al., 2021): low-rank updates of the query and value projections, through peft."""
 
 from pydantic import Field
-from torch import nn
 
 from .backbones import Backbones
 from .fusion import FusedEncoder, output_levels, tower_rates
@@ -20,12 +19,12 @@ class LoRAOptions(Options):
 
 
 @register("lora", family="embedded")
-class LoRA(Method):
+class LoRA(Method[FusedEncoder]):
     """Low-rank updates of the query and value projections (Hu et al., 2021), through peft."""
 
     options = LoRAOptions
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         from peft import LoraConfig, inject_adapter_in_model
 
         towers = {name: backbones.tower(name) for name in backbones.modalities}

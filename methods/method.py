@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import nn
@@ -12,6 +12,9 @@ from ..errors import BenchError, unknown
 from .backbones import Backbones
 
 Content = Literal["items", "states", "ids", "none"]
+
+Encoder = TypeVar("Encoder", bound=nn.Module)
+"""The item encoder that a method builds and gives rates to."""
 
 
 class Options(BaseModel):
@@ -28,7 +31,7 @@ class LearningRates:
     head: float
 
 
-class Method(ABC):
+class Method(ABC, Generic[Encoder]):
     """A way to adapt a pair of backbones. It builds an item encoder and gives its learning rates, nothing else.
 
     `content` says what the encoder reads: "items" (token ids and pixels), "states" (the feature cache), "ids" (item
@@ -57,11 +60,11 @@ class Method(ABC):
             raise BenchError(f"method '{cls.name}': option '{key}': {first['msg'].lower()}") from error
 
     @abstractmethod
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> Encoder:
         """The module that turns `ItemInputs` of n items into embeddings, float `[n, width]`."""
 
     @abstractmethod
-    def learning_rates(self, encoder: nn.Module) -> LearningRates:
+    def learning_rates(self, encoder: Encoder) -> LearningRates:
         """Every trainable parameter of the encoder in exactly one group."""
 
     def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:

@@ -55,7 +55,8 @@ def token_table(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Toke
     chunks: list[np.ndarray] = []
     lengths: list[np.ndarray] = []
     for start in range(0, len(texts), 10_000):
-        rows = tokenizer.encode([text.lower() for text in texts[start : start + 10_000]], length)
+        encoded = tokenizer.encode([text.lower() for text in texts[start : start + 10_000]], length)
+        rows = [row or [tokenizer.padding] for row in encoded]  # an empty text still has a token to be read at
         lengths.append(np.fromiter((len(row) for row in rows), np.int64, len(rows)))
         chunks.append(np.fromiter((token for row in rows for token in row), np.int32))
     ids, counts = np.concatenate(chunks), np.concatenate(lengths)
@@ -74,25 +75,33 @@ def make_tokenizer(source: BackboneSource) -> Tokenizer:
 class PretrainedTokenizer:
     """A Hugging Face tokenizer, by folder or hub id."""
 
+    _VOCABULARY = ("tokenizer.json", "vocab.*", "*.model")
+    _SETTINGS = ("*token*.json", "merges.txt")
+
     def __init__(self, location: str) -> None:
         from transformers import AutoTokenizer
 
+        folder = Path(location)
+        if folder.is_dir() and not _matching(folder, self._VOCABULARY):
+            # transformers would make one with an empty vocabulary
+            raise BenchError(f"{location}: no tokenizer in this model folder; add its tokenizer.json")
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(location)
         except (OSError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error
         self.padding = self._tokenizer.pad_token_id or 0
-        self.fingerprint = self._files_digest(Path(location)) or digest(self._tokenizer.backend_tokenizer.to_str())
+        files = _matching(folder, self._VOCABULARY + self._SETTINGS)
+        contents = [file_digest(path) for path in files] or [self._tokenizer.backend_tokenizer.to_str()]
+        self.fingerprint = digest(*contents)
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""
         return self._tokenizer(list(texts), truncation=True, max_length=length)["input_ids"]
 
-    @staticmethod
-    def _files_digest(folder: Path) -> str:
-        files = sorted(folder.glob("*token*.json"))
-        return digest(*(file_digest(path) for path in files)) if files else ""
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern)})
 
 
 class CostTokenizer:
@@ -106,11 +115,13 @@ class CostTokenizer:
 
     def __init__(self, vocabulary: int) -> None:
         self._buckets = max(vocabulary - self._RESERVED, 1)
-        self._offset = min(self._RESERVED, vocabulary - 1)
+        self._offset, self._first, self._last = (
+            min(token, vocabulary - 1) for token in (self._RESERVED, self._FIRST, self._LAST)
+        )
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""
-        return [[self._FIRST, *map(self._id, self._PIECE.findall(text)[: length - 2]), self._LAST] for text in texts]
+        return [[self._first, *map(self._id, self._PIECE.findall(text)[: length - 2]), self._last] for text in texts]
 
     def _id(self, piece: str) -> int:
         value = 0

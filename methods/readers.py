@@ -1,10 +1,12 @@
 """Where an item encoder's hidden states come from: the towers, or the feature cache. Nothing else tells them apart."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from .inputs import ItemInputs
-from .tower import OUTPUT, Tower
+from .tower import Tower
 
 
 class TowerReader(nn.Module):
@@ -21,8 +23,7 @@ class TowerReader(nn.Module):
         if frozen:
             self.towers.requires_grad_(False)
             for name, tower in towers.items():
-                if OUTPUT not in levels[name]:
-                    del tower.layers[max(levels[name]) :]
+                tower.drop_layers_above(levels[name])
         self.train()
 
     def train(self, mode: bool = True) -> "TowerReader":
@@ -32,7 +33,11 @@ class TowerReader(nn.Module):
     def forward(self, inputs: ItemInputs) -> dict[str, list[Tensor]]:
         """Levels by modality, in the order asked for."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return {name: tower.states(inputs, self.levels[name]) for name, tower in self.towers.items()}  # type: ignore[operator]
+            return {name: self.tower(name).states(inputs, levels) for name, levels in self.levels.items()}
+
+    def tower(self, name: str) -> Tower:
+        """The tower of a modality."""
+        return cast(Tower, self.towers[name])
 
 
 class CacheReader(nn.Module):

@@ -11,7 +11,7 @@ from .method import LearningRates, Method
 from .registry import register
 
 
-class ScoringReference(Method):
+class ScoringReference(Method[nn.Module]):
     """A ranking that trains nothing: scores come from the training counts alone."""
 
     content = "none"
@@ -57,13 +57,13 @@ class IDEncoder(nn.Module):
 
 
 @register("sasrec-id", family="reference")
-class SASRecID(Method):
+class SASRecID(Method[IDEncoder]):
     """The same head over learned ID embeddings, without any backbone (Kang and McAuley, 2018)."""
 
     content = "ids"
 
-    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:
+    def item_encoder(self, backbones: Backbones, width: int) -> IDEncoder:
         return IDEncoder(backbones.items, width)
 
-    def learning_rates(self, encoder: nn.Module) -> LearningRates:
+    def learning_rates(self, encoder: IDEncoder) -> LearningRates:
         return LearningRates({"item embeddings": (list(encoder.parameters()), 1e-3)}, head=1e-3)

@@ -40,13 +40,24 @@ def methods() -> dict[str, type[Method]]:
         import_module(f".{module}", __package__)
     for point in entry_points(group=ENTRY_POINTS):
         if point.name not in _registered:
-            register(point.name, "embedded" if not point.load().family else point.load().family)(point.load())
-    return dict(_registered)
+            try:
+                found = point.load()
+            except (ImportError, AttributeError) as error:
+                raise BenchError(
+                    f"method '{point.name}' ({point.value}): {error}; mend or remove its package"
+                ) from error
+            _adopt(point.name, found)
+    order = [f"{__package__}.{module}" for module in _BUILT_IN]  # whichever was imported first
+
+    def place(entry: tuple[str, type[Method]]) -> int:
+        return order.index(entry[1].__module__) if entry[1].__module__ in order else len(order)
+
+    return dict(sorted(_registered.items(), key=place))
 
 
 def find_method(name: str) -> type[Method]:
     """The class behind a registered name or behind `package.module:Class`. BenchError with a suggestion otherwise."""
-    known = methods()
+    known = _registered if name in _registered else methods()  # looking through entry points takes its time
     if name in known:
         return known[name]
     if ":" in name:
@@ -65,8 +76,13 @@ def _outside(name: str) -> type[Method]:
         found = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise BenchError(f"method '{name}': {error}; give an importable package.module:Class") from error
+    return _adopt(name, found)
+
+
+def _adopt(name: str, found: object) -> type[Method]:
+    """A class from outside, registered unless it already did so itself."""
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise BenchError(f"method '{name}' is no subclass of tpmebench.methods.method.Method")
-    if not found.name:
+    if "name" not in vars(found):  # a name that is inherited is the parent's
         register(name, found.family or "embedded")(found)
     return found

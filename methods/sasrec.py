@@ -1,13 +1,16 @@
 """SASRec, the sequence encoder that all methods share (Kang and McAuley, 2018; sizes as published for IISAN)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 _EPSILON = 1e-6
-_MASKED = -1e9
+_MASKED = -3e4
+"""Added to masked scores. Its exponential is 0 like that of the published −1e9, and float16 can hold it."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,7 @@ class SASRec(nn.Module):
         self.positions = nn.Embedding(size.max_length, size.width)
         self.norm = nn.LayerNorm(size.width, eps=_EPSILON)
         self.dropout = nn.Dropout(size.dropout)
-        self.blocks = nn.ModuleList(
-            nn.ModuleList((SelfAttention(size), FeedForward(size))) for _ in range(size.blocks)
-        )
+        self.blocks = nn.ModuleList(nn.ModuleList((SelfAttention(size), FeedForward(size))) for _ in range(size.blocks))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.xavier_normal_(module.weight)
@@ -74,14 +75,14 @@ class SASRec(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, history: Tensor, present: Tensor) -> Tensor:
-        """`history` `[users, length, width]`, `present` bool `[users, length]` (False = padding) → `[users, length, width]`.
+        """Vectors `[users, length, width]` from embeddings of the same shape; those at padded positions mean nothing.
 
-        Vectors at padded positions mean nothing.
+        `present` bool `[users, length]`: False at padding.
         """
         hidden = self.dropout(self.norm(history + self.positions.weight[: history.shape[1]]))
         causal = torch.ones(history.shape[1], history.shape[1], dtype=torch.bool, device=history.device).tril()
         visible = causal & present[:, None, None, :]
         mask = torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
-        for attention, feed_forward in self.blocks:  # type: ignore[misc]
+        for attention, feed_forward in cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks):
             hidden = feed_forward(attention(hidden, mask))
         return hidden

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -50,22 +50,25 @@ class Tower(nn.Module):
         self.register_buffer("deviation", deviation * 255.0, persistent=False)
         self.interpolates = "interpolate_pos_encoding" in signature(model.forward).parameters
         if isinstance(getattr(model, "pooler", None), nn.Module):
-            model.pooler = None  # nothing reads it, so it must not count as a parameter
+            model.register_module("pooler", None)  # nothing reads it, so it must not count as a parameter
         for name, parameter in model.named_parameters():
             if name.endswith("mask_token"):
                 parameter.requires_grad_(False)  # only masked pretraining reads it
+        self._stack = _find_stack(model, shape.depth)
 
     @property
     def layers(self) -> nn.ModuleList:
-        """The stack of transformer layers: the outermost list of as many modules as the tower is deep."""
-        for module in self.model.modules():
-            if isinstance(module, nn.ModuleList) and len(module) == self.shape.depth:
-                return module
-        raise BenchError(f"{type(self.model).__name__}: no list of {self.shape.depth} layers found in this model")
+        """The stack of transformer layers."""
+        return cast(nn.ModuleList, self.model.get_submodule(self._stack))
+
+    def drop_layers_above(self, levels: Sequence[int]) -> None:
+        """Removes the layers that no level of `levels` needs, so that none is run for nothing."""
+        if OUTPUT not in levels:
+            del self.layers[max(1, *levels) :]  # state 0 is what goes into the first
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """The model's output at the pooled position, `[n, hidden]`."""
-        output = self._run(inputs).last_hidden_state[self._position(inputs)]
+        output = self._run(inputs).last_hidden_state[self._position(inputs)].contiguous()
         norm = getattr(self.model, "post_layernorm", None)  # CLIP's ViT applies it to the pooled vector alone
         return output if norm is None else norm(output)
 
@@ -74,7 +77,8 @@ class Tower(nn.Module):
         position, kept = self._position(inputs), dict[int, Tensor]()
 
         def keep(level: int, hidden: Any) -> None:
-            kept[level] = (hidden[0] if isinstance(hidden, tuple) else hidden)[position]
+            # A copy: a view would keep the states of all positions alive.
+            kept[level] = (hidden[0] if isinstance(hidden, tuple) else hidden)[position].contiguous()
 
         layers, handles = self.layers, []
         if 0 in levels:
@@ -108,6 +112,14 @@ class Tower(nn.Module):
             return (slice(None), 0)
         mask = _tokens(inputs).mask
         return (torch.arange(len(mask), device=mask.device), mask.sum(1) - 1)
+
+
+def _find_stack(model: nn.Module, depth: int) -> str:
+    """Name of the outermost list of as many modules as the tower is deep."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.ModuleList) and len(module) == depth:
+            return name
+    raise BenchError(f"{type(model).__name__}: no list of {depth} layers found; choose another backbone")
 
 
 def _tokens(inputs: ItemInputs) -> TokenBatch:

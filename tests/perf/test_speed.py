@@ -1,0 +1,80 @@
+"""Times one training step, a cache read and a ranking for every method; `make perf` writes them to a JSON file.
+
+`extra_info` carries what repeats exactly (parameters, operations, tensor bytes), which `bench check` compares.
+"""
+
+import pytest
+import torch
+
+from tpmebench.bench.assembly import Assembly, assemble
+from tpmebench.bench.evaluation import Evaluator
+from tpmebench.bench.measuring import count_operations, count_parameters, tensor_memory
+from tpmebench.bench.ranking import RankingRule
+from tpmebench.bench.training import Trainer
+from tpmebench.methods.content import CachedContent
+from tpmebench.methods.registry import methods
+from tpmebench.reports.records import BackboneChoice, Cell, Training
+
+TRAINED = [name for name, method in methods().items() if method.content != "none"]
+
+
+@pytest.fixture(scope="module")
+def assembled(tmp_path_factory: pytest.TempPathFactory):
+    """Gives the parts of a small cell of a method, built once."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("TPMEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    built: dict[str, tuple[Assembly, Trainer, Evaluator]] = {}
+
+    def build(name: str) -> tuple[Assembly, Trainer, Evaluator]:
+        if name not in built:
+            cell = Cell(
+                method=name,
+                dataset="bazaar:items=1000,users=320",
+                backbones=BackboneChoice(text="micro", image="micro"),
+                training=Training(),
+            )
+            parts = assemble(cell, lambda *_: None)
+            assert parts.recommender is not None and parts.content is not None
+            trainer = Trainer(parts)
+            evaluator = Evaluator(
+                parts.recommender, parts.content, parts.dataset, RankingRule(), parts.device, trainer.autocast
+            )
+            built[name] = (parts, trainer, evaluator)
+        return built[name]
+
+    yield build
+    patch.undo()
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_step(benchmark, assembled, name: str) -> None:
+    _, trainer, evaluator = assembled(name)
+    operations, memory = count_operations(trainer), tensor_memory(trainer, evaluator)
+    assert memory.peak
+    benchmark.extra_info.update(
+        parameters=count_parameters(trainer).trainable,
+        operations=operations.forward + operations.backward,
+        tensor_bytes=memory.peak,
+    )
+    batch, inputs = trainer.heaviest_batch()
+    trainer.recommender.train()
+    loss = benchmark.pedantic(trainer.step, args=(batch, inputs), rounds=5, warmup_rounds=1)
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("name", [name for name in TRAINED if methods()[name].content == "states"])
+def test_cache_read(benchmark, assembled, name: str) -> None:
+    parts, trainer, _ = assembled(name)
+    assert isinstance(parts.content, CachedContent)
+    benchmark.extra_info["cache_bytes"] = parts.cache.bytes
+    batch, _ = trainer.heaviest_batch()
+    inputs = benchmark(parts.content.gather, batch.items)
+    assert {len(levels[-1]) for levels in inputs.states.values()} == {len(batch.items)}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_ranking(benchmark, assembled, name: str) -> None:
+    parts, _, evaluator = assembled(name)
+    embeddings = evaluator.embeddings()
+    ranks = benchmark.pedantic(evaluator.ranks, args=(parts.dataset.test, embeddings), rounds=3, warmup_rounds=1)
+    assert len(ranks) == len(parts.dataset.test)

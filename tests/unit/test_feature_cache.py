@@ -1,0 +1,277 @@
+"""The feature cache on a toy tower: building, continuing, verifying, and what its key covers."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tpmebench.errors import BenchError
+from tpmebench.files import file_digest
+from tpmebench.methods import feature_build
+from tpmebench.methods.content import CachedContent, RawContent
+from tpmebench.methods.feature_build import BuildJob, ensure_features
+from tpmebench.methods.feature_cache import CacheKey, FeatureCache, open_features, read_entry
+from tpmebench.methods.preprocessing import TokenTable
+from tpmebench.methods.tower import Tower, TowerShape
+
+ITEMS, HIDDEN, DEPTH = 40, 6, 3
+LEVELS = (0, 1, 3)
+KEY = CacheKey("toy", "text", "weights-1", LEVELS, "cls", "30 tokens", "titles-1", "float32")
+
+
+class Layer(nn.Module):
+    """Mixes each token with the mean of its title."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(HIDDEN, HIDDEN)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        mean = (hidden * mask).sum(1, keepdim=True) / mask.sum(1, keepdim=True)
+        return hidden + self.dropout(self.linear(hidden + mean).tanh())
+
+
+class Toy(nn.Module):
+    """A small encoder with the interface of transformers' models. Counts its runs; stops at `fails_at`."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, HIDDEN)
+        self.layers = nn.ModuleList(Layer() for _ in range(DEPTH))
+        self.runs, self.fails_at = 0, fails_at
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
+        self.runs += 1
+        if self.runs == self.fails_at:
+            raise KeyboardInterrupt
+        hidden = self.embedding(input_ids)
+        for layer in self.layers:
+            hidden = layer(hidden, attention_mask[..., None].float())
+        return SimpleNamespace(last_hidden_state=hidden)
+
+
+def make_tower(pooling: Any = "cls", fails_at: int | None = None) -> Tower:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return Tower(Toy(fails_at), TowerShape("text", HIDDEN, DEPTH, pooling), ([0.5] * 3, [0.5] * 3))
+
+
+def make_content() -> RawContent:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 9, ITEMS + 1)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    ids = rng.integers(2, 50, offsets[-1]).astype(np.int32)
+    ids[offsets[:-1]] = 1  # [CLS]
+    return RawContent(ITEMS, TokenTable(ids, offsets, 0, "titles"), None, "titles")
+
+
+def job(key: CacheKey = KEY, tower: Callable[[], Tower] = make_tower) -> BuildJob:
+    return BuildJob(key, tower, make_content(), torch.device("cpu"), lambda done, total: None)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder, and batches of few tokens so that a build has many."""
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(feature_build, "_TOKENS_PER_BATCH", 24)
+    return tmp_path / "features"
+
+
+def direct(items: Tensor) -> list[Tensor]:
+    with torch.no_grad():
+        return make_tower().eval().states(make_content().gather(items), LEVELS)
+
+
+def test_states_of_every_item_padding_included() -> None:
+    cache, found = ensure_features(job())
+    assert not found
+    items = torch.arange(ITEMS + 1)
+    torch.testing.assert_close(cache.gather(items), direct(items))
+    some = torch.tensor([7, 3, 7, 0])
+    content = CachedContent(ITEMS, {"text": cache})
+    states = content.gather(some).states
+    assert states is not None
+    torch.testing.assert_close(states["text"], direct(some))
+    assert content.order().tolist() == list(range(1, ITEMS + 1))
+
+
+def test_the_shared_first_state_is_stored_once() -> None:
+    cache, _ = ensure_features(job())
+    assert cache.shared is not None
+    assert cache.states.shape == (ITEMS + 1, 2, HIDDEN)
+    assert cache.nbytes == (ITEMS + 1) * 2 * HIDDEN * 4 + HIDDEN * 4
+    assert [level.shape[0] for level in cache.gather(torch.tensor([4, 5]))] == [1, 2, 2]
+
+
+def test_at_the_last_token_every_item_has_a_first_state_of_its_own() -> None:
+    cache, _ = ensure_features(job(replace(KEY, pooling="last"), lambda: make_tower("last")))
+    assert cache.shared is None
+    assert cache.states.shape == (ITEMS + 1, 3, HIDDEN)
+    assert not (cache.folder / "shared.npy").exists()
+    first = cache.gather(torch.arange(1, ITEMS + 1))[0]
+    assert len(first.unique(dim=0)) > ITEMS // 4
+
+
+def test_a_second_use_runs_no_tower() -> None:
+    ensure_features(job())
+
+    def no_tower() -> Tower:
+        raise AssertionError("the entry is complete")
+
+    cache, found = ensure_features(job(tower=no_tower))
+    assert found
+    torch.testing.assert_close(cache.gather(torch.tensor([1])), direct(torch.tensor([1])))
+
+
+def test_half_precision_is_stored_as_asked() -> None:
+    cache, _ = ensure_features(job(replace(KEY, dtype="float16")))
+    found = cache.gather(torch.arange(ITEMS + 1))
+    assert {level.dtype for level in found} == {torch.float16}
+    for half, full in zip(found, direct(torch.arange(ITEMS + 1)), strict=True):
+        assert torch.equal(half, full.half())
+
+
+def test_states_that_overflow_are_an_error(folder: Path) -> None:
+    def huge() -> Tower:
+        tower = make_tower()
+        nn.init.constant_(tower.model.get_submodule("embedding").weight, 1e6)  # type: ignore[arg-type]
+        return tower
+
+    with pytest.raises(BenchError, match="overflow float16; use cache_dtype float32"):
+        ensure_features(job(replace(KEY, dtype="float16"), huge))
+    assert read_entry(folder / replace(KEY, dtype="float16").name) is None
+
+
+@pytest.mark.parametrize("pooling", ["cls", "last"])
+@pytest.mark.parametrize("save_every", [0.0, 1e9])
+def test_an_interrupted_build_continues_to_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, pooling: Any, save_every: float
+) -> None:
+    """With a note after every batch, and with none at all; stopped at several places one after another."""
+    monkeypatch.setattr(feature_build, "_SECONDS_BETWEEN_SAVES", save_every)
+    key = replace(KEY, pooling=pooling)
+    undisturbed, _ = ensure_features(job(replace(key, content="another"), lambda: make_tower(pooling)))
+    runs = [1, 3, 2, 4]
+    for fails_at in runs:
+        with pytest.raises(KeyboardInterrupt):
+            ensure_features(job(key, lambda fails_at=fails_at: make_tower(pooling, fails_at)))
+        assert open_features(folder / key.name) is None
+    last = make_tower(pooling)
+    cache, found = ensure_features(job(key, lambda: last))
+    assert not found
+    for name in ["states.npy"] + ["shared.npy"] * (pooling == "cls"):
+        assert file_digest(cache.folder / name) == file_digest(undisturbed.folder / name)
+    assert sorted(path.name for path in folder.glob("*.partial")) == []
+    batches = len(feature_build._batches(make_content()))
+    done = sum(count - 1 - (pooling == "cls") for count in runs if count > 1) if save_every == 0 else 0
+    assert last.model.runs == batches - done + (pooling == "cls")
+
+
+@pytest.mark.parametrize("name", ["states.npy", "shared.npy"])
+def test_changed_bytes_are_an_error(name: str) -> None:
+    cache, _ = ensure_features(job())
+    path = cache.folder / name
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(BenchError, match=rf"{name}: checksum differs from the one recorded; remove the folder"):
+        ensure_features(job())
+    path.unlink()
+    with pytest.raises(BenchError, match=rf"{name}: checksum"):
+        ensure_features(job())
+
+
+def test_an_entry_says_what_it_is() -> None:
+    cache, _ = ensure_features(job())
+    entry = read_entry(cache.folder)
+    assert entry is not None
+    assert {name: entry[name] for name in asdict(KEY)} == json.loads(json.dumps(asdict(KEY)))
+    assert entry["created"].endswith("+00:00")
+    assert sorted(path.name for path in cache.folder.iterdir()) == ["entry.json", "shared.npy", "states.npy"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": "titles-2"},
+        {"weights": "weights-2"},
+        {"levels": (0, 2, 3)},
+        {"dtype": "float16"},
+        {"pooling": "last"},
+        {"preprocessing": "20 tokens"},
+        {"precision": "bf16"},
+        {"modality": "image"},
+        {"backbone": "other"},
+        {"version": 2},
+    ],
+)
+def test_the_key_covers_everything_that_decides_the_states(change: dict[str, Any]) -> None:
+    assert replace(KEY, **change).name != KEY.name
+    assert replace(KEY).name == KEY.name
+
+
+def test_two_processes_build_an_entry_once(tmp_path: Path, folder: Path) -> None:
+    """Both start at once on this very file; each says whether it found the entry, and whether its tower ran."""
+    script = (
+        "import importlib.util, sys, time\n"
+        "spec = importlib.util.spec_from_file_location('toy', sys.argv[1])\n"
+        "toy = importlib.util.module_from_spec(spec); sys.modules['toy'] = toy; spec.loader.exec_module(toy)\n"
+        "tower = toy.make_tower()\n"
+        "print('ready', flush=True); input()\n"
+        "cache, found = toy.ensure_features(toy.job(tower=lambda: time.sleep(0.3) or tower))\n"
+        "print(found, tower.model.runs > 0, toy.file_digest(cache.folder / 'states.npy'))\n"
+    )
+    command = [sys.executable, "-c", script, __file__]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    processes = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    outputs = sorted(process.communicate(timeout=120)[0].split() for process in processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    checksum = file_digest(folder / KEY.name / "states.npy")
+    assert outputs == [["False", "True", checksum], ["True", "False", checksum]]
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[int, int]] = []
+    ensure_features(replace(job(), progress=lambda done, total: told.append((done, total))))
+    assert told[-1] == (ITEMS + 1, ITEMS + 1)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+
+
+def test_batches_hold_every_row_once_and_waste_little() -> None:
+    content = make_content()
+    assert content.tokens is not None
+    batches = feature_build._batches(content)
+    assert sorted(row for batch in batches for row in batch) == list(range(ITEMS + 1))
+    lengths = content.tokens.lengths
+    assert all(len(batch) * lengths[batch].max() <= 24 for batch in batches)
+    assert all(lengths[batch].max() - lengths[batch].min() <= 2 for batch in batches[1:])
+    pictures = RawContent(300, None, np.zeros((301, 3, 2, 2), np.uint8), "")
+    assert [len(batch) for batch in feature_build._batches(pictures)] == [101, 100, 100]
+
+
+def test_reading_does_not_change_the_files() -> None:
+    cache, _ = ensure_features(job())
+    before = file_digest(cache.folder / "states.npy")
+    cache.gather(torch.tensor([1]))[1].zero_()
+    cache.states[:] = 0
+    assert file_digest(cache.folder / "states.npy") == before
+    again = open_features(cache.folder)
+    assert isinstance(again, FeatureCache)
+    assert again.rows.abs().sum() > 0

@@ -1,0 +1,375 @@
+"""`bench check` on made-up records: what must fail a build, what must not, and by how much."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tpmebench.bench import baseline as baselines
+from tpmebench.bench.guard import FAILING, check, run_check
+from tpmebench.errors import BenchError
+from tpmebench.reports.records import (
+    Accuracy,
+    BackboneChoice,
+    Cell,
+    Compute,
+    Environment,
+    Epoch,
+    Memory,
+    Parameters,
+    PhaseMemory,
+    Record,
+    Slice,
+    Time,
+    Training,
+)
+
+SECONDS = {"fft": 10.0, "lora": 7.0, "bitfit": 6.0, "adapter": 6.5, "iisan": 2.0, "iisan-cached": 0.5}
+
+
+def record(method: str, seed: int = 0, repeat: int = 0, noise: int | None = None, **cell: Any) -> Record:
+    """A finished cell with five epochs; `noise` seeds the jitter of its times (3 %), the first epoch being slow."""
+    settings: dict[str, Any] = {
+        "dataset": "bazaar",
+        "backbones": BackboneChoice(text="micro", image="micro"),
+        "training": Training(epochs=5),
+    }
+    made = Cell(method=method, seed=seed, repeat=repeat, **(settings | cell))
+    random = np.random.default_rng(None if noise is None else [noise, len(method), seed, repeat])
+    jitter = np.ones(5) if noise is None else random.normal(1, 0.03, 5)
+    totals = SECONDS[method] * jitter * [3, 1, 1, 1, 1]
+    test = Slice(users=2000, metrics={"HR@10": 0.2, "NDCG@10": 0.1})
+    none = Slice(users=0, metrics={})
+    return Record(
+        study="demo",
+        cell=made,
+        cell_id=made.id,
+        family="full" if method == "fft" else "embedded",
+        status="ok",
+        started=f"2026-01-01T00:00:{repeat:02d}",
+        environment=Environment(cpu="A processor", cores=2, threads=2),
+        accuracy=Accuracy(best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none),
+        time=Time(
+            epochs=[
+                Epoch(loss=1, total=t, data=0, forward=t / 2, backward=t / 2, update=0, steps=9, users=90)
+                for t in totals
+            ]
+        ),
+        parameters=Parameters(trainable=1000 + seed, total=5000, saved_bytes=4000),
+        memory=Memory(origin="cpu-tensors", training=PhaseMemory(tensors=10**6), cache_build=PhaseMemory(tensors=99)),
+        compute=Compute(forward=10**9, backward=2 * 10**9, items=30, slots=60),
+    )
+
+
+def study(change: Callable[[Record], None] | None = None, of: str = "lora", noise: int | None = None) -> list[Record]:
+    """Two cells a method; `change` is done to the cells of one method."""
+    records = [record(method, repeat=repeat, noise=noise) for repeat in range(2) for method in SECONDS]
+    for one in records:
+        if change and one.cell.method == of:
+            change(one)
+    return records
+
+
+def times(factor: float) -> Callable[[Record], None]:
+    def change(one: Record) -> None:
+        for epoch in one.time.epochs:
+            epoch.total *= factor
+
+    return change
+
+
+def measured(records: list[Record]) -> baselines.Baseline:
+    return baselines.from_records(records)
+
+
+def alarms(now: list[Record], before: list[Record]) -> list[tuple[str, str, str]]:
+    found = check(measured(now), measured(before))
+    return [(f.case, f.number, f.verdict) for f in found if f.verdict in FAILING]
+
+
+def with_memory(factor: float) -> Callable[[Record], None]:
+    def change(one: Record) -> None:
+        assert one.memory and one.memory.training and one.memory.training.tensors
+        one.memory.training.tensors = int(one.memory.training.tensors * factor)
+
+    return change
+
+
+def with_parameters(factor: float) -> Callable[[Record], None]:
+    def change(one: Record) -> None:
+        assert one.parameters
+        one.parameters.trainable = round(one.parameters.trainable * factor)
+
+    return change
+
+
+def with_operations(factor: float) -> Callable[[Record], None]:
+    def change(one: Record) -> None:
+        assert one.compute
+        one.compute.backward = int(one.compute.backward * factor)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "number"),
+    [
+        (with_memory(2), "training memory"),
+        (with_memory(1.02), "training memory"),
+        (with_parameters(1.05), "trainable parameters"),
+        (with_parameters(1.001), "trainable parameters"),
+        (with_operations(1.1), "backward operations"),
+        (times(1.5), "time / fft"),
+    ],
+)
+def test_a_planted_regression_is_the_one_alarm(change: Callable[[Record], None], number: str) -> None:
+    assert alarms(study(change, noise=1), study(noise=2)) == [("lora", number, "worse")]
+
+
+@pytest.mark.parametrize(
+    "change", [with_memory(1.009), with_operations(1.009), times(1.1), with_memory(0.5), times(0.5)]
+)
+def test_less_than_the_tolerance_or_an_improvement_is_no_alarm(change: Callable[[Record], None]) -> None:
+    assert alarms(study(change, noise=1), study(noise=2)) == []
+
+
+def test_improvements_are_reported() -> None:
+    found = check(measured(study(with_memory(0.5))), measured(study()))
+    assert [(f.case, f.number, f.change) for f in found if f.verdict == "better"] == [("lora", "training memory", -0.5)]
+
+
+def test_honest_repetitions_raise_no_alarm() -> None:
+    assert [alarms(study(noise=seed), study(noise=seed + 100)) for seed in range(20)] == [[]] * 20
+
+
+def test_a_slower_machine_meets_all_methods_alike() -> None:
+    slow = study(noise=1)
+    for one in slow:
+        times(3.0)(one)
+    assert alarms(slow, study(noise=2)) == []
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.5, [("fft", "time", "worse")]), (0.5, [])])
+def test_the_reference_is_judged_by_the_others_and_does_not_drag_them_along(factor: float, expected: list) -> None:
+    assert alarms(study(times(factor), of="fft", noise=1), study(noise=2)) == expected
+
+
+def test_a_slow_method_is_found_though_the_reference_moved_too() -> None:
+    now = study(times(0.5), of="fft", noise=1)
+    for one in now:
+        if one.cell.method == "iisan":
+            times(1.6)(one)
+    assert alarms(now, study(noise=2)) == [("iisan", "time / fft", "worse")]
+
+
+def test_another_or_a_busy_machine_has_a_wider_tolerance() -> None:
+    for field, value in (("cpu", "Another processor"), ("warnings", ["the machine was busy"])):
+        for factor, elsewhere in ((1.3, []), (1.5, [("lora", "time / fft", "worse")])):
+            now = study(times(factor), noise=1)
+            assert alarms(now, study(noise=2)) == [("lora", "time / fft", "worse")]
+            for one in now:
+                setattr(one.environment, field, value)
+            assert alarms(now, study(noise=2)) == elsewhere
+
+
+def why_not_judged(now: list[Record], before: list[Record]) -> set[str]:
+    found = check(measured(now), measured(before))
+    assert {f.verdict for f in found if f.number.startswith("time")} == {"not judged"}
+    return {f.why for f in found if f.number.startswith("time")}
+
+
+def test_few_epochs_a_single_cell_or_no_reference_are_not_judged() -> None:
+    now = study(times(9))
+    for one in now:
+        one.time.epochs = one.time.epochs[:2]
+    assert why_not_judged(now, study()) == {"fewer than 3 timed epochs"}
+    single = [one for one in study(times(9)) if one.cell.repeat == 0]
+    assert why_not_judged(single, study()) == {"a single cell on one side; run with --repeats 3"}
+    others = [one for one in study() if one.cell.method in ("lora", "bitfit")]
+    assert why_not_judged(others, others) == {"no fft to compare with in this setting"}
+
+
+def test_repeats_give_an_interval_where_one_epoch_cannot() -> None:
+    def repeats(factor: float, noise: int) -> list[Record]:
+        records = [record(method, repeat=r, noise=noise) for r in range(3) for method in ("fft", "lora")]
+        for one in records:
+            one.time.epochs = one.time.epochs[:2]
+            if one.cell.method == "lora":
+                times(factor)(one)
+        return records
+
+    assert alarms(repeats(1.0, noise=1), repeats(1.0, noise=2)) == []
+    assert alarms(repeats(1.5, noise=1), repeats(1.0, noise=2)) == [("lora", "time / fft", "worse")]
+
+
+def accuracy(value: float) -> Callable[[Record], None]:
+    def change(one: Record) -> None:
+        assert one.accuracy
+        one.accuracy.test.metrics["HR@10"] = value
+
+    return change
+
+
+def test_accuracy_falls_beyond_three_deviations_of_a_difference_of_shares() -> None:
+    # √(2 · 0.2 · 0.8 / 2000) · 3 = 0.038
+    assert alarms(study(accuracy(0.165)), study()) == []
+    assert alarms(study(accuracy(0.160)), study()) == [("lora", "HR@10", "worse")]
+    assert alarms(study(accuracy(0.250)), study()) == []
+
+
+def test_many_seeds_narrow_the_band_to_their_own_spread() -> None:
+    def seeds(mean: float) -> list[Record]:
+        records = [record("fft", seed=seed) for seed in range(5)]
+        for one, offset in zip(records, (-0.002, -0.001, 0, 0.001, 0.002), strict=True):
+            accuracy(mean + offset)(one)
+        return records
+
+    # deviation 0.00158; 3 · √(2 · 0.00158² / 5) = 0.003
+    assert alarms(seeds(0.198), seeds(0.2)) == []
+    assert alarms(seeds(0.195), seeds(0.2)) == [("fft", "HR@10", "worse")]
+
+
+def test_exact_numbers_are_compared_seed_by_seed() -> None:
+    before = [record("lora", seed=seed) for seed in (0, 1, 2)]  # each with parameters of its own
+    assert alarms([record("lora", seed=1)], before) == []
+    assert alarms([record("lora", seed=7)], before)[0] == ("lora", "cell", "missing")
+
+
+def test_of_several_seeds_a_rise_outweighs_a_larger_fall() -> None:
+    before = [record("lora", seed=seed) for seed in (0, 1)]
+    now = [record("lora", seed=seed) for seed in (0, 1)]
+    with_parameters(1.05)(now[0])
+    with_parameters(0.5)(now[1])
+    assert alarms(now, before) == [("lora", "trainable parameters", "worse")]
+
+
+def test_failed_missing_and_new_cells() -> None:
+    now = study()
+    now[0].status, now[0].error = "oom", "out of memory"
+    now = [one for one in now if one.cell.method != "lora"]
+    now.append(record("fft", training=Training(epochs=5, precision="bf16")))
+    found = check(measured(now), measured(study()))
+    named = {f.case.split()[0]: (f.verdict, f.why) for f in found if f.number == "cell" and f.verdict != "new"}
+    assert named == {"fft": ("failed", "oom: out of memory"), "lora": ("missing", "not in this run")}
+    assert [f.case for f in found if f.verdict == "new"] == ["fft (precision=bf16)"]
+
+
+def test_a_changed_setting_is_named() -> None:
+    found = check(measured([record("lora", options={"r": 16})]), measured([record("lora", options={"r": 8})]))
+    assert [f.why for f in found if f.verdict == "missing"] == ["run with other settings: options.r"]
+
+
+def test_where_a_folder_stands_does_not_matter() -> None:
+    def at(place: str) -> list[Record]:
+        return [
+            record(
+                "lora",
+                dataset=f"iisan-release:{place}/shop",
+                backbones=BackboneChoice(text=f"{place}/bert", image="a/b"),
+            )
+        ]
+
+    settings = measured(at("/here")).settings
+    assert (settings["dataset"], settings["backbones.text"], settings["backbones.image"]) == (
+        "iisan-release:shop",
+        "bert",
+        "a/b",
+    )
+    assert alarms(at("/here"), at("/there")) == []
+
+
+def test_a_number_that_is_no_longer_measured_fails_unless_it_is_not_always_there() -> None:
+    def forget(one: Record) -> None:
+        assert one.memory
+        one.memory.training = one.memory.cache_build = None
+
+    assert alarms(study(forget), study()) == [("lora", "training memory", "missing")]
+
+
+def write(folder: Path, records: list[Record]) -> Path:
+    for one in records:
+        one.save(folder)
+    return folder
+
+
+def test_the_command_makes_holds_and_updates_a_baseline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary, file = tmp_path / "summary.md", tmp_path / "baselines" / "demo.json"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    good, bad = write(tmp_path / "good", study(noise=1)), write(tmp_path / "bad", study(with_memory(2), noise=2))
+    with pytest.raises(BenchError, match="make it with --update"):
+        run_check(good, file)
+    assert run_check(good, file, update=True)[0] == 0
+    content = json.loads(file.read_text())
+    assert content["reference"] == "fft"
+    assert content["settings"]["dataset"] == "bazaar"
+    assert len(file.read_text().splitlines()) < 250
+    assert run_check(good, file)[0] == 0
+    code, table, page = run_check(bad, file)
+    assert code == 1
+    assert "| lora | training memory | 0.954 MiB | 1.91 MiB | +100.0% | worse |" in page
+    assert page in summary.read_text()
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    console.print(table)
+    assert "training memory" in console.export_text()
+    content["tolerances"]["memory"] = 1.5
+    file.write_text(json.dumps(content))
+    assert run_check(bad, file)[0] == 0
+    run_check(bad, file, update=True)
+    assert baselines.read(file).tolerances.memory == 1.5
+    assert run_check(good, file)[0] == 0
+
+
+def test_a_failed_run_cannot_become_the_baseline(tmp_path: Path) -> None:
+    records = study()
+    records[0].status = "crashed"
+    with pytest.raises(BenchError, match="fft failed in this run"):
+        run_check(write(tmp_path / "run", records), tmp_path / "demo.json", update=True)
+    assert not (tmp_path / "demo.json").exists()
+
+
+@pytest.mark.parametrize("content", ["{", '{"made": 1}', "[]"])
+def test_a_broken_baseline_names_itself(tmp_path: Path, content: str) -> None:
+    (tmp_path / "demo.json").write_text(content)
+    with pytest.raises(BenchError, match=r"demo\.json: .*--update"):
+        baselines.read(tmp_path / "demo.json")
+
+
+def benchmarks(folder: Path, name: str, factor: float = 1.0, operations: int = 100, data: bool = True) -> Path:
+    """A file as pytest-benchmark writes it, of two methods and a benchmark that has no parameter."""
+    entries = []
+    for test, seconds in (("test_step[fft]", 1.0), ("test_step[lora]", 0.5 * factor), ("test_ranking", 2.0)):
+        rounds = [seconds * jitter for jitter in (0.98, 1.0, 1.01, 1.02, 0.99)]
+        stats = {"q1": rounds[0], "median": rounds[1], "q3": rounds[3]} | ({"data": rounds} if data else {})
+        extra = {"parameters": 7, "operations": operations, "tensor_bytes": 4096, "note": "kept out", "flag": True}
+        entries.append({"name": test, "stats": stats, "extra_info": extra})
+    path = folder / name
+    machine = {"machine": "x86_64", "cpu": {"brand_raw": "A processor", "count": 2}}
+    path.write_text(json.dumps({"machine_info": machine, "benchmarks": entries}))
+    return path
+
+
+@pytest.mark.parametrize("data", [True, False])
+def test_benchmarks_of_pytest_are_held_too(tmp_path: Path, data: bool) -> None:
+    file = tmp_path / "perf.json"
+    run_check(benchmarks(tmp_path, "before.json", data=data), file, update=True)
+    assert run_check(benchmarks(tmp_path, "same.json", data=data), file)[0] == 0
+    code, _, page = run_check(benchmarks(tmp_path, "slow.json", factor=1.5, data=data), file)
+    assert code == 1
+    assert page.count("| worse |") == 1
+    assert "time / test\\_step\\[fft]" in page
+    code, _, page = run_check(benchmarks(tmp_path, "more.json", operations=110, data=data), file)
+    assert code == 1
+    assert page.count("| worse |") == 3
+    study_run = write(tmp_path / "run", study())
+    with pytest.raises(BenchError, match="made from pytest-benchmark"):
+        run_check(study_run, file)
+
+
+def test_another_json_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text("{}")
+    with pytest.raises(BenchError, match="not a JSON file of pytest-benchmark"):
+        run_check(tmp_path / "other.json", tmp_path / "perf.json", update=True)

@@ -1,0 +1,283 @@
+"""One suite over every registered method: what each must hold to so that the harness can compare it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tpmebench.bench.training import make_optimiser, trainable_state
+from tpmebench.datasets.batches import Batch, make_batch
+from tpmebench.errors import BenchError
+from tpmebench.methods.backbones import Backbones
+from tpmebench.methods.content import CachedContent, Content, IDContent, RawContent
+from tpmebench.methods.feature_build import BuildJob, ensure_features
+from tpmebench.methods.feature_cache import CacheKey
+from tpmebench.methods.fusion import FusedEncoder
+from tpmebench.methods.iisan import IISANEncoder
+from tpmebench.methods.inputs import ItemInputs
+from tpmebench.methods.method import Method
+from tpmebench.methods.readers import TowerReader
+from tpmebench.methods.recommender import Recommender, build_recommender
+from tpmebench.methods.references import ScoringReference
+from tpmebench.methods.registry import make_method, methods
+from tpmebench.methods.sasrec import HeadSize
+
+WIDTH, LENGTH = 8, 4
+ALL = methods()
+TRAINED = [name for name, method in ALL.items() if not issubclass(method, ScoringReference)]
+CACHED = [name for name in TRAINED if ALL[name].content == "states"]
+CROSSED = [name for name in TRAINED if ALL[name].family in {"full", "embedded"}]
+BESIDE = [name for name in TRAINED if ALL[name].family == "decoupled"]
+PAIRS = ["bert+vit", "unequal", "clip", "causal+dinov2"]
+AT_START = {"adapter": 0.05}
+"""How far a method's tower outputs may be from the frozen ones before training; 0 unless said."""
+
+
+@dataclass
+class Case:
+    """A recommender with one training batch and what it reads."""
+
+    method: Method
+    recommender: Recommender
+    content: Content
+    batch: Batch
+    inputs: ItemInputs
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.recommender.item_encoder
+
+    @property
+    def reader(self) -> TowerReader:
+        """Of a method that runs the towers."""
+        assert isinstance(self.encoder, FusedEncoder | IISANEncoder)
+        assert isinstance(self.encoder.reader, TowerReader)
+        return self.encoder.reader
+
+    def loss(self) -> Tensor:
+        return self.recommender.loss(self.batch, self.inputs)
+
+    def embeddings(self, *items: int) -> Tensor:
+        """Of some items, or of all, without dropout."""
+        self.recommender.eval()
+        chosen = torch.tensor(items) if items else torch.arange(1, 10)
+        with torch.no_grad():
+            return self.encoder(self.content.gather(chosen))
+
+    def step(self) -> None:
+        self.recommender.train()
+        optimiser = make_optimiser(self.recommender, self.method.learning_rates(self.encoder), 1.0)
+        self.loss().backward()
+        optimiser.step()
+
+
+Build = Callable[..., Case]
+
+
+@pytest.fixture
+def build(
+    tiny_backbones: Callable[..., Backbones],
+    tiny_content: RawContent,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Build:
+    """Builds a case: `build("iisan", "unequal", ["text"], seed=1, gated=False)`."""
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+
+    def cached(method: Method, backbones: Backbones, pair: str) -> CachedContent:
+        caches = {}
+        for name, levels in method.levels(backbones).items():
+            key = CacheKey(pair, name, "random", levels, backbones.shapes[name].pooling, "", "", "float32")
+            job = BuildJob(
+                key,
+                lambda name=name: backbones.tower(name),
+                tiny_content,
+                torch.device("cpu"),
+                lambda done, total: None,
+            )
+            caches[name], _ = ensure_features(job)
+        return CachedContent(backbones.items, caches)
+
+    def make(
+        name: str,
+        pair: str = "bert+vit",
+        modalities: tuple[str, ...] = ("text", "image"),
+        seed: int = 0,
+        **options: Any,
+    ) -> Case:
+        method, backbones = make_method(name, options), tiny_backbones(pair, modalities)
+        content: Content = {
+            "items": lambda: tiny_content,
+            "states": lambda: cached(method, backbones, pair),
+            "ids": lambda: IDContent(backbones.items),
+        }[method.content]()
+        size = HeadSize(WIDTH, LENGTH)
+        recommender = build_recommender(method, backbones, size, np.full(backbones.items + 1, 0.1), seed)
+        slots = np.array([[0, 0, 1, 2, 3], [4, 2, 4, 5, 9], [0, 0, 0, 7, 6]])
+        batch = make_batch(slots, "unique")
+        return Case(method, recommender, content, batch, content.gather(batch.items))
+
+    return make
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_item_has_one_embedding_whatever_stands_beside_it(build: Build, name: str, pair: str) -> None:
+    case = build(name, pair)
+    together = case.embeddings()
+    assert together.shape == (9, WIDTH)
+    assert together.isfinite().all()
+    # Item 2 has the shortest title: alone it is not padded.
+    torch.testing.assert_close(case.embeddings(2), together[1:2], atol=1e-5, rtol=1e-4)
+    assert (together[0] - together[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_step_trains_what_is_trainable_and_nothing_else(build: Build, name: str, pair: str) -> None:
+    case = build(name, pair)
+    before = {key: value.clone() for key, value in case.recommender.state_dict().items()}
+    case.step()
+    parameters = dict(case.recommender.named_parameters())
+    for key, value in case.recommender.state_dict().items():
+        parameter = parameters.get(key)
+        if parameter is not None and parameter.requires_grad:
+            assert parameter.grad is not None, f"{key} receives no gradient"
+            assert parameter.grad.isfinite().all(), key
+            assert not parameter.grad.any() or not torch.equal(value, before[key]), f"{key} stays as it was"
+        else:
+            assert parameter is None or parameter.grad is None, f"{key} is frozen and has a gradient"
+            assert torch.equal(value, before[key]), f"{key} is frozen and changes"
+
+
+@pytest.mark.parametrize("modalities", [("text",), ("image",), ("text", "image")])
+@pytest.mark.parametrize("name", TRAINED)
+def test_every_trainable_parameter_has_one_rate(build: Build, name: str, modalities: tuple[str, ...]) -> None:
+    case = build(name, modalities=modalities)
+    rates = case.method.learning_rates(case.encoder)
+    grouped = [id(parameter) for parameters, _ in rates.groups.values() for parameter in parameters]
+    wanted = [id(parameter) for parameter in case.encoder.parameters() if parameter.requires_grad]
+    assert sorted(grouped) == sorted(wanted)
+    assert rates.head > 0
+    assert all(rate > 0 for parameters, rate in rates.groups.values() if parameters)
+    optimiser = make_optimiser(case.recommender, rates, 0.5)
+    assert optimiser.param_groups[-1]["lr"] == 0.5 * rates.head
+    case.step()  # one modality alone trains as well
+
+
+def test_a_parameter_without_a_rate_is_an_error(build: Build) -> None:
+    case = build("frozen")
+    rates = case.method.learning_rates(case.encoder)
+    rates.groups.clear()
+    with pytest.raises(BenchError, match="exactly one group"):
+        make_optimiser(case.recommender, rates, 1.0)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_trainable_state_round_trips_through_safetensors(build: Build, name: str, tmp_path: Path) -> None:
+    trained, fresh = build(name, seed=0), build(name, seed=1)
+    trained.step()
+    save_file(trainable_state(trained.recommender), tmp_path / "state.safetensors")
+    assert not torch.equal(fresh.embeddings(), trained.embeddings())
+    found = fresh.recommender.load_state_dict(load_file(tmp_path / "state.safetensors"), strict=False)
+    assert not found.unexpected_keys
+    assert torch.equal(fresh.embeddings(), trained.embeddings())
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", CROSSED)
+def test_an_embedded_method_starts_from_the_frozen_backbones(build: Build, name: str, pair: str) -> None:
+    case, frozen = build(name, pair), build("frozen", pair)
+    items = frozen.content.gather(torch.arange(1, 10))
+    outputs = [one.reader.eval()(items) for one in (case, frozen)]
+    for modality in ("text", "image"):
+        adapted, plain = (output[modality][0] for output in outputs)
+        torch.testing.assert_close(adapted, plain, atol=AT_START.get(name, 0.0), rtol=0.0)
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", CACHED)
+def test_cached_equals_uncached(build: Build, name: str, pair: str) -> None:
+    cached, live = build(name, pair), build(name.removesuffix("-cached"), pair)
+    start, other = trainable_state(cached.recommender), trainable_state(live.recommender)
+    assert start.keys() == other.keys()
+    assert all(torch.equal(start[key], other[key]) for key in start)
+    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-5, rtol=1e-5)
+    for _ in range(2):  # two steps with the head's dropout, from the same generator
+        losses = []
+        for case in (cached, live):
+            torch.manual_seed(3)
+            case.step()
+            losses.append(float(case.loss().detach()))
+        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options", [{"layers": (1, 2)}, {"layers": "all", "first_state": False}, {"networks": "inter"}]
+)
+def test_iisan_reads_only_the_layers_asked_for(build: Build, options: dict[str, Any]) -> None:
+    cached, live = build("iisan-cached", **options), build("iisan", **options)
+    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-5, rtol=1e-5)
+    kept = len(live.reader.tower("text").layers)
+    assert kept == (2 if options.get("layers") == (1, 2) else 4)
+
+
+@pytest.mark.parametrize("name", [name for name in BESIDE if name not in CACHED])
+def test_towers_of_a_decoupled_method_stay_in_eval_mode_and_give_no_graph(build: Build, name: str) -> None:
+    case = build(name)
+    case.recommender.train()
+    reader = case.reader
+    assert not any(module.training for module in reader.modules())
+    first, again = reader(case.inputs), reader(case.inputs)
+    for modality, states in first.items():
+        assert not any(state.requires_grad for state in states)
+        assert all(map(torch.equal, states, again[modality]))
+
+
+@pytest.mark.parametrize("name", CROSSED)
+def test_towers_that_gradients_cross_are_in_train_mode(build: Build, name: str) -> None:
+    case = build(name)
+    case.recommender.train()
+    assert case.reader.tower("text").model.training
+    assert not torch.equal(case.encoder(case.inputs), case.encoder(case.inputs))  # BERT has dropout
+    case.recommender.eval()
+    assert torch.equal(case.encoder(case.inputs), case.encoder(case.inputs))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_mixed_precision(build: Build, name: str) -> None:
+    case = build(name, "unequal")
+    expected = float(case.recommender.eval().loss(case.batch, case.inputs).detach())
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = case.loss()
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(expected, rel=0.05)
+    assert all(p.grad.isfinite().all() for p in case.recommender.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_all_methods_start_from_the_same_head_and_leave_the_generator_alone(build: Build, name: str) -> None:
+    torch.manual_seed(11)
+    case = build(name, seed=4)
+    drawn = torch.rand(1)
+    torch.manual_seed(11)
+    assert torch.equal(drawn, torch.rand(1))
+    ours, reference = case.recommender.head.state_dict(), build("frozen-cached", seed=4).recommender.head.state_dict()
+    assert all(torch.equal(ours[key], reference[key]) for key in reference)
+
+
+@pytest.mark.parametrize("layers", [(3, 2), (0, 2), (2, 5), ()])
+def test_layers_that_a_tower_does_not_have_are_an_error(build: Build, layers: tuple[int, ...]) -> None:
+    with pytest.raises(BenchError, match=r"'layers': .* give increasing layer numbers from 1 to 4"):
+        build("iisan", layers=layers)
+
+
+def test_encoders_are_those_that_the_rates_are_for(build: Build) -> None:
+    assert isinstance(build("lora").encoder, FusedEncoder)
+    assert isinstance(build("iisan-cached").encoder, IISANEncoder)
