@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..datasets.batches import BatchPlan
 from ..datasets.catalogue import Dataset
@@ -112,9 +113,10 @@ def _sped_up(recommender: Recommender, training: Training) -> Recommender:
             tower.model.gradient_checkpointing_enable({"use_reentrant": False})
     if training.compile:
         # Frozen towers hand out hidden states through hooks, which compiled code does not run.
-        for module in (*(tower.model for tower in trained), getattr(encoder, "side", None), recommender.head):
-            if module is not None:
-                module.compile(dynamic=True)
+        side = getattr(encoder, "side", None)
+        beside = [side] if isinstance(side, nn.Module) else []
+        for module in (*(tower.model for tower in trained), *beside, recommender.head):
+            module.compile(dynamic=True)
     return recommender
 
 

@@ -5,7 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -67,10 +66,11 @@ def load_checkpoint(path: Path, trainer: Trainer) -> Progress:
         torch.cuda.set_rng_state(tensors["generator/cuda"], trainer.device)
     del plain["scaler"]
     plain["epochs"] = [Epoch.model_validate(epoch) for epoch in plain["epochs"]]
-    ranks: dict[str, np.ndarray] = {
-        name: tensors[f"progress/{name}"].numpy() for name in _RANKS if f"progress/{name}" in tensors
-    }
-    return Progress(**plain, **ranks)
+    progress = Progress(**plain)
+    for name in _RANKS:
+        if f"progress/{name}" in tensors:
+            setattr(progress, name, tensors[f"progress/{name}"].numpy())
+    return progress
 
 
 def _restore_optimiser(trainer: Trainer, tensors: dict[str, Tensor]) -> None:

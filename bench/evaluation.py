@@ -35,16 +35,14 @@ class Evaluator:
     def embeddings(self, batches: int | None = None) -> Tensor:
         """Embeddings of the whole catalogue, float32 `[n_items + 1, width]`, row 0 zero; `batches` limits the work."""
         self.recommender.eval()
-        table: Tensor | None = None
+        width = self.recommender.head.positions.embedding_dim
+        table = torch.zeros(self.dataset.catalogue.size + 1, width, device=self.device)
         for number, (items, inputs) in enumerate(prefetch(self._batches())):
             if number == batches:
                 break
             with self.autocast:
                 encoded = self.recommender.item_encoder(inputs.to(self.device))
-            if table is None:
-                table = encoded.new_zeros(self.dataset.catalogue.size + 1, encoded.shape[1], dtype=torch.float32)
             table[items.to(self.device)] = encoded.float()
-        assert table is not None, "a dataset has items"
         return table
 
     def ranks(self, sequences: Sequences, embeddings: Tensor) -> np.ndarray:

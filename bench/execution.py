@@ -15,6 +15,7 @@ from .fitting import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from .meters import environment
 from .meters.cuda import CudaEnergy
+from .meters.rates import copy_rate, matrix_rate
 from .ranking import RankingRule, accuracy, rank_targets
 from .training import Trainer
 from .worker import Events, Job, save_ranks
@@ -35,6 +36,8 @@ def execute(record: Record, job: Job, events: Events) -> None:
         _score(record, job, parts, parts.method)
     else:
         _train(record, job, events, parts, memory)
+        device = torch.device(cell.device)
+        record.environment.matrix_rate, record.environment.copy_rate = matrix_rate(device), copy_rate(device)
     record.time.total = (record.time.total or 0.0) + time.perf_counter() - start
 
 

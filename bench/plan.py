@@ -99,11 +99,9 @@ def _backbones(study: Study, pair: str) -> BackboneChoice:
     text, image = parse_pair(pair)
     text = study.text_backbone or text if study.modalities != "image" else None
     image = study.image_backbone or image if study.modalities != "text" else None
-    found = [
-        BackboneSource(modality, name, study.weights).fingerprint()
-        for modality, name in (("text", text), ("image", image))
-        if name is not None
-    ]
+    chosen = [BackboneSource("text", text, study.weights)] if text else []
+    chosen += [BackboneSource("image", image, study.weights)] if image else []
+    found = [source.fingerprint() for source in chosen]
     return BackboneChoice(
         text=text,
         image=image,

@@ -90,7 +90,7 @@ def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: 
     """
     targets = dataset.test.items[dataset.test.stops - 1]
     warm = dataset.train_counts[targets] > 0
-    repeat = repeats(dataset.test)
+    repeat = dataset.test.repeats()
 
     def part(chosen: np.ndarray) -> Slice:
         return Slice(users=int(chosen.sum()), metrics=metrics(test[chosen]))
@@ -104,13 +104,3 @@ def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: 
         novel=part(~repeat),
         repeat=part(repeat),
     )
-
-
-def repeats(sequences: Sequences) -> np.ndarray:
-    """Whether each user's last item occurs earlier in the sequence: bool `[users]`."""
-    lengths = sequences.stops - sequences.starts - 1
-    owner = np.repeat(np.arange(len(sequences)), lengths)
-    ends = np.cumsum(lengths)
-    index = np.arange(len(owner)) + np.repeat(sequences.starts - (ends - lengths), lengths)
-    same = sequences.items[index] == sequences.items[sequences.stops - 1][owner]
-    return np.bincount(owner, weights=same, minlength=len(sequences)) > 0

@@ -23,10 +23,11 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Trained:
-    """What an epoch of training gave: its mean loss and its times."""
+    """What an epoch of training gave: its mean loss, steps taken, items encoded, and its times."""
 
     loss: float
     steps: int
+    items: int
     times: EpochTimes
 
     def record(self, users: int) -> Epoch:
@@ -41,6 +42,7 @@ class Trained:
             update=times.update,
             steps=self.steps,
             users=users,
+            items=self.items,
         )
 
 
@@ -88,7 +90,7 @@ class Trainer:
         """Trains one epoch. Raises Diverged when its loss is not finite."""
         self.recommender.train()
         total = torch.zeros((), device=self.device)
-        positions = steps = 0
+        positions = steps = items = 0
         clock = self.clock
         clock.start_epoch()
         batches = prefetch(self.load(self.plan.epoch(number)))
@@ -100,13 +102,14 @@ class Trainer:
                 batch, inputs = loaded[0].to(self.device), loaded[1].to(self.device)
             total += self.step(batch, inputs) * len(batch.positions)
             positions += len(batch.positions)
+            items += len(batch.items)
             steps += 1
             clock.end_step()
         times = clock.end_epoch()
         loss = float(total) / positions
         if not torch.isfinite(total):
             raise Diverged(f"the loss of epoch {number + 1} is {loss}; lower the learning rate or use precision fp32")
-        return Trained(loss, steps, times)
+        return Trained(loss, steps, items, times)
 
     def load(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, ItemInputs]]:
         """Batches with their inputs, on the CPU; pinned when the device is a card."""

@@ -61,6 +61,15 @@ class Sequences:
         """The sequences of some users, on the same flat array."""
         return Sequences(self.items, self.starts[users], self.stops[users])
 
+    def repeats(self) -> np.ndarray:
+        """Whether each user's last item occurs earlier in the sequence: bool `[users]`."""
+        lengths = self.stops - self.starts - 1
+        owner = np.repeat(np.arange(len(self)), lengths)
+        ends = np.cumsum(lengths)
+        index = np.arange(len(owner)) + np.repeat(self.starts - (ends - lengths), lengths)
+        same = self.items[index] == self.items[self.stops - 1][owner]
+        return np.bincount(owner, weights=same, minlength=len(self)) > 0
+
     def padded(self, users: np.ndarray, length: int) -> np.ndarray:
         """The last `length` items of each user, left-padded with 0: int64 `[len(users), length]`."""
         index = self.stops[users][:, None] - length + np.arange(length)
@@ -72,7 +81,8 @@ class Sequences:
 class Dataset:
     """A catalogue with the published leave-two-out splits (`protocol.split`).
 
-    In `valid` and `test` the last item of a sequence is the target. `facts` holds what a report says of the data
+    In `valid` and `test` the last item of a sequence is the target, and what is before it the kept history: models read
+    the end of it, ranking masks all of it. `facts` holds what a report says of the data
     (source, licence, users dropped, missing images, …).
     """
 

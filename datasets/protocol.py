@@ -26,7 +26,9 @@ def prepare(interactions: Interactions, n_items: int, max_length: int = 10, min_
     """Splits interactions as the paper's code does (IISAN, arXiv 2404.02059), all users at once.
 
     Of each user with at least `min_length` (3 or more) interactions the last `max_length + 3` are kept: s. Then
-    train = s[:-2], valid = s[-(max_length + 2):-1] and test = s[-(max_length + 1):], windows on one flat int32 array.
+    train = s[:-2], valid = s[:-1] and test = s, windows on one flat int32 array. In valid and test the last item is the
+    target; a model reads the `max_length` items before it (so far the published s[-12:-1] and s[-11:]), and the ranking
+    masks all of the kept history, as published.
     Items are numbered from 1 in the order of their rows, only those that occur in some s. Equal times keep the
     source's order.
 
@@ -54,8 +56,8 @@ def prepare(interactions: Interactions, n_items: int, max_length: int = 10, min_
     number = np.cumsum(used, dtype=np.int32)
     flat = number[rows]
     train = Sequences(flat, starts, stops - 2)
-    valid = Sequences(flat, np.maximum(starts, stops - (max_length + 2)), stops - 1)
-    test = Sequences(flat, np.maximum(starts, stops - (max_length + 1)), stops)
+    valid = Sequences(flat, starts, stops - 1)
+    test = Sequences(flat, starts, stops)
     facts: dict[str, str | int | float] = {
         "users": len(kept),
         "users dropped": int(np.count_nonzero(counts)) - len(kept),
@@ -85,11 +87,7 @@ def _target_facts(test: Sequences, n_items: int) -> dict[str, int | float]:
     in_training[test.items[trained]] = True
     cold = int(np.count_nonzero(~in_training[targets]))
 
-    repeat = np.zeros(len(targets), dtype=bool)
-    for back in range(2, int((test.stops - test.starts).max()) + 1):
-        index = test.stops - back
-        repeat |= (index >= test.starts) & (test.items[np.maximum(index, 0)] == targets)
-    repeats = int(np.count_nonzero(repeat))
+    repeats = int(np.count_nonzero(test.repeats()))
     return {
         "cold test targets": cold,
         "cold test target share": cold / len(targets),

@@ -85,7 +85,7 @@ class Cell(Schema):
 
 
 class Environment(Schema):
-    """Where a cell ran."""
+    """Where a cell ran. `matrix_rate`: operations a second of float32 products; `copy_rate`: bytes a second."""
 
     python: str = ""
     platform: str = ""
@@ -99,6 +99,8 @@ class Environment(Schema):
     commit: str | None = None
     dirty: bool | None = None
     deterministic: bool = False
+    matrix_rate: float = 0.0
+    copy_rate: float = 0.0
     load: float = 0.0
     warnings: list[str] = []
 
@@ -123,9 +125,9 @@ class Accuracy(Schema):
 
 
 class Epoch(Schema):
-    """One training epoch: mean loss per position, seconds by phase (`total` is their wall time), valid metrics after it.
+    """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), valid metrics after it.
 
-    `evaluation` is the time of validation, which is no part of `total`. `resumed`: the epoch began in a continued cell.
+    `items` counts what was encoded. `evaluation` is the time of validation, which is no part of `total`. `resumed`: the epoch began in a continued cell.
     """
 
     loss: float
@@ -136,6 +138,7 @@ class Epoch(Schema):
     update: float
     steps: int
     users: int
+    items: int = 0
     evaluation: float = 0.0
     valid: dict[str, float] = {}
     resumed: bool = False
@@ -201,7 +204,7 @@ class Memory(Schema):
 
 
 class Compute(Schema):
-    """Floating-point operations of the metered training step (the epoch's heaviest), and its distinct items and slots."""
+    """Floating-point operations of the metered training step (the epoch's heaviest), and its items and slots."""
 
     forward: int
     backward: int
@@ -245,7 +248,7 @@ def record_path(directory: Path, cell_id: str) -> Path:
 
 
 def ranks_path(directory: Path, cell_id: str) -> Path:
-    """Where the ranks of a cell's test targets stand: float64 `[test users]`, infinite for a repeat counted as missed."""
+    """Where the ranks of a cell's test targets stand: float64 `[test users]`, infinite for a missed repeat."""
     return directory / "ranks" / f"{cell_id}.npy"
 
 

@@ -94,9 +94,9 @@ def test_tastes_show_as_strongly_as_in_real_titles(shop: Shop) -> None:
         shuffled = np.random.default_rng(0).permutation(brand)
         return (brand[gap:] == brand[:-gap])[pairs].mean() - (shuffled[gap:] == brand[:-gap])[pairs].mean()
 
-    assert 0.08 < excess(1) < 0.18  # 0.10 in Amazon Scientific
-    assert 0.03 < excess(6) < 0.09  # 0.04
-    assert excess(1) > 1.5 * excess(6)
+    assert 0.10 < excess(1) < 0.25  # 0.10 in Amazon Scientific, of thousands of brands
+    assert 0.04 < excess(6) < 0.12  # 0.04
+    assert 1.6 < excess(1) / excess(6) < 3.2  # 2.4
 
 
 def test_knowing_tastes_beats_knowing_half_of_them_beats_popularity(prepared: Prepared) -> None:
@@ -131,7 +131,7 @@ def test_knowing_tastes_beats_knowing_half_of_them_beats_popularity(prepared: Pr
 
     oracle, title, picture = hit_rate(taste((1, 2, 3, 4, 5))), hit_rate(taste((1, 2))), hit_rate(taste((3, 4, 5)))
     popular = hit_rate(lambda user, last: popularity.copy())
-    assert 0.2 < oracle < 0.4
+    assert 0.3 < oracle < 0.5
     assert popular < 0.04
     assert oracle > 1.2 * max(title, picture)
     assert min(title, picture) > 3 * popular

@@ -35,8 +35,8 @@ def one_by_one(rows, max_length, timed):
     return (
         order,
         [s[:-2] for s in kept],
-        [s[-(max_length + 2) : -1] for s in kept],
-        [s[-(max_length + 1) :] for s in kept],
+        [s[:-1] for s in kept],
+        kept,
     )
 
 
@@ -79,8 +79,11 @@ def test_longest_history_keeps_its_last_thirteen():
     prepared = prepare(interactions(rows), 20)
     assert prepared.order.tolist() == list(range(7, 20))
     assert prepared.train[0].tolist() == list(range(1, 12))
-    assert prepared.valid[0].tolist() == list(range(2, 13))
-    assert prepared.test[0].tolist() == list(range(3, 14))
+    assert prepared.valid[0].tolist() == list(range(1, 13))
+    assert prepared.test[0].tolist() == list(range(1, 14))
+    assert prepared.test.padded(np.array([0]), 11)[0].tolist() == list(
+        range(3, 14)
+    )  # what a model reads, and the target
 
 
 def test_equal_times_keep_the_order_of_the_file():

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpmebench.bench import ranking
-from tpmebench.bench.ranking import Diverged, RankingRule, accuracy, metrics, rank_scores, rank_targets, repeats
+from tpmebench.bench.ranking import Diverged, RankingRule, accuracy, metrics, rank_scores, rank_targets
 from tpmebench.datasets.catalogue import Catalogue, Dataset, Sequences
 
 CPU = torch.device("cpu")
@@ -104,4 +104,4 @@ def test_accuracy_takes_the_kinds_of_target_apart() -> None:
 
 @given(st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=6), min_size=1, max_size=8))
 def test_repeats(rows: list[list[int]]) -> None:
-    assert repeats(sequences(rows)).tolist() == [row[-1] in row[:-1] for row in rows]
+    assert sequences(rows).repeats().tolist() == [row[-1] in row[:-1] for row in rows]

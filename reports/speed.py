@@ -1,0 +1,81 @@
+"""The speed page: seconds for a thousand users, where they go, and how far they are from what the machine could do.
+
+    python -m tpmebench.reports.speed DIR…
+
+The floor of an epoch is its operations at the machine's rate of matrix products plus the bytes it cannot avoid at its
+rate of copying, both measured in the same process: the trained parameters with their gradients and Adam's two moments
+(read and written), and the frozen weights and inputs (read). Work between the products (normalisation, activations,
+attention's softmax) is not in the floor.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from .cells import mean_epoch
+from .records import Record, load_records
+
+# Adam reads parameter, gradient and two moments, and writes parameter and moments; the gradient was written before.
+_ADAM_PASSES = 8
+_FLOAT = 4
+
+
+def floor_seconds(record: Record) -> float | None:
+    """Seconds that an epoch would take at the machine's measured rates; None when the record lacks a rate."""
+    machine, compute, parameters = record.environment, record.compute, record.parameters
+    items = mean_epoch(record, lambda epoch: epoch.items)
+    steps = mean_epoch(record, lambda epoch: epoch.steps)
+    if not (machine.matrix_rate and machine.copy_rate and compute and parameters and items and steps):
+        return None
+    operations = (compute.forward + compute.backward) * items / compute.items
+    frozen = parameters.total - parameters.trainable
+    moved = steps * _FLOAT * (_ADAM_PASSES * parameters.trainable + frozen)
+    return operations / machine.matrix_rate + moved / machine.copy_rate
+
+
+def speed_table(records: list[Record]) -> pd.DataFrame:
+    """One row a trained cell that went well: seconds a 1,000 users, shares of the phases, ratio to the floor."""
+    rows = []
+    for record in records:
+        total = mean_epoch(record, lambda epoch: epoch.total)
+        if record.status != "ok" or not total:
+            continue
+        users = record.time.epochs[0].users
+        shares = {
+            phase: (mean_epoch(record, lambda epoch, phase=phase: getattr(epoch, phase)) or 0.0) / total
+            for phase in ("data", "forward", "backward", "update")
+        }
+        floor = floor_seconds(record)
+        unit = 2 * 2048**3 / record.environment.matrix_rate if record.environment.matrix_rate else None
+        rows.append(
+            {
+                "method": record.cell.method,
+                "encode": record.cell.training.encode,
+                "s / 1,000 users": f"{1000 * total / users:.3f}",
+                "products of 2048³": f"{1000 * total / users / unit:.1f}" if unit else "–",
+                **{name: f"{share:.0%}" for name, share in shares.items()},
+                "ratio to floor": f"{total / floor:.2f}" if floor else "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def markdown(records: list[Record]) -> str:
+    """The table in markdown, with the machine it was measured on."""
+    table = speed_table(records)
+    lines = [
+        "| " + " | ".join(table.columns) + " |",
+        "| " + " | ".join("---" for _ in table.columns) + " |",
+        *("| " + " | ".join(map(str, row)) + " |" for row in table.to_numpy()),
+    ]
+    machine = records[0].environment
+    about = (
+        f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}; "
+        f"float32 products at {machine.matrix_rate / 1e9:.0f} GFLOP/s, copies at {machine.copy_rate / 1e9:.1f} GB/s."
+    )
+    return "\n".join([*lines, "", about])
+
+
+if __name__ == "__main__":
+    print(markdown([record for path in sys.argv[1:] for record in load_records(Path(path))]))
