@@ -11,7 +11,7 @@ from .meters import parameters, process
 from .meters.cuda import CudaMemory
 from .meters.operations import count_step
 from .meters.tensor_bytes import TensorBytes
-from .training import Trainer, part_modules, trainable_state
+from .training import Trainer, parameters_by_part, trainable_state
 
 _METERED_STEPS = 2
 
@@ -41,7 +41,7 @@ class MemoryMeter:
 def count_parameters(trainer: Trainer) -> Parameters:
     """Trainable and total parameters by part, and the bytes of the trained ones as saved."""
     saved = sum(value.nbytes for value in trainable_state(trainer.recommender).values())
-    return parameters.describe(part_modules(trainer.recommender), saved_bytes=saved)
+    return parameters.describe(parameters_by_part(trainer.recommender), saved_bytes=saved)
 
 
 def count_operations(trainer: Trainer) -> Compute:

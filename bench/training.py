@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -160,16 +159,17 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach() for name, parameter in module.named_parameters() if parameter.requires_grad}
 
 
-def part_modules(recommender: Recommender) -> dict[str, nn.Module]:
-    """The parts that parameters are counted by: each tower, each part of the method beside them, and the head."""
+def parameters_by_part(recommender: Recommender) -> dict[str, list[nn.Parameter]]:
+    """Every parameter under the part it belongs to: each tower, each part of the method beside them, and the head."""
     encoder = recommender.item_encoder
     towers = getattr(getattr(encoder, "reader", None), "towers", None)
-    parts: dict[str, nn.Module] = {}
+    modules: dict[str, nn.Module] = {}
     if isinstance(towers, nn.ModuleDict):
-        parts |= {f"{name} tower": tower for name, tower in towers.items()}
-    beside = chain.from_iterable(
-        [(name, child)] if name != "side" else child.named_children()
-        for name, child in encoder.named_children()
-        if name != "reader"
-    )
-    return parts | dict(beside) | {"head": recommender.head}
+        modules |= {f"{name} tower": tower for name, tower in towers.items()}
+    for name, child in encoder.named_children():
+        if name != "reader":
+            modules |= dict(child.named_children()) if name == "side" else {name: child}
+    parts = {name: list(module.parameters()) for name, module in modules.items()}
+    taken = {id(parameter) for part in parts.values() for parameter in part}
+    other = [parameter for parameter in encoder.parameters() if id(parameter) not in taken]
+    return parts | ({"other": other} if other else {}) | {"head": list(recommender.head.parameters())}

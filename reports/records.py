@@ -127,7 +127,8 @@ class Accuracy(Schema):
 class Epoch(Schema):
     """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), valid metrics after it.
 
-    `items` counts what was encoded. `evaluation` is the time of validation, which is no part of `total`. `resumed`: the epoch began in a continued cell.
+    `items` counts what was encoded. `evaluation` is the time of validation, which is no part of `total`. `resumed`: the
+    epoch began in a continued cell.
     """
 
     loss: float

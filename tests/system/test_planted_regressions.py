@@ -1,0 +1,113 @@
+"""`bench check` fails when a method starts to cost more: each regression planted in a method made for it."""
+
+import json
+import os
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tpmebench.bench.execution import execute
+from tpmebench.bench.guard import run_check
+from tpmebench.bench.worker import Events, Job
+from tpmebench.methods.backbones import Backbones
+from tpmebench.methods.fft import FullFineTuning
+from tpmebench.methods.inputs import ItemInputs, TokenBatch
+from tpmebench.methods.method import LearningRates
+from tpmebench.methods.registry import find_method
+from tpmebench.reports.records import BackboneChoice, Cell, Record, Training
+
+METHOD = f"{__name__}:Planted"
+
+
+def _third(inputs: ItemInputs) -> ItemInputs:
+    assert inputs.text is not None and inputs.pixels is not None
+    some = slice(-(-len(inputs.items) // 3))
+    return ItemInputs(
+        inputs.items[some], TokenBatch(inputs.text.ids[some], inputs.text.mask[some]), inputs.pixels[some]
+    )
+
+
+class WorseEncoder(nn.Module):
+    """An encoder that gives what the honest one gives, at a greater cost that PLANTED names."""
+
+    def __init__(self, honest: nn.Module, fault: str) -> None:
+        super().__init__()
+        self.honest = honest
+        self.fault = fault
+        trained = sum(parameter.numel() for parameter in honest.parameters() if parameter.requires_grad)
+        self.extra = nn.Parameter(torch.zeros(trained // 20 + 1)) if fault == "parameters" else None
+
+    def forward(self, inputs: ItemInputs) -> Tensor:
+        encoded = self.honest(inputs)
+        if self.fault == "memory":  # a second graph of the same size, alive until the backward pass
+            encoded = (encoded + self.honest(inputs)) / 2
+        if self.fault == "operations":  # a third of the items again, without a graph: a ninth of the step's operations
+            with torch.no_grad():
+                self.honest(_third(inputs))
+        if self.extra is not None:
+            encoded = encoded + self.extra.sum()
+        return encoded
+
+
+class Planted(FullFineTuning):
+    """Full fine-tuning, made worse as the environment variable PLANTED says."""
+
+    name, family = METHOD, "full"
+
+    def item_encoder(self, backbones: Backbones, width: int) -> nn.Module:  # type: ignore[override]
+        return WorseEncoder(super().item_encoder(backbones, width), os.environ.get("PLANTED", ""))
+
+    def learning_rates(self, encoder: nn.Module) -> LearningRates:  # type: ignore[override]
+        assert isinstance(encoder, WorseEncoder)
+        rates = super().learning_rates(encoder.honest)  # type: ignore[arg-type]
+        if encoder.extra is not None:
+            rates.groups["extra"] = ([encoder.extra], 1e-4)
+        return rates
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Runs the planted method in this process and gives the study's directory."""
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tpmebench.bench.assembly.make_method", lambda *_: Planted())
+
+    def run(fault: str):
+        monkeypatch.setenv("PLANTED", fault)
+        cell = Cell(
+            method=METHOD,
+            dataset="bazaar:items=1000,users=64",
+            backbones=BackboneChoice(text="micro", image="micro"),
+            training=Training(epochs=1, batch=16),
+        )
+        record = Record(study="planted", cell=cell, cell_id=cell.id, family="full", status="ok", started="2026-01-01")
+        directory = tmp_path / (fault or "honest")
+        with (tmp_path / "events").open("w", encoding="utf-8") as stream:
+            execute(record, Job(record=record, directory=directory), Events(stream))
+        record.save(directory)
+        return directory
+
+    return run
+
+
+def test_an_honest_repetition_raises_no_alarm(study, tmp_path):
+    first = study("")
+    baseline = tmp_path / "baseline.json"
+    run_check(first, baseline, update=True)
+    assert run_check(study(""), baseline)[0] == 0
+    assert json.loads(baseline.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"), [("memory", "memory"), ("operations", "operations"), ("parameters", "parameters")]
+)
+def test_a_costlier_method_fails_the_check(study, tmp_path, fault, named):
+    baseline = tmp_path / "baseline.json"
+    run_check(study(""), baseline, update=True)
+    status, _, page = run_check(study(fault), baseline)
+    assert status == 1
+    assert any("worse" in line and named in line for line in page.splitlines()), page
+
+
+def test_the_planted_method_is_one_of_its_own():
+    assert find_method("fft") is not Planted
