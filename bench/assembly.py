@@ -179,7 +179,14 @@ def _cached_content(parts: Assembly, backbones: Backbones, raw: dict[str, RawCon
         use.reused &= found
     use.seconds = time.perf_counter() - start
     parts.cache = use
+    if _fits_on_card(use.bytes, parts.device):
+        caches = {name: cache.to(parts.device) for name, cache in caches.items()}
     return CachedContent(parts.dataset.catalogue.size, caches)
+
+
+def _fits_on_card(size: int, device: torch.device) -> bool:
+    """Whether the cache takes no more than half of what is free on the card; a larger one is streamed from the CPU."""
+    return device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2
 
 
 def _cache_key(parts: Assembly, source: BackboneSource, content: RawContent, levels: tuple[int, ...]) -> CacheKey:

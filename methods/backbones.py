@@ -173,7 +173,7 @@ class BackboneSource:
     @cached_property
     def normalisation(self) -> tuple[list[float], list[float]]:
         """Mean and deviation of the pixels, in 0..1, from the model's own preprocessor where it states them."""
-        if self.modality == "text" or not self.is_local:
+        if self.modality == "text" or self.is_generated or not self.is_local:
             return _HALF
         path = Path(self.location) / "preprocessor_config.json"
         if not path.exists():

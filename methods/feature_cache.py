@@ -55,18 +55,19 @@ def features_directory() -> Path:
 class FeatureCache:
     """A complete entry, open for reading.
 
-    `states`: `[n_items + 1, levels, hidden]` without the shared level. `shared`: level 0 when all items share it, else
+    `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it. `shared`: level 0 when all items share it, else
     None.
     """
 
     folder: Path
-    states: np.ndarray
+    states: Tensor
     shared: Tensor | None
 
-    @cached_property
-    def rows(self) -> Tensor:
-        """The states as a tensor over the same memory map."""
-        return torch.from_numpy(self.states)
+    def to(self, device: torch.device) -> "FeatureCache":
+        """The entry held on a device, from where states are gathered without crossing the bus at every step."""
+        return FeatureCache(
+            self.folder, self.states.to(device), None if self.shared is None else self.shared.to(device)
+        )
 
     @property
     def nbytes(self) -> int:
@@ -75,7 +76,7 @@ class FeatureCache:
 
     def gather(self, items: Tensor) -> list[Tensor]:
         """Levels in order for some items: `[1, hidden]` for a shared one, else `[n, hidden]`, in the cache's dtype."""
-        levels = list(self.rows.index_select(0, items).unbind(1))
+        levels = list(self.states.index_select(0, items.to(self.states.device)).unbind(1))
         return levels if self.shared is None else [self.shared[None], *levels]
 
 
@@ -93,7 +94,7 @@ def open_features(folder: Path) -> FeatureCache | None:
                 f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it"
             )
     # Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
-    states = np.lib.format.open_memmap(folder / "states.npy", mode="c")
+    states = torch.from_numpy(np.lib.format.open_memmap(folder / "states.npy", mode="c"))
     shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
     return FeatureCache(folder, states, shared)
 

@@ -36,8 +36,8 @@ class ItemInputs:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Self:
-        """The same inputs in page-locked memory."""
-        return self._map(Tensor.pin_memory)
+        """The same inputs, those on the CPU in page-locked memory."""
+        return self._map(lambda tensor: tensor.pin_memory() if tensor.device.type == "cpu" else tensor)
 
     def tensors(self) -> list[Tensor]:
         """All tensors in it."""

@@ -1,0 +1,46 @@
+"""What the harness adds to a training step: its epoch against a bare loop over the same batches, alternating.
+
+    python tests/soak/overhead.py [METHOD] [ROUNDS]
+
+Prints the median ratio with the quartiles. Both loops read the same inputs and take the same steps; the bare one has no
+clock, no prefetching thread and no loss kept.
+"""
+
+import statistics
+import sys
+import time
+
+from tpmebench.bench.assembly import assemble
+from tpmebench.bench.training import Trainer
+from tpmebench.reports.records import BackboneChoice, Cell, Training
+
+
+def bare_epoch(trainer: Trainer, number: int) -> float:
+    """Seconds of an epoch without the harness."""
+    trainer.recommender.train()
+    start = time.perf_counter()
+    for batch in trainer.plan.epoch(number):
+        inputs = trainer.content.gather(batch.items)
+        loss = trainer.recommender.loss(batch, inputs)
+        loss.backward()
+        trainer.optimiser.step()
+        trainer.optimiser.zero_grad(set_to_none=True)
+    return time.perf_counter() - start
+
+
+def main(method: str = "iisan-cached", rounds: int = 20) -> None:
+    """Alternates the two loops and prints the ratio."""
+    micro = BackboneChoice(text="micro", image="micro")
+    cell = Cell(method=method, dataset="bazaar", backbones=micro, training=Training())
+    trainer = Trainer(assemble(cell, lambda *_: None))
+    trainer.warm_up()
+    ratios = []
+    for number in range(rounds):
+        bare = bare_epoch(trainer, number)
+        ratios.append(trainer.epoch(number).times.total / bare)
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    print(f"{method}: harness / bare loop {middle:.4f} (quartiles {low:.4f} to {high:.4f}, {rounds} rounds)")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
