@@ -55,8 +55,8 @@ def features_directory() -> Path:
 class FeatureCache:
     """A complete entry, open for reading.
 
-    `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it. `shared`: level 0 when all items share it, else
-    None.
+    `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
+    `shared`: level 0, `[hidden]`, when all items share it, else None.
     """
 
     folder: Path

@@ -12,6 +12,11 @@ from ..datasets.bazaar_words import Titles
 SIDE = 32
 SHOWN = {"text": ("category", "brand", "material"), "image": ("category", "colour", "shape", "pattern")}
 """Attributes that each modality shows."""
+LEVELS = (2, 4)
+"""The levels that a side network reads by default, the first apart."""
+
+Probe = dict[str, tuple[float, ...]]
+"""By modality and attribute: accuracy from the states of `LEVELS` together, and from the final `[CLS]` alone."""
 
 
 def tokens(tokenizer: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
@@ -25,8 +30,8 @@ def pixels(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
-def probe(text: Any, image: Any, tokenizer: Any, items: int = 2000) -> dict[str, float]:
-    """Accuracy of a ridge classifier on the last `[CLS]`, by modality and attribute.
+def probe(text: Any, image: Any, tokenizer: Any, items: int = 2000) -> Probe:
+    """Accuracy of ridge classifiers by modality and attribute.
 
     Learned on the first half of the default shop's first `items` items, scored on the other half.
     """
@@ -37,14 +42,17 @@ def probe(text: Any, image: Any, tokenizer: Any, items: int = 2000) -> dict[str,
     pictures = ShopImages(options.seed, attributes).load_many(np.arange(1, items + 1), SIDE)
     with torch.inference_mode():
         outputs = {
-            "text": text.eval()(*tokens(tokenizer, titles)).last_hidden_state[:, 0],
-            "image": image.eval()(pixels(pictures)).last_hidden_state[:, 0],
+            "text": text.eval()(*tokens(tokenizer, titles), output_hidden_states=True),
+            "image": image.eval()(pixels(pictures), output_hidden_states=True),
         }
-    return {
-        f"{modality} {name}": _ridge_accuracy(outputs[modality].double().numpy(), attributes[:, [*SIZES].index(name)])
-        for modality, names in SHOWN.items()
-        for name in names
-    }
+    found = {}
+    for modality, names in SHOWN.items():
+        states = torch.cat([outputs[modality].hidden_states[level][:, 0] for level in LEVELS], dim=1).double().numpy()
+        final = outputs[modality].last_hidden_state[:, 0].double().numpy()
+        for name in names:
+            labels = attributes[:, [*SIZES].index(name)]
+            found[f"{modality} {name}"] = (_ridge_accuracy(states, labels), _ridge_accuracy(final, labels))
+    return found
 
 
 def _ridge_accuracy(vectors: np.ndarray, labels: np.ndarray, penalty: float = 0.01) -> float:

@@ -4,7 +4,8 @@
 
 Text: masked language modelling (Devlin et al., 2019) and, from `[CLS]` alone, the words of the item's other title
 (after DupMAE, Liu et al., 2023). Image: two drawings of an item must find each other (SimCLR, Chen et al., 2020).
-The items come from a wider world than the benchmark's shop: see `World`.
+Then both: titles and drawings must find each other (CLIP, Radford et al., 2021) with the lower half locked (after LiT,
+Zhai et al., 2022). The items come from a wider world than the benchmark's shop: see `World`.
 """
 
 import json
@@ -23,18 +24,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..datasets.bazaar import SIZES
-from ..datasets.bazaar_words import Titles
 from ..files import write_atomic
-from .micro_probe import SIDE, pixels, probe, tokens
-from .micro_world import BATCH, World
+from .micro_probe import SIDE, Probe, pixels, probe, tokens
+from .micro_world import BATCH, Items, World
 
 FOLDER = Path(__file__).parent / "micro"
 SEED = 2309
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PIECES = 1200
-SHAPE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 256}
-TEXT_STEPS, IMAGE_STEPS = 600, 450
-RATE = 2e-3
+SHAPE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
+STEPS, ALIGN_STEPS = 600, 250
+RATE, ALIGN_RATE = 2e-3, 1.5e-3
+LOCKED = 2
 MASKED_SHARE, MASKED_WEIGHT = 0.15, 0.2
 TEMPERATURE = 0.1
 RANDOM_SEEDS = (1, 2, 3)
@@ -104,51 +105,76 @@ def image_model() -> Any:
     return ViTModel(ViTConfig(image_size=SIDE, patch_size=8, **SHAPE), add_pooling_layer=False)
 
 
-def pretrain_text(tokenizer: Any, items: tuple[Titles, Titles]) -> Any:
-    """One pass: masked words from their context, and from `[CLS]` the words of the item's other title."""
+def pretrain_text(tokenizer: Any, items: Items) -> Any:
+    """Masked words from their context, and from `[CLS]` the words of the item's other title."""
     width, pieces = SHAPE["hidden_size"], tokenizer.get_vocab_size()
     model = text_model(pieces)
     read, recall = (nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) for _ in range(2))
     guess = nn.Linear(width, pieces)
 
     def loss(rows: slice) -> Tensor:
-        ids, mask = tokens(tokenizer, items[0][rows])
-        other, _ = tokens(tokenizer, items[1][rows])
+        ids, mask = tokens(tokenizer, items.titles[0][rows])
+        other, _ = tokens(tokenizer, items.titles[1][rows])
         hidden = (torch.rand(ids.shape) < MASKED_SHARE) & (ids >= len(SPECIAL))
         output = model(ids.masked_fill(hidden, SPECIAL.index("[MASK]")), mask).last_hidden_state
         masked = functional.cross_entropy(guess(read(output[hidden])), ids[hidden])
         recalled = torch.log_softmax(guess(recall(output[:, 0])), dim=-1).gather(1, other)
         return MASKED_WEIGHT * masked - recalled[other >= len(SPECIAL)].mean()
 
-    _train("text", nn.ModuleList([model, read, recall, guess]), loss, len(items[0]))
-    return model.eval()
+    parameters = nn.ModuleList([model, read, recall, guess]).parameters()
+    _train("text", list(parameters), loss, STEPS, RATE)
+    return model
 
 
-def pretrain_image(items: tuple[np.ndarray, np.ndarray]) -> Any:
-    """One pass: each drawing must find the other one of its item among those of its batch."""
+def pretrain_image(items: Items) -> Any:
+    """Each drawing must find the other one of its item among those of its batch."""
     model = image_model()
-    project = nn.Linear(SHAPE["hidden_size"], 64)
+    project = nn.Linear(SHAPE["hidden_size"], SHAPE["hidden_size"])
 
     def loss(rows: slice) -> Tensor:
-        output = model(pixels(np.concatenate([items[0][rows], items[1][rows]]))).last_hidden_state
-        first, second = functional.normalize(project(output[:, 0]), dim=-1).chunk(2)
-        scores, partner = first @ second.T / TEMPERATURE, torch.arange(len(first))
-        return (functional.cross_entropy(scores, partner) + functional.cross_entropy(scores.T, partner)) / 2
+        output = model(pixels(np.concatenate(items.drawn(rows)))).last_hidden_state
+        return _contrast(*project(output[:, 0]).chunk(2))
 
-    _train("image", nn.ModuleList([model, project]), loss, len(items[0]))
-    return model.eval()
+    _train("image", [*model.parameters(), *project.parameters()], loss, STEPS, RATE)
+    return model
 
 
-def _train(name: str, modules: nn.Module, loss: Callable[[slice], Tensor], items: int) -> None:
-    """AdamW over the items once, warm-up for a tenth of the steps and cosine decay."""
-    steps = items // BATCH
-    optimiser = torch.optim.AdamW(modules.parameters(), lr=RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps, pct_start=0.1)
+def align(text: Any, image: Any, tokenizer: Any, items: Items) -> None:
+    """Titles must find the drawings of their items and the reverse; only the upper half of the layers learns."""
+    width = SHAPE["hidden_size"]
+    project = nn.ModuleList([nn.Linear(width, width), nn.Linear(width, width)])
+
+    def loss(rows: slice) -> Tensor:
+        ids, mask = tokens(tokenizer, items.titles[0][rows])
+        titles = text(ids, mask).last_hidden_state[:, 0]
+        drawings = image(pixels(items.drawn(rows)[0])).last_hidden_state[:, 0]
+        return _contrast(project[0](titles), project[1](drawings))
+
+    upper = tuple(
+        f"{stack}.{layer}." for stack in ("layer", "layers") for layer in range(LOCKED, SHAPE["num_hidden_layers"])
+    )
+    for name, parameter in [*text.named_parameters(), *image.named_parameters()]:
+        parameter.requires_grad_(any(layer in name for layer in upper) or name.startswith("layernorm"))
+    learning = [p for module in (text, image, project) for p in module.parameters() if p.requires_grad]
+    _train("both", learning, loss, ALIGN_STEPS, ALIGN_RATE)
+
+
+def _contrast(first: Tensor, second: Tensor) -> Tensor:
+    """Each row must find its partner among all rows of the other side, and the reverse."""
+    scores = functional.normalize(first, dim=-1) @ functional.normalize(second, dim=-1).T / TEMPERATURE
+    partner = torch.arange(len(scores))
+    return (functional.cross_entropy(scores, partner) + functional.cross_entropy(scores.T, partner)) / 2
+
+
+def _train(name: str, learning: list[nn.Parameter], loss: Callable[[slice], Tensor], steps: int, rate: float) -> None:
+    """AdamW over `steps` batches of items in their order, warm-up for a tenth of them and cosine decay."""
+    optimiser = torch.optim.AdamW(learning, lr=rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
     for step in range(steps):
         value = loss(slice(step * BATCH, (step + 1) * BATCH))
         optimiser.zero_grad()
         value.backward()
-        nn.utils.clip_grad_norm_(modules.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         schedule.step()
         if (step + 1) % 50 == 0:
@@ -193,35 +219,40 @@ good for trying methods, not for a real catalogue.
 | --- | --- | --- |
 | model | BERT, {pieces} WordPieces | ViT, {side} × {side} pixels, patches of 8 |
 | parameters | {text_parameters:,} | {image_parameters:,} |
-| objective | masked words, and the other title's words from `[CLS]` | contrast of two drawings of one item |
-| items, each seen once | {text_items:,} | {image_items:,} |
-| steps of {batch} items | {text_steps} | {image_steps} |
+| first | masked words; the other title's words from `[CLS]` | two drawings of an item find each other |
+| then | titles find their drawings: layers {upper} only | drawings find their titles: layers {upper} only |
 
-AdamW, peak rate {rate}, warm-up for a tenth of the steps, cosine decay; the masked words' loss counts
-{masked_weight}.
+{items:,} items with two titles and two drawings each, every one seen once in {steps} steps of {batch}; then
+{align_steps} such steps on the first of them again. AdamW, peak rates {rate} and {align_rate}, warm-up for a tenth of
+the steps, cosine decay; the masked words' loss counts {masked_weight}.
 
-## What they have not seen
+## What they know, and what they don't
 No item of the benchmark. As with real encoders, everyday words (nouns, materials) are known and brand names are not:
 the shop's brands never occur in pretraining and reach the model in pieces. Pictures show any colour, outline and
-pattern, but no emblem of the shop, and nothing ties an emblem to a word. So `[CLS]` holds much of what shoppers
-choose by, but neither all of it nor in the proportions that matter to them: what is left is adaptation's to find.
+pattern, but no emblem of the shop. The last step makes the final `[CLS]` say above all what a title and its picture
+have in common, the kind of thing; what only one of them shows (brand and material, colour, shape and pattern) stands
+better in the states below. That is how encoders come that were trained to match texts and pictures, and it is what
+adaptation is for: shoppers also care for the rest.
 
 ## Linear probe
-Ridge classifier on the last `[CLS]`: 1,000 items of the default shop to learn from, 1,000 others to score. Beside it
-the same networks with random weights (mean of {random_seeds} seeds), and chance.
+Ridge classifier: 1,000 items of the default shop to learn from, 1,000 others to score. On the `[CLS]` states that a
+side network reads by default (levels 2 and 4), and on the final `[CLS]` alone; beside each the same network with random
+weights (mean of {random_seeds} seeds).
 
-| attribute | pretrained | random weights | margin | chance |
-| --- | --- | --- | --- | --- |
+| attribute | pretrained | random weights | margin | final, pretrained | final, random | chance |
+| --- | --- | --- | --- | --- | --- | --- |
 {rows}
 """
 
 
-def _card(pretrained: dict[str, float], random: dict[str, float], text: Any, image: Any) -> str:
-    rows = [
-        f"| {name} | {pretrained[name]:.3f} | {random[name]:.3f} | {pretrained[name] - random[name]:+.3f} "
-        f"| {1 / SIZES[name.split()[1]]:.3f} |"
-        for name in pretrained
-    ]
+def _card(pretrained: Probe, random: Probe, text: Any, image: Any) -> str:
+    rows = []
+    for name, (states, final) in pretrained.items():
+        other_states, other_final = random[name]
+        chance = 1 / SIZES[name.split()[1]]
+        cells = [f"{states:.3f}", f"{other_states:.3f}", f"{states - other_states:+.3f}"]
+        cells += [f"{final:.3f}", f"{other_final:.3f}", f"{chance:.3f}"]
+        rows.append(f"| {name} | {' | '.join(cells)} |")
     return CARD.format(
         width=SHAPE["hidden_size"],
         depth=SHAPE["num_hidden_layers"],
@@ -231,11 +262,12 @@ def _card(pretrained: dict[str, float], random: dict[str, float], text: Any, ima
         side=SIDE,
         text_parameters=sum(parameter.numel() for parameter in text.parameters()),
         image_parameters=sum(parameter.numel() for parameter in image.parameters()),
-        text_items=TEXT_STEPS * BATCH,
-        image_items=IMAGE_STEPS * BATCH,
+        items=STEPS * BATCH,
         batch=BATCH,
-        text_steps=TEXT_STEPS,
-        image_steps=IMAGE_STEPS,
+        steps=STEPS,
+        align_steps=ALIGN_STEPS,
+        align_rate=ALIGN_RATE,
+        upper=f"{LOCKED + 1} and {LOCKED + 2}",
         rate=RATE,
         masked_weight=MASKED_WEIGHT,
         random_seeds=len(RANDOM_SEEDS),
@@ -249,16 +281,16 @@ def main(folder: Path = FOLDER) -> None:
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(SEED)
     world = World(np.random.default_rng(SEED))
-    titles = world.titles(TEXT_STEPS * BATCH)
-    tokenizer = train_tokenizer(titles[0][:20_000])
-    text = pretrain_text(tokenizer, titles)
-    image = pretrain_image(world.pictures(IMAGE_STEPS * BATCH))
+    items = world.items(STEPS * BATCH)
+    tokenizer = train_tokenizer(items.titles[0][:20_000])
+    text, image = pretrain_text(tokenizer, items), pretrain_image(items)
+    align(text, image, tokenizer, items)
     pretrained = probe(text, image, tokenizer)
     untrained = []
     for seed in RANDOM_SEEDS:
         torch.manual_seed(seed)
         untrained.append(probe(text_model(tokenizer.get_vocab_size()), image_model(), tokenizer))
-    random = {name: float(np.mean([accuracy[name] for accuracy in untrained])) for name in pretrained}
+    random = {name: tuple(np.mean([accuracy[name] for accuracy in untrained], axis=0).tolist()) for name in pretrained}
     _write(folder, text, image, tokenizer, _card(pretrained, random, text, image))
 
 

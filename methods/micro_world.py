@@ -29,11 +29,27 @@ SYLLABLES = (
 
 
 @dataclass(frozen=True)
+class Items:
+    """Items as pretraining sees them: two titles each, in other words and order, and the looks of two drawings each."""
+
+    titles: tuple[Titles, Titles]
+    looks: tuple[Looks, Looks]
+
+    def __len__(self) -> int:
+        return len(self.titles[0])
+
+    def drawn(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Both drawings of some items, uint8 RGB `[n, side, side, 3]`."""
+        first, second = (draw(looks[rows], SIDE) for looks in self.looks)
+        return first, second
+
+
+@dataclass(frozen=True)
 class World:
     """Items to pretrain on, as a general corpus is to a shop.
 
     Nouns and materials are everyday words, the shop's among them; brands are invented and none is the shop's. Figures
-    come in any colour, outline and pattern, not the shop's fixed values; no emblem is the shop's.
+    come in any colour, outline and pattern, not the shop's fixed values; each noun has an emblem, none the shop's.
     """
 
     rng: np.random.Generator
@@ -44,29 +60,28 @@ class World:
         nouns = (*((noun,) for noun in OTHER_NOUNS), *CATEGORIES)
         return Vocabulary(tuple(sorted(names)), MATERIALS + OTHER_MATERIALS, nouns)
 
-    def titles(self, count: int) -> tuple[Titles, Titles]:
-        """Two titles for each of `count` items, in other words and order."""
-        known = self.vocabulary()
+    def items(self, count: int) -> Items:
+        """Items of random brand, material, noun and looks."""
+        rng, known = self.rng, self.vocabulary()
         brand, material, noun = (
-            self.rng.integers(0, len(part), count) for part in (known.brands, known.materials, known.categories)
+            rng.integers(0, len(part), count) for part in (known.brands, known.materials, known.categories)
         )
-        first, second = (Titles(int(seed), brand, material, noun, known) for seed in self.rng.integers(0, 2**31, 2))
-        return first, second
-
-    def pictures(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Two drawings of each of `count` items: a like colour, the same figure; all else differs."""
-        rng, kinds = self.rng, 1000
-        marks = emblems(200, seed=int(rng.integers(2**31)), apart=2)
+        first, second = (Titles(int(seed), brand, material, noun, known) for seed in rng.integers(0, 2**31, 2))
+        marks = emblems(2 * len(known.categories), seed=int(rng.integers(2**31)), apart=2)
         marks = np.stack([mark for mark in marks if (mark != EMBLEMS).any(axis=(1, 2)).all()])
+        return Items((first, second), self._looks(marks[noun]))
+
+    def _looks(self, emblem: np.ndarray) -> tuple[Looks, Looks]:
+        """What two drawings of each item show: a like colour, the same figure; all else differs."""
+        rng, kinds, count = self.rng, 1000, len(emblem)
         colour = rng.random((kinds, 3), dtype=np.float32)[self._rack(kinds, 6, count)]
         lobes = rng.integers(0, 10, kinds)
         depth = (0.15 + 0.35 * rng.random(kinds)) * (lobes > 0)
         weave, waves, angle = rng.integers(0, 4, kinds), 2 + 3 * rng.random(kinds), np.pi * rng.random(kinds)
         outline, pattern = self._rack(kinds, 6, count), self._rack(kinds, 6, count)
-        emblem = marks[self._rack(len(marks), 8, count)]
 
-        def view() -> np.ndarray:
-            looks = Looks(
+        def view() -> Looks:
+            return Looks(
                 key=rng.integers(0, 2**63, count).astype(np.uint64),
                 colour=np.clip(colour + 0.1 * rng.standard_normal((count, 3), dtype=np.float32), 0, 1),
                 lobes=lobes[outline].astype(np.float32),
@@ -76,7 +91,6 @@ class World:
                 angle=angle[pattern].astype(np.float32),
                 emblem=emblem,
             )
-            return draw(looks, SIDE)
 
         return view(), view()
 

@@ -274,4 +274,4 @@ def test_reading_does_not_change_the_files() -> None:
     assert file_digest(cache.folder / "states.npy") == before
     again = open_features(cache.folder)
     assert isinstance(again, FeatureCache)
-    assert again.rows.abs().sum() > 0
+    assert again.states.abs().sum() > 0
