@@ -19,8 +19,6 @@ _HOME = {
     "tpme": ".reports.tpme",
 }
 
-__all__ = ["__version__", *_HOME]
-
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:

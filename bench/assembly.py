@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from ..methods.recommender import Recommender, build_recommender
 from ..methods.registry import make_method
 from ..methods.sasrec import HeadSize
 from ..reports.records import Cell, Training
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""
@@ -110,7 +113,7 @@ def _sped_up(recommender: Recommender, training: Training) -> Recommender:
     )
     if training.gradient_checkpointing:
         for tower in trained:
-            tower.model.gradient_checkpointing_enable({"use_reentrant": False})
+            cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
     if training.compile:
         # Frozen towers hand out hidden states through hooks, which compiled code does not run.
         side = getattr(encoder, "side", None)

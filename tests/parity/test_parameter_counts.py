@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench.training import part_modules
+from tpmebench.bench.training import parameters_by_part
 from tpmebench.methods.backbones import Backbones, BackboneSource
 from tpmebench.methods.method import LearningRates
 from tpmebench.methods.recommender import build_recommender
@@ -55,10 +55,10 @@ def count(name: str) -> Counted:
     assert {parameter.device.type for parameter in recommender.parameters()} == {"meta"}
     parts = {
         part: (
-            sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad),
-            sum(parameter.numel() for parameter in module.parameters()),
+            sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+            sum(parameter.numel() for parameter in parameters),
         )
-        for part, module in part_modules(recommender).items()
+        for part, parameters in parameters_by_part(recommender).items()
     }
     return Counted(
         sum(trainable for trainable, _ in parts.values()),

@@ -28,7 +28,7 @@ def bare_epoch(trainer: Trainer, number: int) -> float:
     return time.perf_counter() - start
 
 
-def main(method: str = "iisan-cached", rounds: int = 20) -> None:
+def main(method: str, rounds: int) -> None:
     """Alternates the two loops and prints the ratio."""
     micro = BackboneChoice(text="micro", image="micro")
     cell = Cell(method=method, dataset="bazaar", backbones=micro, training=Training())
@@ -43,4 +43,5 @@ def main(method: str = "iisan-cached", rounds: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:3]))
+    arguments = dict(zip(("method", "rounds"), sys.argv[1:], strict=False))
+    main(arguments.get("method", "iisan-cached"), int(arguments.get("rounds", 20)))

@@ -1,6 +1,7 @@
 """The command as a user runs it, small towers to run it with, and small data of one's own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ def bench(settings: dict[str, str]) -> Run:
 @pytest.fixture
 def bench_started(settings: dict[str, str]) -> Iterator[Start]:
     """Starts the command and lets it run; what still runs when the test ends is killed."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # else the command inherits it ignored from a shell's `&`
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Popen[str]:

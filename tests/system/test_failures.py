@@ -238,10 +238,7 @@ def test_a_cell_that_exceeds_its_time_limit_is_ended(home: Path, bench):
 
 def test_an_interrupted_study_keeps_a_row_and_goes_on_later(home: Path, bench_started):
     process = bench_started(*arguments("Sleeps", "Fine", out="stopped"), cwd=home, PYTHONPATH=str(home))
-    assert process.stdout is not None
-    said = ""
-    while "measuring" not in said:  # the cell is at work
-        said += process.stdout.readline()
+    wait_for_work(process)
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
@@ -254,10 +251,7 @@ def test_an_interrupted_study_keeps_a_row_and_goes_on_later(home: Path, bench_st
 
 def test_when_the_harness_is_killed_its_cell_ends_too_and_leaves_no_record(home: Path, bench_started):
     process = bench_started(*arguments("Sleeps", out="orphan"), cwd=home, PYTHONPATH=str(home))
-    assert process.stdout is not None
-    said = ""
-    while "measuring" not in said:
-        said += process.stdout.readline()
+    wait_for_work(process)
     cells = children(process.pid)
     assert cells
     process.kill()
@@ -267,6 +261,12 @@ def test_when_the_harness_is_killed_its_cell_ends_too_and_leaves_no_record(home:
         time.sleep(0.05)
     assert not [cell for cell in cells if Path(f"/proc/{cell}").exists()]
     assert not list((home / "orphan" / "records").glob("*"))
+
+
+def wait_for_work(process: subprocess.Popen[str]) -> None:
+    """Reads what the command prints until its cell is at work."""
+    assert process.stdout is not None
+    assert any("measuring" in line for line in process.stdout), process.communicate()
 
 
 def children(pid: int) -> list[int]:

@@ -310,7 +310,7 @@ def test_the_command_makes_holds_and_updates_a_baseline(tmp_path: Path, monkeypa
     assert run_check(good, file)[0] == 0
     code, table, page = run_check(bad, file)
     assert code == 1
-    assert "| lora | training memory | 0.954 MiB | 1.91 MiB | +100.0% | worse |" in page
+    assert "| lora | training memory | 977 KiB | 1.91 MiB | +100.0% | worse |" in page
     assert page in summary.read_text()
     console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     console.print(table)

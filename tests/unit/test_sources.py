@@ -88,7 +88,7 @@ def test_texts_that_are_not_there(shop, modalities):
 
 def test_longest_input(shop):
     dataset = sources.load_dataset(str(shop), max_length=2)
-    assert len(dataset.test[0]) == 3
+    assert [len(split[0]) for split in (dataset.train, dataset.valid, dataset.test)] == [3, 4, 5]
     assert dataset.facts["interactions"] == 6 * 5
 
 
