@@ -1,6 +1,5 @@
 """From a cell to the parts that it runs: dataset, method, content (with the feature cache), recommender."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, cast
@@ -35,7 +34,7 @@ Tell = Callable[[str, int, int], None]
 
 @dataclass
 class CacheUse:
-    """What the feature cache cost this cell: seconds (building, or only opening), bytes on disk, found or built."""
+    """What the feature cache cost: seconds of building it, whenever that was, bytes on disk, found or built."""
 
     seconds: float = 0.0
     bytes: int = 0
@@ -162,7 +161,6 @@ def _raw_content(parts: Assembly, modality: str) -> RawContent:
 
 
 def _cached_content(parts: Assembly, backbones: Backbones, raw: dict[str, RawContent]) -> CachedContent:
-    start = time.perf_counter()
     levels = parts.method.levels(backbones)
     use, caches = CacheUse(), {}
     for name, source in parts.sources.items():
@@ -179,8 +177,8 @@ def _cached_content(parts: Assembly, backbones: Backbones, raw: dict[str, RawCon
         )
         caches[name], found = ensure_features(job)
         use.bytes += caches[name].nbytes
+        use.seconds += caches[name].seconds
         use.reused &= found
-    use.seconds = time.perf_counter() - start
     parts.cache = use
     if _fits_on_card(use.bytes, parts.device):
         caches = {name: cache.to(parts.device) for name, cache in caches.items()}

@@ -14,7 +14,6 @@ from ..reports.records import Cell, Record
 Settings = dict[str, Any]
 
 _NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout"}
-_OPTIONS = ("options.", "dataset_options.")
 _PLACES = ("dataset", "backbones.text", "backbones.image")
 
 
@@ -35,7 +34,7 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name in names
-        if ((name in first and name in second) or name.startswith(_OPTIONS)) and first.get(name) != second.get(name)
+        if ((name in first and name in second) or name.startswith("options.")) and first.get(name) != second.get(name)
     ]
 
 

@@ -55,6 +55,7 @@ def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
 
 
 def _build(job: BuildJob, folder: Path) -> None:
+    start = time.monotonic()
     partial = folder.with_name(f"{folder.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
@@ -67,9 +68,9 @@ def _build(job: BuildJob, folder: Path) -> None:
         if shared:
             first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
             np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
-        _fill(job, tower, states, levels, partial)
+        earlier = _fill(job, tower, states, levels, partial)
     states.flush()
-    _finish(job.key, partial, folder)
+    _finish(job.key, partial, folder, earlier + time.monotonic() - start)
 
 
 def _open_states(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
@@ -94,12 +95,17 @@ def _claim(path: Path) -> None:
 
 def _fill(
     job: BuildJob, tower: Tower | GeneratedTower, states: np.memmap, levels: tuple[int, ...], partial: Path
-) -> None:
-    """Runs the batches that are not done. They are the same in every run, so a continued build gives the same bytes."""
+) -> float:
+    """Runs the batches that are not done, and returns the seconds that former runs spent on the others.
+
+    The batches are the same in every run, so a continued build gives the same bytes.
+    """
     batches = _batches(job.content)
     progress = partial / "progress.json"
-    done = json.loads(progress.read_text())["batches"] if progress.exists() else 0
-    items_done, saved = sum(map(len, batches[:done])), time.monotonic()
+    before = json.loads(progress.read_text()) if progress.exists() else {"batches": 0, "seconds": 0.0}
+    done = before["batches"]
+    items_done, start = sum(map(len, batches[:done])), time.monotonic()
+    saved = start
     autocast = torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16")
     for number, items in enumerate(batches[done:], start=done + 1):
         with autocast:
@@ -109,8 +115,9 @@ def _fill(
         job.progress(items_done, states.shape[0])
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
             states.flush()  # the rows must be on disk before the note that says so
-            write_atomic(progress, json.dumps({"batches": number}))
             saved = time.monotonic()
+            write_atomic(progress, json.dumps({"batches": number, "seconds": before["seconds"] + saved - start}))
+    return before["seconds"]
 
 
 def _batches(content: RawContent) -> list[np.ndarray]:
@@ -137,7 +144,7 @@ def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
     return converted
 
 
-def _finish(key: CacheKey, partial: Path, folder: Path) -> None:
+def _finish(key: CacheKey, partial: Path, folder: Path, seconds: float) -> None:
     arrays = sorted(path.name for path in partial.glob("*.npy"))
     for name in arrays:
         with (partial / name).open("rb") as file:
@@ -145,6 +152,7 @@ def _finish(key: CacheKey, partial: Path, folder: Path) -> None:
     entry = {
         **asdict(key),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": seconds,
         "sha256": {name: file_digest(partial / name) for name in arrays},
     }
     (partial / "progress.json").unlink(missing_ok=True)

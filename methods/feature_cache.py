@@ -5,7 +5,7 @@ state 0 is the same for every item, and `entry.json`. Nothing in it is executabl
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -56,18 +56,18 @@ class FeatureCache:
     """A complete entry, open for reading.
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
-    `shared`: level 0, `[hidden]`, when all items share it, else None.
+    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`: what building it took.
     """
 
     folder: Path
     states: Tensor
     shared: Tensor | None
+    seconds: float
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
-        return FeatureCache(
-            self.folder, self.states.to(device), None if self.shared is None else self.shared.to(device)
-        )
+        shared = None if self.shared is None else self.shared.to(device)
+        return replace(self, states=self.states.to(device), shared=shared)
 
     @property
     def nbytes(self) -> int:
@@ -96,7 +96,7 @@ def open_features(folder: Path) -> FeatureCache | None:
     # Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
     states = torch.from_numpy(np.lib.format.open_memmap(folder / "states.npy", mode="c"))
     shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
-    return FeatureCache(folder, states, shared)
+    return FeatureCache(folder, states, shared, entry["seconds"])
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:

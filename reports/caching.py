@@ -27,7 +27,7 @@ def break_even(build: float, cached: float, other: float) -> float:
 def cached_methods(comparison: Comparison) -> pd.DataFrame:
     """The rows that read a feature cache and know what it cost to build."""
     methods = comparison.methods
-    return methods[methods["cache_cost"].notna() & methods["time"].notna()]
+    return methods[methods["cache_build"].notna() & methods["time"].notna()]
 
 
 def cache_table(comparison: Comparison) -> Table | None:
@@ -35,9 +35,9 @@ def cache_table(comparison: Comparison) -> Table | None:
     frame = cached_methods(comparison)
     if frame.empty:
         return None
-    frame = frame.assign(built_share=frame["cache_cost"] / (frame["cache_cost"] + frame["time"] * frame["epochs"]))
+    frame = frame.assign(built_share=frame["cache_build"] / (frame["cache_build"] + frame["time"] * frame["epochs"]))
     columns = (
-        Column("cache_cost", "cache build", "seconds"),
+        Column("cache_build", "cache build", "seconds"),
         Column("feature_cache", "cache on disk", "bytes"),
         Column("memory_cache_build", "M of the build", "bytes"),
         Column("epochs", "epochs run", "integer"),
@@ -45,7 +45,7 @@ def cache_table(comparison: Comparison) -> Table | None:
         Column("time_with_cache", "T incl. cache", "seconds"),
         Column("built_share", "build, of all training", "share"),
     )
-    note = "A cell that found its cache ready is charged what the same method's build took."
+    note = "A cell that found its cache ready is charged what building it took at the time."
     return Table("cache", "The feature cache", frame, present(frame, columns), notes=(note,))
 
 
@@ -54,14 +54,14 @@ def break_even_table(comparison: Comparison) -> Table | None:
     rows = {}
     for label, cached in cached_methods(comparison).iterrows():
         for other, rival in rivals(comparison, str(label)).iterrows():
-            epochs = break_even(cached["cache_cost"], cached["time"], rival["time"])
+            epochs = break_even(cached["cache_build"], cached["time"], rival["time"])
             over = cached["epochs"]
             rows[f"{label} against {other}"] = {
                 "break_even": epochs,
-                "cached": cached["cache_cost"] + over * cached["time"],
+                "cached": cached["cache_build"] + over * cached["time"],
                 "other": over * rival["time"],
                 "speedup": rival["time"] / cached["time"],
-                "speedup_with_cache": over * rival["time"] / (cached["cache_cost"] + over * cached["time"]),
+                "speedup_with_cache": over * rival["time"] / (cached["cache_build"] + over * cached["time"]),
                 "epochs": over,
             }
     if not rows:
@@ -86,7 +86,7 @@ def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
     ranked = comparison.ranked
     twin = label.replace("-cached", "", 1)
     held = (ranked.index == twin) | ranked["family"].isin(["embedded", "full"])
-    return ranked[held & (ranked.index != label) & ranked["cache_cost"].isna()]
+    return ranked[held & (ranked.index != label) & ranked["cache_build"].isna()]
 
 
 def caching_plot(comparison: Comparison) -> Picture | None:
@@ -98,7 +98,7 @@ def caching_plot(comparison: Comparison) -> Picture | None:
     others = pd.concat(held)
     others = others[~others.index.duplicated()]
     points = [
-        break_even(c["cache_cost"], c["time"], o["time"]) for _, c in cached.iterrows() for _, o in others.iterrows()
+        break_even(c["cache_build"], c["time"], o["time"]) for _, c in cached.iterrows() for _, o in others.iterrows()
     ]
     finite = [point for point in points if math.isfinite(point)]
     last = int(min(max([*finite, 3]) * 1.25 + 1, max(LONGEST, float(cached["epochs"].max()))))
@@ -108,7 +108,7 @@ def caching_plot(comparison: Comparison) -> Picture | None:
         axes = figure.add_subplot()
         every = max(last // 6, 1)
         for number, (label, method) in enumerate(pd.concat([cached, others]).iterrows()):
-            build = method["cache_cost"] if label in cached.index else 0.0
+            build = method["cache_build"] if label in cached.index else 0.0
             axes.plot(
                 epochs,
                 build + epochs * method["time"],
@@ -120,7 +120,7 @@ def caching_plot(comparison: Comparison) -> Picture | None:
                 markeredgecolor="white",
                 label=str(label),
             )
-        top = float((cached["cache_cost"] + last * cached["time"]).max())
+        top = float((cached["cache_build"] + last * cached["time"]).max())
         axes.set_ylim(0, min(max(top * 2.5, 1e-9), float(others["time"].max()) * last * 1.02 + 1e-9))
         axes.set_xlim(0, last)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -128,12 +128,11 @@ def compare(sources: list[Source]) -> list[Comparison]:
 def settings(record: Record) -> dict[str, str]:
     """What must be equal in a comparison, but for the machine, in words."""
     cell = record.cell
-    options = ",".join(f"{key}={value}" for key, value in sorted(cell.dataset_options.items()))
     towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
     choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
     training = cell.training.model_dump(mode="json", exclude=LOOSE)
     return {
-        "dataset": cell.dataset + (f":{options}" if options else ""),
+        "dataset": cell.dataset,
         "dataset fingerprint": cell.dataset_fingerprint[:12],
         "modalities": cell.modalities,
         "missing images": cell.missing_images,
@@ -186,14 +185,8 @@ def label_cells(records: list[Record]) -> dict[str, str]:
 
 
 def with_cache_cost(cells: pd.DataFrame) -> pd.DataFrame:
-    """Adds `cache_cost`, seconds to build what the cell read, and `time_with_cache`, T with it spread over the epochs.
-
-    A cell that found its cache ready is charged what the building of the same method's cache took.
-    """
-    built = cells["cache_build"].where(cells["cache_reused"] != 1)
-    cost = built.fillna(built.groupby(cells["label"]).transform("mean")).fillna(cells["cache_build"])
-    spread = cells["time"] + cost.fillna(0.0) / cells["epochs"]
-    return cells.assign(cache_cost=cost, time_with_cache=spread)
+    """Adds `time_with_cache`: T with the seconds of building the feature cache spread over the epochs."""
+    return cells.assign(time_with_cache=cells["time"] + cells["cache_build"].fillna(0.0) / cells["epochs"])
 
 
 def summarise(cells: pd.DataFrame) -> pd.DataFrame:

@@ -111,7 +111,7 @@ def learning_curves(comparison: Comparison) -> Picture | None:
 def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
     """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went."""
     rows = []
-    cost = comparison.cells.set_index("cell_id")["cache_cost"]
+    cost = comparison.cells.set_index("cell_id")["cache_build"]
     sources = comparison.ok(label)
     for source in sources:
         built = cost[source.record.cell_id]

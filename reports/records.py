@@ -64,7 +64,6 @@ class Cell(Schema):
     method: str
     options: dict[str, Any] = {}
     dataset: str
-    dataset_options: dict[str, Any] = {}
     dataset_fingerprint: str = ""
     modalities: Literal["both", "text", "image"] = "both"
     missing_images: Literal["neutral", "drop", "error"] = "neutral"

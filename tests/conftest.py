@@ -138,8 +138,7 @@ def build_record(
     """A record of a method of PROFILES; `cell` overrides fields of its cell."""
     fields: dict[str, object] = {
         "method": method,
-        "dataset": "bazaar",
-        "dataset_options": {"items": 2000, "users": 2500},
+        "dataset": "bazaar:items=2000,users=2500",
         "backbones": schema.BackboneChoice(text="micro", image="micro"),
         "seed": seed,
         "repeat": repeat,

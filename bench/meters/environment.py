@@ -94,7 +94,7 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
     if not (root / ".git").exists():
         return None, None
     commit = _git(root, "rev-parse", "HEAD")
-    changes = _git(root, "status", "--porcelain")
+    changes = _git(root, "status", "--porcelain", "--", ".", ":!reports/published", ":!baselines")  # not code
     return commit, None if changes is None else bool(changes)
 
 

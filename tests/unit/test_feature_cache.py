@@ -123,13 +123,14 @@ def test_at_the_last_token_every_item_has_a_first_state_of_its_own() -> None:
 
 
 def test_a_second_use_runs_no_tower() -> None:
-    ensure_features(job())
+    built, _ = ensure_features(job())
 
     def no_tower() -> Tower:
         raise AssertionError("the entry is complete")
 
     cache, found = ensure_features(job(tower=no_tower))
     assert found
+    assert cache.seconds == built.seconds > 0
     torch.testing.assert_close(cache.gather(torch.tensor([1])), direct(torch.tensor([1])))
 
 

@@ -78,7 +78,7 @@ def test_means_are_over_seeds_and_repeats_weigh_no_more(make_record) -> None:
 
 def test_the_cache_is_spread_over_the_epochs(make_record) -> None:
     frame = comparison([make_record("iisan-cached", seed=seed) for seed in range(2)]).cells
-    assert frame["cache_cost"].tolist() == [21.5, 21.5]
+    assert frame["cache_build"].tolist() == [21.5, 21.5]
     assert (frame["time_with_cache"] - frame["time"]).tolist() == pytest.approx([21.5 / 12] * 2)
 
 
@@ -86,7 +86,7 @@ def test_the_cache_is_spread_over_the_epochs(make_record) -> None:
     "other",
     [
         {"dataset": "folder"},
-        {"dataset_options": {"items": 3}},
+        {"dataset": "bazaar:items=3"},
         {"modalities": "text"},
         {"backbones": BackboneChoice(text="micro", image=None)},
         {"backbones": BackboneChoice(text="micro", image="micro", weights="random")},
@@ -298,7 +298,7 @@ def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
 
 def test_the_papers_figures_only_beside_a_comparable_study(make_record) -> None:
     towers = BackboneChoice(text="google-bert/bert-base-uncased", image="google/vit-base-patch16-224")
-    cell = {"backbones": towers, "dataset": "iisan-release", "dataset_options": {"path": "amazon-scientific"}}
+    cell = {"backbones": towers, "dataset": "iisan-release:amazon-scientific"}
     table = headline.headline_table(comparison([make_record("fft", device="cuda", **cell)]))
     assert table is not None
     assert table.texts.loc["fft", "T, theirs (s)"] == "443"
