@@ -2,8 +2,8 @@
 #   make demo             run the demo study and write runs/demo/report.md
 #   make test             run every test
 #   make check            ruff (lint and format) and basedpyright
-#   make perf             time a training step, cache read and ranking of every method
-#   make readme           bring the README's tables up to date with the published records
+#   make perf             time a training step, cache read and ranking of every method; end in the speed table
+#   make readme           bring the tables of README and speed page up to date with the published records
 #   make micro-backbones  pretrain the built-in towers anew (methods/micro)
 
 PYTHON ?= python3
@@ -28,9 +28,11 @@ check: $(VENV)/dev.stamp
 perf: $(VENV)/dev.stamp
 	mkdir -p runs
 	$(BIN)/pytest tests/perf --benchmark-enable --benchmark-save-data --benchmark-json=runs/perf.json
+	$(BIN)/bench run speed
+	$(BIN)/python -m tpmebench.reports.speed runs/speed
 
 readme: $(VENV)/run.stamp
-	$(BIN)/python -m tpmebench.reports.readme README.md
+	$(BIN)/python -m tpmebench.reports.readme README.md reports/published/speed.md
 
 micro-backbones: $(VENV)/run.stamp
 	$(BIN)/python -m tpmebench.methods.micro_recipe

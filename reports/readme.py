@@ -1,9 +1,9 @@
-"""Keeps the tables shown in a README equal to the records that they come from.
+"""Keeps the tables shown in a page equal to the records that they come from.
 
-    python -m tpmebench.reports.readme README.md
+    python -m tpmebench.reports.readme PAGE…
 
-What stands between `<!-- generated: DIRECTORY -->` and `<!-- end -->` becomes the main table of the study in that
-directory, which is relative to the README.
+What stands between `<!-- generated: TABLE DIRECTORY -->` and `<!-- end -->` becomes a table of the study in that
+directory, which is relative to the page: `main`, the first of its report, or `speed`.
 """
 
 import re
@@ -11,15 +11,17 @@ import sys
 from pathlib import Path
 
 from ..files import write_atomic
-from . import frame, pages, report
+from . import frame, pages, report, speed
 from .markdown import render
+from .records import load_records
 
-_BLOCK = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- generated: (main|speed) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def refresh(text: str, root: Path) -> str:
     """The text with every generated block made anew. BenchError when a directory has no records."""
-    return _BLOCK.sub(lambda block: f"{block[1]}{main_table(root / block[2])}\n{block[3]}", text)
+    tables = {"main": main_table, "speed": speed_table}
+    return _BLOCK.sub(lambda block: f"{block[1]}{tables[block[2]](root / block[3])}\n{block[4]}", text)
 
 
 def main_table(directory: Path) -> str:
@@ -33,10 +35,16 @@ def main_table(directory: Path) -> str:
     return "\n".join(lines[start:stop])
 
 
-def main(path: Path) -> None:
-    """Brings a README up to date."""
-    write_atomic(path, refresh(path.read_text(encoding="utf-8"), path.parent))
+def speed_table(directory: Path) -> str:
+    """The table of the speed page, in markdown."""
+    return speed.markdown(load_records(directory))
+
+
+def main(paths: list[Path]) -> None:
+    """Brings pages up to date."""
+    for path in paths:
+        write_atomic(path, refresh(path.read_text(encoding="utf-8"), path.parent))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main([Path(path) for path in sys.argv[1:]])

@@ -19,6 +19,7 @@ from .records import Record, load_records
 # Adam reads parameter, gradient and two moments, and writes parameter and moments; the gradient was written before.
 _ADAM_PASSES = 8
 _FLOAT = 4
+_SECONDS = "s / 1,000 users"
 
 
 def floor_seconds(record: Record) -> float | None:
@@ -52,22 +53,23 @@ def speed_table(records: list[Record]) -> pd.DataFrame:
             {
                 "method": record.cell.method,
                 "encode": record.cell.training.encode,
-                "s / 1,000 users": f"{1000 * total / users:.3f}",
+                _SECONDS: 1000 * total / users,
                 "products of 2048³": f"{1000 * total / users / unit:.1f}" if unit else "–",
                 **{name: f"{share:.0%}" for name, share in shares.items()},
                 "ratio to floor": f"{total / floor:.2f}" if floor else "–",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).sort_values(["encode", _SECONDS], ascending=[False, True], ignore_index=True)
 
 
 def markdown(records: list[Record]) -> str:
     """The table in markdown, with the machine it was measured on."""
     table = speed_table(records)
+    table[_SECONDS] = table[_SECONDS].map("{:.3f}".format)
     lines = [
         "| " + " | ".join(table.columns) + " |",
         "| " + " | ".join("---" for _ in table.columns) + " |",
-        *("| " + " | ".join(map(str, row)) + " |" for row in table.to_numpy()),
+        *("| " + " | ".join(row) + " |" for row in table.to_numpy()),
     ]
     machine = records[0].environment
     about = (
