@@ -173,13 +173,31 @@ class BackboneSource:
     @cached_property
     def normalisation(self) -> tuple[list[float], list[float]]:
         """Mean and deviation of the pixels, in 0..1, from the model's own preprocessor where it states them."""
-        if self.modality == "text" or self.is_generated or not self.is_local:
+        if self.modality == "text" or self.is_generated or not (self.is_local or self.weights == "pretrained"):
             return _HALF
-        path = Path(self.location) / "preprocessor_config.json"
-        if not path.exists():
+        path = self._preprocessor()
+        if path is None:
             return _HALF
         settings = json.loads(path.read_text(encoding="utf-8"))
         return settings.get("image_mean", _HALF[0]), settings.get("image_std", _HALF[1])
+
+    def _preprocessor(self) -> Path | None:
+        """The file in which a model states how its pictures are prepared; None when it has none."""
+        name = "preprocessor_config.json"
+        if self.is_local:
+            path = Path(self.location) / name
+            return path if path.exists() else None
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+        try:
+            return Path(hf_hub_download(self.location, name))
+        except LocalEntryNotFoundError as error:  # the hub was not asked
+            raise self._unloadable(error) from error
+        except EntryNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unloadable(error) from error
 
     def _is_causal(self) -> bool:
         """Whether only the last token has seen the whole text: CLIP's, and families that generate but don't fill in."""

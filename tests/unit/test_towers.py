@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -120,6 +121,38 @@ def test_normalisation_comes_from_the_model_s_preprocessor(model_folder: Folder,
     assert isinstance(tower, Tower)
     assert (255 - tower.mean.flatten()).div(tower.deviation.flatten()).tolist() == pytest.approx([3.0, 2.0, 0.8])
     assert changed.fingerprint() != before
+
+
+def test_a_hub_model_s_normalisation_is_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "preprocessor_config.json"
+    file.write_text('{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}')
+    asked: list[tuple[str, str]] = []
+
+    def download(location: str, name: str) -> str:
+        asked.append((location, name))
+        return str(file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    assert BackboneSource("image", "clip-b32").normalisation == ([0.1, 0.2, 0.3], [0.4, 0.5, 0.6])
+    assert asked == [("openai/clip-vit-base-patch32", "preprocessor_config.json")]
+    assert BackboneSource("image", "clip-b32", "random").normalisation == ([0.5] * 3, [0.5] * 3)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_hub_model_without_a_preprocessor_is_no_model_out_of_reach(
+    offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(location: str, name: str) -> str:
+        raise (LocalEntryNotFoundError(f"{location}: {name} not cached") if offline else EntryNotFoundError(name))
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    source = BackboneSource("image", "clip-b32")
+    if offline:
+        with pytest.raises(BenchError, match="image backbone 'clip-b32' cannot be loaded"):
+            _ = source.normalisation
+    else:
+        assert source.normalisation == ([0.5] * 3, [0.5] * 3)
 
 
 def copy_of(folder: Path, target: Path) -> Path:
