@@ -37,7 +37,7 @@ class Evaluator:
         self.recommender.eval()
         width = self.recommender.head.positions.embedding_dim
         table = torch.zeros(self.dataset.catalogue.size + 1, width, device=self.device)
-        for number, (items, inputs) in enumerate(prefetch(self._batches())):
+        for number, (items, inputs) in enumerate(prefetch(self._batches(), self.device)):
             if number == batches:
                 break
             with self.autocast:

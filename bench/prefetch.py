@@ -5,13 +5,23 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
 
+import torch
+
 T = TypeVar("T")
 
 _AHEAD = 2
 
 
-def prefetch(source: Iterable[T]) -> Iterator[T]:
-    """The items of `source`, at most two made ahead by a thread. An error in the source is raised here, in its turn."""
+def prefetch(source: Iterable[T], device: torch.device) -> Iterator[T]:
+    """The items of `source`; for a card, at most two made ahead by a thread.
+
+    An error in the source is raised here, in its turn. On a CPU nothing is made ahead: the thread would bring a pool of
+    its own, whose waiting takes the cores from the step (a cached epoch took 1.75 times as long on two cores).
+    """
+    return iter(source) if device.type == "cpu" else _ahead(source)
+
+
+def _ahead(source: Iterable[T]) -> Iterator[T]:
     ready: Queue[tuple[bool, T | BaseException | None]] = Queue(_AHEAD)
     stopped = Event()
 

@@ -92,7 +92,7 @@ class Trainer:
         positions = steps = items = 0
         clock = self.clock
         clock.start_epoch()
-        batches = prefetch(self.load(self.plan.epoch(number)))
+        batches = prefetch(self.load(self.plan.epoch(number)), self.device)
         while True:
             with clock.phase("data"):
                 loaded = next(batches, None)

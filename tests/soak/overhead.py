@@ -3,7 +3,7 @@
     python tests/soak/overhead.py [METHOD] [ROUNDS]
 
 Prints the median ratio with the quartiles. Both loops read the same inputs and take the same steps; the bare one has no
-clock, no prefetching thread and no loss kept.
+clock and no loss kept.
 """
 
 import statistics
