@@ -17,7 +17,7 @@ from torch import Tensor
 from ..errors import BenchError
 from ..files import cache_directory, canonical_json, digest, file_digest
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)

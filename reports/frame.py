@@ -66,7 +66,9 @@ class Comparison:
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
         frame[numeric] = frame[numeric].apply(pd.to_numeric)
-        return with_cache_cost(frame)
+        # The seconds of building the feature cache, spread over the epochs.
+        spread = frame["cache_build"].fillna(0.0) / frame["epochs"]
+        return frame.assign(time_with_cache=frame["time"] + spread)
 
     @cached_property
     def methods(self) -> pd.DataFrame:
@@ -182,11 +184,6 @@ def label_cells(records: list[Record]) -> dict[str, str]:
             given = [f"{key}={record.cell.options[key]}" for key in shown if key in record.cell.options]
             labels[record.cell_id] = f"{name} ({', '.join(given)})" if given else name
     return labels
-
-
-def with_cache_cost(cells: pd.DataFrame) -> pd.DataFrame:
-    """Adds `time_with_cache`: T with the seconds of building the feature cache spread over the epochs."""
-    return cells.assign(time_with_cache=cells["time"] + cells["cache_build"].fillna(0.0) / cells["epochs"])
 
 
 def summarise(cells: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from tpmebench.reports import records as schema
 
@@ -23,6 +24,13 @@ PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {
     "iisan-cached": ("decoupled", 1.1, 240_000, 150_000_000, 0.080),
 }
 USERS = 800
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> None:
+    """Threads that wait for each other crawl on a machine with other work; only benchmarks use all cores."""
+    if "perf" not in request.path.parts:
+        torch.set_num_threads(1)
 
 
 def simulated_ranks(method: str, seed: int) -> np.ndarray:

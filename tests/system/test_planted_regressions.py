@@ -2,13 +2,16 @@
 
 import json
 import os
+import time
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tpmebench.bench.assembly import assemble
 from tpmebench.bench.execution import execute
 from tpmebench.bench.guard import run_check
+from tpmebench.bench.training import Trainer
 from tpmebench.bench.worker import Events, Job
 from tpmebench.methods.backbones import Backbones
 from tpmebench.methods.fft import FullFineTuning
@@ -39,7 +42,12 @@ class WorseEncoder(nn.Module):
         self.extra = nn.Parameter(torch.zeros(trained // 20 + 1)) if fault == "parameters" else None
 
     def forward(self, inputs: ItemInputs) -> Tensor:
+        start = time.process_time()
         encoded = self.honest(inputs)
+        if self.fault == "steps":  # work for half a step, which takes about 2.6 times its forward pass
+            until = time.process_time() + 1.3 * (time.process_time() - start)
+            while time.process_time() < until:
+                pass
         if self.fault == "memory":  # a second graph of the same size, alive until the backward pass
             encoded = (encoded + self.honest(inputs)) / 2
         if self.fault == "operations":  # a third of the items again, without a graph: a ninth of the step's operations
@@ -66,6 +74,23 @@ class Planted(FullFineTuning):
         return rates
 
 
+METHODS = {METHOD: Planted, "fft": FullFineTuning}
+
+
+def planted_cell(method: str = METHOD, epochs: int = 1, repeat: int = 0) -> Cell:
+    return Cell(
+        method=method,
+        dataset="bazaar:items=1000,users=64",
+        backbones=BackboneChoice(text="micro", image="micro"),
+        training=Training(epochs=epochs, batch=16),
+        repeat=repeat,
+    )
+
+
+def new_record(cell: Cell) -> Record:
+    return Record(study="planted", cell=cell, cell_id=cell.id, family="full", status="ok", started="2026-01-01")
+
+
 @pytest.fixture
 def study(tmp_path, monkeypatch):
     """Runs the planted method in this process and gives the study's directory."""
@@ -74,13 +99,7 @@ def study(tmp_path, monkeypatch):
 
     def run(fault: str):
         monkeypatch.setenv("PLANTED", fault)
-        cell = Cell(
-            method=METHOD,
-            dataset="bazaar:items=1000,users=64",
-            backbones=BackboneChoice(text="micro", image="micro"),
-            training=Training(epochs=1, batch=16),
-        )
-        record = Record(study="planted", cell=cell, cell_id=cell.id, family="full", status="ok", started="2026-01-01")
+        record = new_record(planted_cell())
         directory = tmp_path / (fault or "honest")
         with (tmp_path / "events").open("w", encoding="utf-8") as stream:
             execute(record, Job(record=record, directory=directory), Events(stream))
@@ -107,6 +126,41 @@ def test_a_costlier_method_fails_the_check(study, tmp_path, fault, named):
     status, _, page = run_check(study(fault), baseline)
     assert status == 1
     assert any("worse" in line and named in line for line in page.splitlines()), page
+
+
+@pytest.fixture
+def timed_study(tmp_path, monkeypatch):
+    """Times epochs of full fine-tuning and of the planted method in turns, and gives the study's directory.
+
+    By the processor's clock, which leaves out what else keeps the machine busy.
+    """
+    monkeypatch.setattr("tpmebench.bench.meters.clocks.CpuTimeline.mark", staticmethod(time.process_time))
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tpmebench.bench.assembly.make_method", lambda name, _: METHODS[name]())
+
+    def run(fault: str):
+        monkeypatch.setenv("PLANTED", fault)
+        directory = tmp_path / (fault or "honest")
+        trainers = {name: Trainer(assemble(planted_cell(name), lambda *_: None)) for name in METHODS}
+        for trainer in trainers.values():
+            trainer.warm_up()
+        for repeat in range(5):
+            for name, trainer in trainers.items():
+                record = new_record(planted_cell(name, epochs=3, repeat=repeat))
+                record.time.epochs = [trainer.epoch(number).record(users=64) for number in range(3)]
+                record.save(directory)
+        return directory
+
+    return run
+
+
+def test_slower_steps_fail_the_check(timed_study, tmp_path):
+    baseline = tmp_path / "baseline.json"
+    run_check(timed_study(""), baseline, update=True)
+    status, _, page = run_check(timed_study("steps"), baseline)
+    assert status == 1, page
+    [found] = [line for line in page.splitlines() if "worse" in line and "time / fft" in line]
+    assert "Planted" in found
 
 
 def test_the_planted_method_is_one_of_its_own():

@@ -213,7 +213,7 @@ def test_an_entry_says_what_it_is() -> None:
         {"precision": "bf16"},
         {"modality": "image"},
         {"backbone": "other"},
-        {"version": 2},
+        {"version": -1},
     ],
 )
 def test_the_key_covers_everything_that_decides_the_states(change: dict[str, Any]) -> None:
