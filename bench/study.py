@@ -90,11 +90,13 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
 
 def _find(source: str) -> Path:
     path = Path(source)
-    if path.suffix == ".toml" or path.exists():
+    if path.suffix == ".toml" or path.is_file():
         return path
     shipped = sorted(file.stem for file in STUDIES.glob("*.toml"))
-    if source in shipped:
+    if source in shipped:  # whatever folder bears that name, a run's own for one
         return STUDIES / f"{source}.toml"
+    if path.exists():
+        return path
     raise unknown("study", source, [*shipped, "a .toml file"])
 
 

@@ -31,6 +31,12 @@ def test_shipped_studies_are_read_by_name_and_bear_it(name: str):
     assert read_study(name, {}, []).name == name
 
 
+def test_a_folder_does_not_hide_the_shipped_study_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "ci").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert read_study("ci", {}, []).name == "ci"
+
+
 def test_naming_a_dataset_leaves_the_demo_for_the_published_protocol():
     study = read_study(None, {"datasets": ["somewhere/else"]}, [])
     assert study.training.learning_rate_scale == 1.0
