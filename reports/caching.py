@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .frame import Comparison
-from .plots import COLOURS, DASHES, MARKERS, Picture, draw
+from .plots import Picture, draw, line_looks
 from .tables import Column, Table, present
 
 LONGEST = 60
@@ -106,20 +106,14 @@ def caching_plot(comparison: Comparison) -> Picture | None:
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        every = max(last // 6, 1)
+        every, looks = max(last // 6, 1), line_looks(comparison.methods.index)
         for number, (label, method) in enumerate(pd.concat([cached, others]).iterrows()):
+            look = looks[str(label)] | {"linewidth": 1.8}
+            if label in cached.index:
+                look |= {"linestyle": "-", "linewidth": 2.8}
             build = method["cache_build"] if label in cached.index else 0.0
-            axes.plot(
-                epochs,
-                build + epochs * method["time"],
-                color=COLOURS[number % len(COLOURS)],
-                linestyle="-" if label in cached.index else DASHES[1 + number % 4],
-                linewidth=2.8 if label in cached.index else 1.8,
-                marker=MARKERS[number % len(MARKERS)],
-                markevery=(number % every, every),
-                markeredgecolor="white",
-                label=str(label),
-            )
+            times = build + epochs * method["time"]
+            axes.plot(epochs, times, markevery=(number % every, every), label=str(label), **look)
         top = float((cached["cache_build"] + last * cached["time"]).max())
         axes.set_ylim(0, min(max(top * 2.5, 1e-9), float(others["time"].max()) * last * 1.02 + 1e-9))
         axes.set_xlim(0, last)
@@ -130,5 +124,5 @@ def caching_plot(comparison: Comparison) -> Picture | None:
 
     alt = "Seconds spent by epoch; cached methods start with the time of building the cache and rise slowly."
     return draw(
-        "caching", "When building the cache is paid back: where a solid line falls below another.", alt, 5.4, paint
+        "caching", "When building the cache is paid back: where a thick line falls below a thin one.", alt, 5.4, paint
     )

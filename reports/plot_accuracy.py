@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from .formats import Unit, show
 from .frame import Comparison
 from .plot_costs import logarithmic
-from .plots import COLOURS, DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, MARKERS, Picture, draw, place_labels
+from .plots import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, line_looks, place_labels
 from .tpme import pareto
 
 
@@ -84,15 +84,10 @@ def learning_curves(comparison: Comparison) -> Picture | None:
 
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharey=True)
+        looks = line_looks(comparison.methods.index)
         for number, (label, curve) in enumerate(curves.items()):
-            look = {
-                "color": COLOURS[number % len(COLOURS)],
-                "marker": MARKERS[number % len(MARKERS)],
-                "linestyle": DASHES[number % len(DASHES)],
-                "markevery": (number % 3, max(len(curve) // 6, 1)) if len(curve) > 6 else 1,
-                "markeredgecolor": "white",
-                "linewidth": 1.8,
-            }
+            every = (number % 3, max(len(curve) // 6, 1)) if len(curve) > 6 else 1
+            look = looks[str(label)] | {"markevery": every, "linewidth": 1.8}
             upper.plot(curve["epoch"], curve["valid"], label=label, **look)
             lower.plot(curve["seconds"], curve["valid"], **look)
         upper.set_xlabel("epoch (number)")

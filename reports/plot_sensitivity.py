@@ -1,6 +1,6 @@
 """Pictures of TPME's dependence on its weights: the triangle of weights, and ranks along its edges."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
 from .formats import show, unit
-from .plots import COLOURS, DASHES, HATCHES, MARKERS, Picture, draw
+from .plots import HATCHES, MARKERS, Picture, draw, line_looks
 from .sensitivity import EDGES, Region, ranks_along
 from .tpme import PRESETS
 
@@ -17,10 +17,14 @@ POSITIONS = np.array([[0.0, 0.0], [0.5, np.sqrt(3) / 2], [1.0, 0.0]])
 """Corners of the drawn triangle: all weight on time (left), parameters (top), memory (right)."""
 
 
-def ternary(maps: Sequence[tuple[str, list[Region]]]) -> Picture:
-    """One triangle a map (its title, its regions), one colour and hatch a winning method, presets marked."""
-    labels = list(dict.fromkeys(region.label for _, regions in maps for region in regions))
-    looks = {label: (COLOURS[n % len(COLOURS)], HATCHES[n % len(HATCHES)]) for n, label in enumerate(labels)}
+def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Iterable[object]) -> Picture:
+    """One triangle a map (its title, its regions), one colour and hatch a winning method, presets marked.
+
+    `methods`: all that were compared, in the order in which the other pictures colour them.
+    """
+    colours = {label: look["color"] for label, look in line_looks(methods).items()}
+    winners = dict.fromkeys(region.label for _, regions in maps for region in regions)
+    looks = {label: (colours[label], HATCHES[n % len(HATCHES)]) for n, label in enumerate(winners)}
 
     def paint(figure: Figure) -> None:
         rows = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
@@ -78,23 +82,18 @@ def triangle(axes: Axes, title: str, regions: list[Region], looks: dict[str, tup
     axes.set_ylim(-0.12, 1.0)
 
 
-def edges(costs: pd.DataFrame) -> Picture:
-    """Ranks along the three edges of the triangle of weights."""
+def edges(costs: pd.DataFrame, methods: Iterable[object]) -> Picture:
+    """Ranks along the three edges of the triangle of weights; `methods` as for `ternary`."""
+    looks = line_looks(methods)
 
     def paint(figure: Figure) -> None:
         rows = figure.subplots(len(EDGES), 1, sharey=True)
         for axes, edge in zip(rows, EDGES, strict=True):
             ranks = ranks_along(costs, edge)
             for number, label in enumerate(ranks.columns):
+                name = str(label) if axes is rows[0] else None
                 axes.plot(
-                    ranks.index,
-                    ranks[label],
-                    color=COLOURS[number % len(COLOURS)],
-                    linestyle=DASHES[number % len(DASHES)],
-                    marker=MARKERS[number % len(MARKERS)],
-                    markevery=(4 + 3 * number % 10, 25),
-                    markeredgecolor="white",
-                    label=str(label) if axes is rows[0] else None,
+                    ranks.index, ranks[label], markevery=(4 + 3 * number % 10, 25), label=name, **looks[str(label)]
                 )
             axes.set_xlabel(f"weight of {edge[1]}, 0 to 1; the rest on {edge[0]}")
             axes.set_xlim(0, 1)

@@ -2,11 +2,12 @@
 
 import io
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -51,6 +52,19 @@ class Picture:
         write_atomic(paths[0], self.png)
         write_atomic(paths[1], self.svg)
         return paths
+
+
+def line_looks(labels: Iterable[object]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and dashes of each method's line, the same in every picture that is given the same methods."""
+    return {
+        str(label): {
+            "color": COLOURS[number % len(COLOURS)],
+            "marker": MARKERS[number % len(MARKERS)],
+            "linestyle": DASHES[number % len(DASHES)],
+            "markeredgecolor": "white",
+        }
+        for number, label in enumerate(labels)
+    }
 
 
 @contextmanager
