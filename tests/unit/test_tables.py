@@ -285,6 +285,21 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
     assert len(set(table.texts.columns)) == len(table.columns)
 
 
+@pytest.mark.parametrize(
+    ("difference", "bootstrap", "sign", "expected"),
+    [
+        (-0.02, 0.007, 0.095, "worse"),
+        (0.02, 0.007, 0.095, "better"),
+        (-0.02, 0.05, 0.001, "not told apart"),
+    ],
+)
+def test_the_verdict_on_a_mean_is_the_bootstraps(
+    difference: float, bootstrap: float, sign: float, expected: str
+) -> None:
+    row = pd.Series({"HR@10 difference": difference, "HR@10 bootstrap p": bootstrap, "HR@10 sign p": sign})
+    assert significance.verdict(row) == expected
+
+
 def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
     one = comparison([make_record(m, seed=s) for m in ("fft", "adapter", "lora", "iisan-cached") for s in range(4)])
     intervals = tpme_intervals(one, Weights())
