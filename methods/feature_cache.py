@@ -5,6 +5,7 @@ state 0 is the same for every item, and `entry.json`. Nothing in it is executabl
 """
 
 import json
+import mmap
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,10 +94,21 @@ def open_features(folder: Path) -> FeatureCache | None:
             raise BenchError(
                 f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it"
             )
-    # Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
-    states = torch.from_numpy(np.lib.format.open_memmap(folder / "states.npy", mode="c"))
+    states = torch.from_numpy(_mapped(folder / "states.npy"))
     shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
     return FeatureCache(folder, states, shared, entry["seconds"])
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array over the file, read a row here and a row there.
+
+    Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
+    """
+    states = np.lib.format.open_memmap(path, mode="c")
+    if hasattr(mmap, "MADV_RANDOM") and isinstance(states.base, mmap.mmap):
+        # Where the file is larger than the memory, reading ahead of a row would push out thirty others.
+        states.base.madvise(mmap.MADV_RANDOM)
+    return states
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:

@@ -187,6 +187,13 @@ def test_a_failed_cell_is_not_run_again_unasked(failed, home: Path, bench):
     assert [state for _, state in states] == ["crashed", "diverged", "oom", "crashed", "crashed", "ok"]
 
 
+def test_a_dry_run_says_which_failed_cells_would_run_again(failed, home: Path, bench):
+    flags = ("--only-failed", "--dry-run")
+    ended = bench(*arguments("Raises", "Fine", out="failed"), *flags, cwd=home, PYTHONPATH=str(home))
+    states = re.findall(r"planted:(\w+) .*?(\w+(?:, to run)?) *$", ended.stdout, re.MULTILINE)
+    assert dict(states) == {"Raises": "crashed, to run", "Fine": "ok"}
+
+
 @pytest.fixture(scope="module")
 def again(failed, home: Path, bench) -> dict[str, Record]:
     """The study's records once two of its failed cells ran again: one mended, one killed half-way before."""
