@@ -122,6 +122,14 @@ def test_at_the_last_token_every_item_has_a_first_state_of_its_own() -> None:
     assert len(first.unique(dim=0)) > ITEMS // 4
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the kernel does not say how a file is mapped")
+def test_a_row_is_read_without_what_follows_it() -> None:
+    cache, _ = ensure_features(job())
+    mapped = Path("/proc/self/smaps").read_text(encoding="utf-8").partition(str(cache.folder / "states.npy"))[2]
+    flags = next(line.split() for line in mapped.splitlines() if line.startswith("VmFlags:"))
+    assert "rr" in flags  # random reads: no reading ahead
+
+
 def test_a_second_use_runs_no_tower() -> None:
     built, _ = ensure_features(job())
 
