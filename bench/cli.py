@@ -80,7 +80,9 @@ def run(
         list[str] | None, typer.Option("--set", help="Any key of a study: --set training.batch=32.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The study's directory; default runs/NAME.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the cells and what is done already.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List the cells, what is done and what would run.")
+    ] = False,
     only_failed: Annotated[
         bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")
     ] = False,

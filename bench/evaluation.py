@@ -55,7 +55,7 @@ class Evaluator:
 
     def first_users(self, sequences: Sequences) -> Sequences:
         """As many users as are ranked at a time: enough to see what ranking needs."""
-        return sequences.subset(slice(users_per_chunk(self.dataset.catalogue.size)))
+        return sequences.subset(slice(users_per_chunk(self.dataset.catalogue.size, self.device)))
 
     def watch(self) -> Callable[[], float]:
         """Starts a stopwatch; each call gives the seconds since, the device's work included."""

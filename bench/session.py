@@ -34,10 +34,10 @@ def run_study(study: Study, request: Request) -> int:
     """
     console = Console()
     cells = plan(study, request.directory, __version__)
-    wanted = [cell for cell in cells if _is_wanted(cell, request.only_failed)]
     if request.dry_run:
-        console.print(_listing(cells, wanted))
+        console.print(_listing(cells, request.only_failed))
         return 0
+    wanted = [cell for cell in cells if _is_wanted(cell, request.only_failed)]
     console.print(f"{len(cells)} cells, {len(wanted)} to run; records in {request.directory}", highlight=False)
     device = cells[0].cell.device
     warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
@@ -81,12 +81,12 @@ def _conclude(console: Console, directory: Path, records: list[Record]) -> None:
     console.print(f"report: {written[0]}", highlight=False, soft_wrap=True)
 
 
-def _listing(cells: list[Planned], wanted: list[Planned]) -> Table:
+def _listing(cells: list[Planned], only_failed: bool) -> Table:
     table = wrapping_table("cell", "method", "dataset", "backbones", "seed", "repeat", "state")
     for planned in cells:
         cell = planned.cell
         pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
         known = planned.status or ("interrupted" if planned.record else None)
-        state = ", ".join(filter(None, (known, "to run" if planned in wanted else None))) or "left out"
+        state = ", ".join(filter(None, (known, "to run" if _is_wanted(planned, only_failed) else None))) or "left out"
         table.add_row(cell.id, cell.method, cell.dataset, pair, str(cell.seed), str(cell.repeat), state)
     return table

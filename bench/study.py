@@ -93,7 +93,7 @@ def _find(source: str) -> Path:
     if path.suffix == ".toml" or path.is_file():
         return path
     shipped = sorted(file.stem for file in STUDIES.glob("*.toml"))
-    if source in shipped:  # whatever folder bears that name, a run's own for one
+    if source in shipped:  # a folder of that name, such as one that a run left, does not hide it
         return STUDIES / f"{source}.toml"
     if path.exists():
         return path

@@ -106,7 +106,7 @@ def caching_plot(comparison: Comparison) -> Picture | None:
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        every, looks = max(last // 6, 1), line_looks(comparison.methods.index)
+        every, looks = max(last // 6, 1), line_looks(comparison.drawn)
         for number, (label, method) in enumerate(pd.concat([cached, others]).iterrows()):
             look = looks[str(label)] | {"linewidth": 1.8}
             if label in cached.index:

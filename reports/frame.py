@@ -66,7 +66,7 @@ class Comparison:
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
         frame[numeric] = frame[numeric].apply(pd.to_numeric)
-        # The seconds of building the feature cache, spread over the epochs.
+        # Spread over the epochs, so that what a cache cost can be added to what an epoch costs.
         spread = frame["cache_build"].fillna(0.0) / frame["epochs"]
         return frame.assign(time_with_cache=frame["time"] + spread)
 
@@ -80,6 +80,11 @@ class Comparison:
         """The rows of `methods` that take part in TPME: trained, all three costs known, no reference row."""
         methods = self.methods
         return methods[(methods["family"] != "reference") & methods[list(COSTS)].notna().all(axis=1)]
+
+    @property
+    def drawn(self) -> list[str]:
+        """The rows that pictures show, those with a time, in the order in which each gets its colour."""
+        return [str(label) for label in self.methods.index[self.methods["time"].notna()]]
 
     @property
     def meter(self) -> str:

@@ -100,7 +100,7 @@ def weighing(comparison: Comparison, weights: Weights, reference: str, tests: pd
     name, title = "weights", "How much TPME depends on its weights"
     if len(ranked) < 2:
         return Section(name, title)
-    maps, names = [("all methods", sensitivity.regions(ranked))], comparison.methods.index
+    maps, names = [("all methods", sensitivity.regions(ranked))], comparison.drawn
     contenders = significance.not_worse(comparison, tests)
     if 0 < len(contenders) < len(ranked):
         maps.append((f"HR@10 not significantly below {reference}'s", sensitivity.regions(ranked, contenders)))

@@ -37,6 +37,7 @@ def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, 
         if log and methods["x"].min() > 0:
             logarithmic(axes)
         axes.margins(x=0.12, y=0.14)
+        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))  # a share: from 0, so that small differences look small
         axes.set_xlabel(axis)
         axes.set_ylabel("HR@10 (share of test users)")
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
@@ -76,18 +77,16 @@ def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: 
 
 def learning_curves(comparison: Comparison) -> Picture | None:
     """Valid HR@10 by epoch and by seconds of training, mean over seeds; None when no epoch was validated."""
-    curves = {
-        label: curve for label in comparison.methods.index if (curve := mean_curve(comparison, label)) is not None
-    }
+    curves = {label: curve for label in comparison.drawn if (curve := mean_curve(comparison, label)) is not None}
     if not curves:
         return None
 
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharey=True)
-        looks = line_looks(comparison.methods.index)
+        looks = line_looks(comparison.drawn)
         for number, (label, curve) in enumerate(curves.items()):
             every = (number % 3, max(len(curve) // 6, 1)) if len(curve) > 6 else 1
-            look = looks[str(label)] | {"markevery": every, "linewidth": 1.8}
+            look = looks[label] | {"markevery": every, "linewidth": 1.8}
             upper.plot(curve["epoch"], curve["valid"], label=label, **look)
             lower.plot(curve["seconds"], curve["valid"], **look)
         upper.set_xlabel("epoch (number)")

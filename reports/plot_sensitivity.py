@@ -1,6 +1,6 @@
 """Pictures of TPME's dependence on its weights: the triangle of weights, and ranks along its edges."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,10 +17,10 @@ POSITIONS = np.array([[0.0, 0.0], [0.5, np.sqrt(3) / 2], [1.0, 0.0]])
 """Corners of the drawn triangle: all weight on time (left), parameters (top), memory (right)."""
 
 
-def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Iterable[object]) -> Picture:
+def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) -> Picture:
     """One triangle a map (its title, its regions), one colour and hatch a winning method, presets marked.
 
-    `methods`: all that were compared, in the order in which the other pictures colour them.
+    `methods`: all that are drawn, in the order in which the other pictures colour them.
     """
     colours = {label: look["color"] for label, look in line_looks(methods).items()}
     winners = dict.fromkeys(region.label for _, regions in maps for region in regions)
@@ -82,7 +82,7 @@ def triangle(axes: Axes, title: str, regions: list[Region], looks: dict[str, tup
     axes.set_ylim(-0.12, 1.0)
 
 
-def edges(costs: pd.DataFrame, methods: Iterable[object]) -> Picture:
+def edges(costs: pd.DataFrame, methods: Sequence[str]) -> Picture:
     """Ranks along the three edges of the triangle of weights; `methods` as for `ternary`."""
     looks = line_looks(methods)
 

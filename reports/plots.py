@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,10 +54,10 @@ class Picture:
         return paths
 
 
-def line_looks(labels: Iterable[object]) -> dict[str, dict[str, Any]]:
+def line_looks(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and dashes of each method's line, the same in every picture that is given the same methods."""
     return {
-        str(label): {
+        label: {
             "color": COLOURS[number % len(COLOURS)],
             "marker": MARKERS[number % len(MARKERS)],
             "linestyle": DASHES[number % len(DASHES)],

@@ -58,7 +58,7 @@ def tests_table(tests: pd.DataFrame, reference: str) -> Table | None:
         f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): a bootstrap over "
         "users and the exact sign test, each Holm-corrected over all methods and both metrics.",
         f"Verdict on HR@10: the bootstrap's at {LEVEL:g}, as HR is a mean. The sign test counts the users who gain or "
-        "lose, whether in one seed or in all.",
+        "lose, in one seed or in all. Intervals are not corrected: one may leave out 0 beside 'not told apart'.",
     )
     headed = distinct((*columns, Column("verdict", "verdict")))
     return Table("tests", f"Accuracy against {reference}, tested", frame, present(frame, headed), notes=notes)
@@ -74,7 +74,7 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 def verdict(row: pd.Series) -> str:
-    """Whether a method is better or worse than the reference, as far as the tests can tell."""
+    """Whether a method is better or worse than the reference, as far as the bootstrap can tell."""
     if row["HR@10 bootstrap p"] >= LEVEL:
         return "not told apart"
     return "better" if row["HR@10 difference"] > 0 else "worse"

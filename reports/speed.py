@@ -9,6 +9,7 @@ attention's softmax) is not in the floor.
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -22,17 +23,39 @@ _FLOAT = 4
 _SECONDS = "s / 1,000 users"
 
 
-def floor_seconds(record: Record) -> float | None:
-    """Seconds that an epoch would take at the machine's measured rates; None when the record lacks a rate."""
-    machine, compute, parameters = record.environment, record.compute, record.parameters
+@dataclass(frozen=True)
+class Rates:
+    """The best that any cell measured on a machine: operations a second of a product, bytes a second of a copy.
+
+    0 where none was measured. A cell that something else disturbed while it measured must not get a floor of its own.
+    """
+
+    matrix: float
+    copy: float
+
+    @classmethod
+    def of(cls, record: Record, records: list[Record]) -> "Rates":
+        """Those of a record's machine, from all records of that machine."""
+        same = [other.environment for other in records if _machine(other) == _machine(record)]
+        return cls(max(one.matrix_rate for one in same), max(one.copy_rate for one in same))
+
+
+def _machine(record: Record) -> tuple[object, ...]:
+    environment = record.environment
+    return environment.cpu, environment.gpu, environment.threads
+
+
+def floor_seconds(record: Record, rates: Rates) -> float | None:
+    """Seconds that an epoch would take at the machine's measured rates; None when a rate is lacking."""
+    compute, parameters = record.compute, record.parameters
     items = mean_epoch(record, lambda epoch: epoch.items)
     steps = mean_epoch(record, lambda epoch: epoch.steps)
-    if not (machine.matrix_rate and machine.copy_rate and compute and parameters and items and steps):
+    if not (rates.matrix and rates.copy and compute and parameters and items and steps):
         return None
     operations = (compute.forward + compute.backward) * items / compute.items
     frozen = parameters.total - parameters.trainable
     moved = steps * _FLOAT * (_ADAM_PASSES * parameters.trainable + frozen)
-    return operations / machine.matrix_rate + moved / machine.copy_rate
+    return operations / rates.matrix + moved / rates.copy
 
 
 def speed_table(records: list[Record]) -> pd.DataFrame:
@@ -47,8 +70,9 @@ def speed_table(records: list[Record]) -> pd.DataFrame:
             phase: (mean_epoch(record, lambda epoch, phase=phase: getattr(epoch, phase)) or 0.0) / total
             for phase in ("data", "forward", "backward", "update")
         }
-        floor = floor_seconds(record)
-        unit = 2 * 2048**3 / record.environment.matrix_rate if record.environment.matrix_rate else None
+        rates = Rates.of(record, records)
+        floor = floor_seconds(record, rates)
+        unit = 2 * 2048**3 / rates.matrix if rates.matrix else None
         rows.append(
             {
                 "method": record.cell.method,
@@ -71,10 +95,10 @@ def markdown(records: list[Record]) -> str:
         "| " + " | ".join("---" for _ in table.columns) + " |",
         *("| " + " | ".join(row) + " |" for row in table.to_numpy()),
     ]
-    machine = records[0].environment
+    machine, rates = records[0].environment, Rates.of(records[0], records)
     about = (
         f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}; "
-        f"float32 products at {machine.matrix_rate / 1e9:.0f} GFLOP/s, copies at {machine.copy_rate / 1e9:.1f} GB/s."
+        f"float32 products at {rates.matrix / 1e9:.0f} GFLOP/s, copies at {rates.copy / 1e9:.1f} GB/s."
     )
     return "\n".join([*lines, "", about])
 

@@ -26,11 +26,14 @@ PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {
 USERS = 800
 
 
+THREADS = torch.get_num_threads()
+
+
 @pytest.fixture(autouse=True)
 def one_thread(request: pytest.FixtureRequest) -> None:
     """Threads that wait for each other crawl on a machine with other work; only benchmarks use all cores."""
-    if "perf" not in request.path.parts:
-        torch.set_num_threads(1)
+    benchmark = request.path.is_relative_to(Path(__file__).parent / "perf")
+    torch.set_num_threads(THREADS if benchmark else 1)
 
 
 def simulated_ranks(method: str, seed: int) -> np.ndarray:

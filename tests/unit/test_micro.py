@@ -1,5 +1,6 @@
 """The built-in backbones: what is committed loads, is small, and knows what its card says it knows."""
 
+import json
 import re
 
 import numpy as np
@@ -112,3 +113,9 @@ def test_the_recipe_repeats_itself_and_writes_what_loads(tmp_path, monkeypatch: 
     assert files == committed
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    for side in ("text", "image"):
+        written, kept = (
+            json.loads((folder / side / "config.json").read_text()) for folder in (tmp_path / "one", FOLDER)
+        )
+        changing = ("vocab_size", "transformers_version")  # of so few items come fewer pieces
+        assert written | dict.fromkeys(changing) == kept | dict.fromkeys(changing)

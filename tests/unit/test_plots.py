@@ -50,8 +50,8 @@ def painted(comparison: Comparison) -> list[plots.Picture]:
         plot_accuracy.against_cost(comparison, scored["tpme"], "TPME (no unit)", "accuracy-tpme", log=False),
         plot_accuracy.against_cost(comparison, comparison.methods["time"], "T (s)", "accuracy-time"),
         plot_accuracy.learning_curves(comparison),
-        plot_sensitivity.ternary(maps, comparison.methods.index),
-        plot_sensitivity.edges(comparison.ranked, comparison.methods.index),
+        plot_sensitivity.ternary(maps, comparison.drawn),
+        plot_sensitivity.edges(comparison.ranked, comparison.drawn),
         caching.caching_plot(comparison),
     ]
     assert None not in pictures

@@ -59,7 +59,7 @@ def test_ranks_are_those_of_the_definition_whatever_the_chunk(
 
     items = len(scores[0]) - 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "_SCORES_PER_CHUNK", chunk)
+        patch.setattr(ranking, "_SCORES_PER_CHUNK", {"cpu": chunk})
         ranks = rank_targets(score, sequences(rows), items, rule, CPU)
     assert ranks.tolist() == [naive_rank(*pair, rule) for pair in zip(scores, rows, strict=True)]
     assert max(map(len, asked)) <= max(1, chunk // (items + 1))

@@ -3,7 +3,7 @@
 import pytest
 
 from tpmebench.reports.records import Compute, Epoch, Record, Training
-from tpmebench.reports.speed import floor_seconds, markdown, speed_table
+from tpmebench.reports.speed import Rates, floor_seconds, markdown, speed_table
 
 
 @pytest.fixture
@@ -21,12 +21,12 @@ def record(make_record) -> Record:
 def test_the_floor_is_operations_and_bytes_at_the_measured_rates(record: Record) -> None:
     products = 12_000_000 * (1000 / 200) / 1e8
     bytes_moved = 10 * 4 * (8 * 100 + 250)
-    assert floor_seconds(record) == pytest.approx(products + bytes_moved / 1e5)
+    assert floor_seconds(record, Rates(1e8, 1e5)) == pytest.approx(products + bytes_moved / 1e5)
 
 
 def test_without_a_rate_there_is_no_floor(record: Record) -> None:
     record.environment.copy_rate = 0.0
-    assert floor_seconds(record) is None
+    assert floor_seconds(record, Rates(1e8, 0.0)) is None
     assert speed_table([record])["ratio to floor"].tolist() == ["–"]
 
 
@@ -43,6 +43,15 @@ def test_a_row_has_time_shares_and_ratios(record: Record) -> None:
         "update": "10%",
         "ratio to floor": f"{2 / 1.02:.2f}",
     }
+
+
+def test_a_disturbed_measurement_of_the_machine_gives_no_floor_of_its_own(record: Record) -> None:
+    disturbed = record.model_copy(deep=True)
+    disturbed.environment.matrix_rate /= 2
+    assert speed_table([disturbed, record])["ratio to floor"].nunique() == 1
+    elsewhere = disturbed.model_copy(deep=True)
+    elsewhere.environment.cpu = "another"
+    assert speed_table([elsewhere, record])["ratio to floor"].nunique() == 2
 
 
 def test_rows_stand_by_encoding_and_time_and_failed_ones_are_left_out(record: Record, make_record) -> None:
