@@ -1,6 +1,7 @@
 """What caching really saves: the price of building the cache, and after how many epochs it is paid back."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -108,7 +109,7 @@ def caching_plot(comparison: Comparison) -> Picture | None:
         axes = figure.add_subplot()
         every, looks = max(last // 6, 1), line_looks(comparison.drawn)
         for number, (label, method) in enumerate(pd.concat([cached, others]).iterrows()):
-            look = looks[str(label)] | {"linewidth": 1.8}
+            look: dict[str, Any] = looks[str(label)] | {"linewidth": 1.8}
             if label in cached.index:
                 look |= {"linestyle": "-", "linewidth": 2.8}
             build = method["cache_build"] if label in cached.index else 0.0
