@@ -141,12 +141,12 @@ def timed_study(tmp_path, monkeypatch):
     def run(name: str, fault: str = ""):
         monkeypatch.setenv("PLANTED", fault)
         directory = tmp_path / name
-        trainers = {name: Trainer(assemble(planted_cell(name), lambda *_: None)) for name in METHODS}
+        trainers = {method: Trainer(assemble(planted_cell(method), lambda *_: None)) for method in METHODS}
         for trainer in trainers.values():
             trainer.warm_up()
         for repeat in range(5):
-            for name, trainer in trainers.items():
-                record = new_record(planted_cell(name, epochs=3, repeat=repeat))
+            for method, trainer in trainers.items():
+                record = new_record(planted_cell(method, epochs=3, repeat=repeat))
                 record.time.epochs = [trainer.epoch(number).record(users=64) for number in range(3)]
                 record.save(directory)
         return directory

@@ -126,3 +126,36 @@ def test_crowded_labels_find_room() -> None:
         boxes = [box for text, box in drawn_texts(figure) if text.startswith("method")]
     assert len(boxes) == 10
     assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[n + 1 :])
+
+
+def test_a_method_has_one_colour_in_all_pictures(drawn: list[tuple[str, Figure]], comparison: Comparison) -> None:
+    colours: dict[str, set[object]] = {}
+    pictures = set()
+    for name, figure in drawn:
+        for line in (line for axes in figure.axes for line in axes.lines):
+            if name in ("caching", "learning-curves", "weights-edges") and line.get_label() in comparison.drawn:
+                colours.setdefault(str(line.get_label()), set()).add(line.get_color())
+                pictures.add(name)
+    assert pictures == {"caching", "learning-curves", "weights-edges"}
+    assert set(colours) == set(comparison.drawn)
+    assert all(len(seen) == 1 for seen in colours.values())
+
+
+def test_the_demos_lines_differ_in_colour(make_record) -> None:
+    """What has no time has no line, and takes no colour from those that have."""
+    methods = (
+        "fft",
+        "adapter",
+        "lora",
+        "bitfit",
+        "iisan",
+        "iisan-cached",
+        "frozen",
+        "popularity",
+        "random",
+        "sasrec-id",
+    )
+    one = compare([Source(make_record(method)) for method in methods])[0]
+    looks = plots.line_looks(one.drawn)
+    assert not {"popularity", "random"} & set(looks)
+    assert len({look["color"] for look in looks.values()}) == len(looks) == len(methods) - 2
