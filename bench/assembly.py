@@ -17,6 +17,7 @@ from ..methods.backbones import Backbones, BackboneSource
 from ..methods.content import CachedContent, Content, IDContent, RawContent
 from ..methods.feature_build import BuildJob, ensure_features
 from ..methods.feature_cache import CacheKey
+from ..methods.last_layer import narrow_last_layer
 from ..methods.method import Method
 from ..methods.preprocessing import make_tokenizer, token_table
 from ..methods.readers import TowerReader
@@ -104,12 +105,14 @@ def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
 
 
 def _sped_up(recommender: Recommender, training: Training) -> Recommender:
-    """Gradient checkpointing and compilation, where the study asks for them."""
+    """Towers that do no more than is read of them; checkpointing and compilation where the study asks for them."""
     encoder = recommender.item_encoder
     reader = getattr(encoder, "reader", None)
-    trained = (
-        [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) and not reader.frozen else []
-    )
+    towers = [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) else []
+    trained = [tower for tower in towers if not (isinstance(reader, TowerReader) and reader.frozen)]
+    if training.encode == "unique":  # "every-slot" computes all that the published code does
+        for tower in towers:
+            narrow_last_layer(tower)
     if training.gradient_checkpointing:
         for tower in trained:
             cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})

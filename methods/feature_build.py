@@ -17,6 +17,7 @@ from ..files import file_digest, lock, write_atomic
 from .content import RawContent
 from .feature_cache import CacheKey, FeatureCache, open_features
 from .generated import GeneratedTower
+from .last_layer import narrow_last_layer
 from .tower import Tower
 
 _TOKENS_PER_BATCH = 4096
@@ -60,6 +61,8 @@ def _build(job: BuildJob, folder: Path) -> None:
     partial.mkdir(parents=True, exist_ok=True)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
     tower.drop_layers_above(job.key.levels)
+    if isinstance(tower, Tower):
+        narrow_last_layer(tower)
     shared = 0 in job.key.levels and tower.shape.shares_first_state
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
     shape = (job.content.items + 1, len(levels), tower.shape.hidden_size)

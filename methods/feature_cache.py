@@ -18,8 +18,8 @@ from torch import Tensor
 from ..errors import BenchError
 from ..files import cache_directory, canonical_json, digest, file_digest
 
-VERSION = 2
-"""Since 2 an entry says what building it took."""
+VERSION = 3
+"""2: an entry says what building it took. 3: the last layer is run at the pooled position alone."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,18 @@ def projections(tower: Tower) -> list[LayerProjections]:
     return [_of_layer(layer, names[id(layer)], type(tower.model).__name__) for layer in tower.layers]
 
 
+def maps_after_attention(layer: nn.Module, hidden_size: int) -> list[nn.Linear]:
+    """The maps of a layer that read hidden states but query, key and value: attention output, feed-forward inputs.
+
+    Empty when query, key and value have no map each. Finds them in a layer to which a method has added its own maps.
+    """
+    linear = {name: module for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
+    roles = {name: [role for role in (_QUERY, _KEY, _VALUE) if role & set(name.split("."))] for name in linear}
+    if not all([role] in roles.values() for role in (_QUERY, _KEY, _VALUE)):
+        return []
+    return [linear[name] for name, found in roles.items() if not found and linear[name].in_features == hidden_size]
+
+
 def _of_layer(layer: nn.Module, prefix: str, family: str) -> LayerProjections:
     linear = {name: module for name, module in layer.named_modules() if isinstance(module, nn.Linear)}
     last = {name: name.rsplit(".", 1)[-1] for name in linear}
