@@ -39,6 +39,8 @@ class BackboneChoice(Schema):
 class Training(Schema):
     """The protocol's settings, the same for every method of a study.
 
+    `encode`: "unique" encodes each distinct item of a batch once, and no more of it than is read; "every-slot" encodes
+    padding, repeats and all positions, as the published code does.
     `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
     """
 
