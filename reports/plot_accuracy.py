@@ -8,8 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from .formats import Unit, show
 from .frame import Comparison
+from .labels import place_labels
 from .plot_costs import logarithmic
-from .plots import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, line_looks, place_labels
+from .plots import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, line_looks
 from .tpme import pareto
 
 

@@ -1,24 +1,20 @@
-"""What all pictures share: the style, looks that can be told apart in grey, labels that never overlap."""
+"""What all pictures share: the style, and looks that can be told apart in grey."""
 
 import io
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
-from matplotlib.transforms import Bbox
 
 from ..files import write_atomic
 
@@ -129,69 +125,3 @@ def stacked_bars(axes: Axes, parts: pd.DataFrame, texts: Sequence[str], colours:
     axes.set_xlim(0, max(float(left.max()), 1e-12) * 1.22)
     columns = 2 if max(map(len, map(str, parts.columns))) > 14 else 4
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns)
-
-
-def place_labels(
-    axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str], colours: Sequence[str]
-) -> None:
-    """Writes each text beside its point, at the nearest place where it covers no point, line, other text or edge."""
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    pixels = axes.transData.transform(points)
-    scale = figure.dpi / 72
-    taken = [Bbox.from_bounds(x - 6 * scale, y - 6 * scale, 12 * scale, 12 * scale) for x, y in pixels]
-    taken += [box for corners in drawn_lines(axes) for box in line_boxes(corners, scale)]
-    frame = axes.get_window_extent(renderer)
-    for (x, y), point, text, colour in zip(pixels, points, texts, colours, strict=True):
-        note = axes.annotate(
-            text, point, xytext=(0, 0), textcoords="offset points", fontsize=12, color=colour, zorder=5, va="center"
-        )
-        size = note.get_window_extent(renderer)
-        dx, dy, side = free_place(x, y, size.width, size.height, taken, frame, scale)
-        note.set(position=(dx / scale, dy / scale), ha=side)
-        taken.append(text_box(x + dx, y + dy, size.width, size.height, side))
-        if abs(dy) > 20 * scale:
-            line = {"xytext": (dx / scale, dy / scale), "textcoords": "offset points"}
-            axes.annotate("", point, arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8}, **line)
-
-
-def drawn_lines(axes: Axes) -> list[np.ndarray]:
-    """Corners, in pixels, of every line and error bar in the axes."""
-    lines = [line for line in axes.get_lines() if line.get_linestyle() not in ("None", "none")]
-    corners = [line.get_transform().transform(line.get_xydata()) for line in lines]
-    bars = [drawn for drawn in axes.collections if isinstance(drawn, LineCollection)]
-    return corners + [axes.transData.transform(segment) for bar in bars for segment in bar.get_segments()]
-
-
-def line_boxes(corners: np.ndarray, scale: float) -> list[Bbox]:
-    """Small boxes, in pixels, along a line through `corners` `[n, 2]`."""
-    boxes = []
-    for start, end in pairwise(corners):
-        steps = int(np.hypot(*(end - start)) / (4 * scale)) + 1
-        boxes += [
-            Bbox.from_bounds(x - scale, y - scale, 2 * scale, 2 * scale) for x, y in np.linspace(start, end, steps)
-        ]
-    return boxes
-
-
-def text_box(x: float, y: float, width: float, height: float, side: str) -> Bbox:
-    """The box, in pixels, of a text anchored at its left or right middle."""
-    return Bbox.from_bounds(x if side == "left" else x - width, y - height / 2, width, height)
-
-
-def free_place(
-    x: float, y: float, width: float, height: float, taken: list[Bbox], frame: Bbox, scale: float
-) -> tuple[float, float, str]:
-    """Offset in pixels from (x, y), and the text's side there, of the nearest free place inside the frame."""
-    for ring in range(60):
-        for sign_x, rise in ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1)):
-            dx, dy = sign_x * 9 * scale, rise * ring * 4 * scale
-            side = "left" if sign_x > 0 else "right"
-            box = text_box(x + dx, y + dy, width, height, side)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if inside and not any(box.overlaps(other) for other in taken):
-                return dx, dy, side
-    return 9 * scale, 0.0, "left"

@@ -7,12 +7,13 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
 from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots, sensitivity
 from tpmebench.reports.frame import Comparison, Source, compare
+from tpmebench.reports.labels import place_labels
 from tpmebench.reports.tpme import Weights, tpme
 
 
@@ -122,10 +123,29 @@ def test_crowded_labels_find_room() -> None:
         axes: Axes = figure.add_subplot()
         points = [(0.5 + 0.002 * number, 0.5) for number in range(10)]
         axes.plot([0, 1], [0, 1])
-        plots.place_labels(axes, points, [f"method-{number}" for number in range(10)], ["black"] * 10)
+        place_labels(axes, points, [f"method-{number}" for number in range(10)], ["black"] * 10)
         boxes = [box for text, box in drawn_texts(figure) if text.startswith("method")]
     assert len(boxes) == 10
     assert not any(one.overlaps(other) for n, one in enumerate(boxes) for other in boxes[n + 1 :])
+
+
+def test_a_name_stands_nearest_to_its_own_point_or_has_a_line_to_it() -> None:
+    rng = np.random.default_rng(0)
+    for count in (2, 4, 8, 16):
+        points = rng.uniform(0.4, 0.6, (count, 2))
+        with plots.style():
+            figure = Figure(figsize=(7.2, 5), layout="constrained")
+            FigureCanvasAgg(figure)
+            axes: Axes = figure.add_subplot()
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+            place_labels(axes, [tuple(point) for point in points], [f"m{n}" for n in range(count)], ["black"] * count)
+            boxes = {text: box for text, box in drawn_texts(figure) if text.startswith("m")}
+        pixels = axes.transData.transform(points)
+        led = {tuple(note.xy) for note in axes.texts if isinstance(note, Annotation) and note.arrow_patch}
+        for number, point in enumerate(points):
+            box = boxes[f"m{number}"]
+            apart = np.hypot(*(pixels - np.clip(pixels, box.min, box.max)).T)
+            assert apart.argmin() == number or tuple(point) in led
 
 
 def test_a_method_has_one_colour_in_all_pictures(drawn: list[tuple[str, Figure]], comparison: Comparison) -> None:
