@@ -24,7 +24,7 @@ from ..methods.readers import TowerReader
 from ..methods.recommender import Recommender, build_recommender
 from ..methods.registry import make_method
 from ..methods.sasrec import HeadSize
-from ..reports.records import Cell, Training
+from ..reports.records import Cell
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -86,7 +86,7 @@ def assemble(cell: Cell, tell: Tell) -> Assembly:
     size = HeadSize(training.width, training.max_length, training.dropout)
     tell("building the model", 0, 0)
     recommender = build_recommender(method, backbones, size, dataset.popularity, cell.seed)
-    parts.recommender = _sped_up(recommender, training).to(parts.device)
+    parts.recommender = _sped_up(recommender, cell).to(parts.device)
     parts.plan = BatchPlan(dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
     return parts
 
@@ -104,9 +104,9 @@ def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
     )
 
 
-def _sped_up(recommender: Recommender, training: Training) -> Recommender:
+def _sped_up(recommender: Recommender, cell: Cell) -> Recommender:
     """Towers that do no more than is read of them; checkpointing and compilation where the study asks for them."""
-    encoder = recommender.item_encoder
+    encoder, training = recommender.item_encoder, cell.training
     reader = getattr(encoder, "reader", None)
     towers = [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) else []
     trained = [tower for tower in towers if not (isinstance(reader, TowerReader) and reader.frozen)]
@@ -120,7 +120,9 @@ def _sped_up(recommender: Recommender, training: Training) -> Recommender:
         # Frozen towers hand out hidden states through hooks, which compiled code does not run.
         side = getattr(encoder, "side", None)
         beside = [side] if isinstance(side, nn.Module) else []
-        for module in (*(tower.model for tower in trained), *beside, recommender.head):
+        # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
+        head = [] if cell.device == "cpu" else [recommender.head]
+        for module in (*(tower.model for tower in trained), *beside, *head):
             module.compile(dynamic=True)
     return recommender
 

@@ -55,7 +55,7 @@ class Runner:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=_environment(planned),
+                env=cell_environment(planned),
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the cell
             )
             expired = _Deadline(process, planned.cell.timeout)
@@ -142,13 +142,17 @@ class _Deadline:
             self._timer.cancel()
 
 
-def _environment(planned: Planned) -> dict[str, str]:
+def cell_environment(planned: Planned) -> dict[str, str]:
+    """The variables of a cell's process: the user's, and what must be set before it starts."""
     environment = dict(os.environ)
     if planned.cell.threads:
         environment["OMP_NUM_THREADS"] = str(planned.cell.threads)
     if planned.cell.deterministic:
         environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     environment["TOKENIZERS_PARALLELISM"] = "true"
+    # glibc would hand a step's memory back to the system and take it anew, page by page, in the next step.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
     return environment
 
 

@@ -12,6 +12,9 @@ import torch
 from torch import nn
 
 from tpmebench.bench.meters import cuda, environment, parameters, process
+from tpmebench.bench.plan import plan
+from tpmebench.bench.runner import cell_environment
+from tpmebench.bench.study import Study
 
 
 def test_this_machine_is_described() -> None:
@@ -140,3 +143,12 @@ def test_parameters_by_part_count_shared_ones_once() -> None:
     found = parameters.describe({"tower": tower, "head": head, "rest": [nn.Parameter(torch.ones(5))]}, saved_bytes=60)
     assert found.parts == {"tower": (0, 16), "head": (10, 10), "rest": (5, 5)}
     assert (found.trainable, found.total, found.saved_bytes) == (15, 31, 60)
+
+
+def test_a_cells_memory_settings_give_way_to_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
+        monkeypatch.delenv(name, raising=False)
+    assert cell_environment(planned).keys() >= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
+    assert cell_environment(planned)["MALLOC_TRIM_THRESHOLD_"] == "0"
