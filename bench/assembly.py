@@ -109,7 +109,7 @@ def _sped_up(recommender: Recommender, cell: Cell) -> Recommender:
     encoder, training = recommender.item_encoder, cell.training
     reader = getattr(encoder, "reader", None)
     towers = [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) else []
-    trained = [tower for tower in towers if not (isinstance(reader, TowerReader) and reader.frozen)]
+    trained = towers if isinstance(reader, TowerReader) and not reader.frozen else []
     if training.encode == "unique":  # "every-slot" computes all that the published code does
         for tower in towers:
             narrow_last_layer(tower)
