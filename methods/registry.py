@@ -1,15 +1,19 @@
-"""The one list of methods: built in, from entry points, or named as `package.module:Class`."""
+"""The one list of methods: built in, from entry points, or named as `package.module:Class` or `./file.py:Class`."""
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from inspect import getdoc
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BenchError, unknown
 from .method import Method
 
 ENTRY_POINTS = "tpmebench.methods"
+FAMILIES = ("full", "embedded", "decoupled", "reference")
 _BUILT_IN = ("fft", "frozen", "bitfit", "adapter", "lora", "iisan", "references")
 _registered: dict[str, type[Method]] = {}
 
@@ -20,8 +24,10 @@ def register(name: str, family: str) -> Callable[[M], M]:
     """Class decorator: makes a method known under a name.
 
     `family` is `full`, `embedded` (gradients cross the backbone), `decoupled` (they don't) or `reference`. The first
-    line of the class's docstring becomes its summary.
+    line of the class's docstring becomes its summary. BenchError for another family.
     """
+    if family not in FAMILIES:
+        raise unknown(f"family of method '{name}'", family, list(FAMILIES))
 
     def add(method: M) -> M:
         if name in _registered and _registered[name].__qualname__ != method.__qualname__:
@@ -56,12 +62,18 @@ def methods() -> dict[str, type[Method]]:
 
 
 def find_method(name: str) -> type[Method]:
-    """The class behind a registered name or behind `package.module:Class`. BenchError with a suggestion otherwise."""
+    """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
+
+    BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
+    """
+    name, file = _split(name)
+    if file is not None:
+        return _adopt(name, _load(name, file))
     known = _registered if name in _registered else methods()  # looking through entry points takes its time
     if name in known:
         return known[name]
-    if ":" in name:
-        return _outside(name)
+    if is_outside(name):
+        return _adopt(name, _load(name, None))
     raise unknown("method", name, list(known))
 
 
@@ -70,13 +82,59 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     return find_method(name)(options)
 
 
-def _outside(name: str) -> type[Method]:
+def is_outside(name: str) -> bool:
+    """Whether a name stands for code that is imported because somebody named it."""
+    return ":" in name
+
+
+def canonical_name(name: str) -> str:
+    """The name under which a method goes wherever its code stands: `./mine/file.py:Class` is `file:Class`."""
+    return _split(name)[0]
+
+
+def import_last(directory: Path) -> None:
+    """Makes a directory's modules importable, after everything installed: none of them can shadow a library."""
+    place = str(directory.resolve())
+    if place not in sys.path:
+        sys.path.append(place)
+
+
+def _split(name: str) -> tuple[str, Path | None]:
+    """A method's canonical name, and the file that it was named by."""
+    code, colon, attribute = name.rpartition(":")
+    file = Path(code).expanduser()
+    return (f"{file.stem}:{attribute}", file) if colon and file.suffix == ".py" else (name, None)
+
+
+def _load(name: str, file: Path | None) -> object:
+    """What `module:Class` names, the module being looked for in the file's folder, or else in the working directory."""
     module, _, attribute = name.partition(":")
+    import_last(file.parent if file else Path.cwd())
+    if file is not None:
+        _check_file(file, module)
     try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BenchError(f"method '{name}': {error}; give an importable package.module:Class") from error
-    return _adopt(name, found)
+        return getattr(import_module(module), attribute)
+    except BenchError:
+        raise
+    except Exception as error:  # whatever a user's module may raise while it loads
+        cause = f"{type(error).__name__}: {error}"
+        raise BenchError(
+            f"method '{name}': {cause}; give an importable package.module:Class or ./file.py:Class"
+        ) from error
+
+
+def _check_file(file: Path, module: str) -> None:
+    """BenchError when the file is not there, or another module has its name."""
+    if not file.is_file():
+        raise BenchError(f"method file {file}: there is no such file; give ./file.py:Class")
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    place = Path(spec.origin) if spec and spec.origin else None
+    if place is None or not (place.exists() and place.samefile(file)):
+        reason = f"belongs to another module ({place})" if spec else "is none that can be imported"
+        raise BenchError(f"method file {file}: the name '{module}' {reason}; rename the file")
 
 
 def _adopt(name: str, found: object) -> type[Method]:

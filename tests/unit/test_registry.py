@@ -1,8 +1,9 @@
 """The list of methods: names, options, methods from outside, and the reference rows that train nothing."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from tpmebench.errors import BenchError
 from tpmebench.methods.backbones import Backbones
 from tpmebench.methods.lora import LoRA
 from tpmebench.methods.references import ScoringReference
-from tpmebench.methods.registry import ENTRY_POINTS, find_method, make_method, methods
+from tpmebench.methods.registry import ENTRY_POINTS, canonical_name, find_method, make_method, methods
 
 ALL = methods()
 
@@ -101,6 +102,67 @@ def test_a_method_from_outside_has_its_own_name_and_its_parents_family() -> None
 def test_unknown_methods_are_errors(name: str, message: str) -> None:
     with pytest.raises(BenchError, match=message):
         find_method(name)
+
+
+MINE = """
+from tpmebench.methods.lora import LoRA
+
+class Mine(LoRA):
+    \"\"\"Of a file.\"\"\"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory, whose modules are forgotten afterwards."""
+    before = set(sys.modules)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in {"", str(tmp_path)}])
+    monkeypatch.setattr("tpmebench.methods.registry._registered", dict(ALL))
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_file_and_the_module_in_it_are_the_same_method(home: Path) -> None:
+    (home / "own").mkdir()
+    (home / "own" / "mine_in_file.py").write_text(MINE)
+    found = find_method("./own/mine_in_file.py:Mine")
+    assert (found.name, found.family, found.summary) == ("mine_in_file:Mine", "embedded", "Of a file.")
+    spellings = ("own/mine_in_file.py:Mine", str(home / "own/mine_in_file.py:Mine"), "mine_in_file:Mine")
+    assert {find_method(spelling) for spelling in spellings} == {found}
+    assert {canonical_name(spelling) for spelling in spellings} == {"mine_in_file:Mine"}
+
+
+def test_the_working_directory_is_importable_and_shadows_nothing(home: Path) -> None:
+    (home / "mine_in_cwd.py").write_text("import colorsys\n" + MINE)
+    (home / "colorsys.py").write_text("raise RuntimeError('the library was shadowed')")
+    assert find_method("mine_in_cwd:Mine").name == "mine_in_cwd:Mine"
+    assert sys.path[-1] == str(home)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("./missing.py:Mine", "", "missing.py: there is no such file"),
+        ("./colorsys.py:Mine", MINE, "name 'colorsys' belongs to another module"),
+        ("./two.parts.py:Mine", MINE, "name 'two.parts' is none that can be imported"),
+        ("./mine_bad.py:Mine", "def (", "'mine_bad:Mine': SyntaxError"),
+        ("./mine_raises.py:Mine", "1 / 0", "'mine_raises:Mine': ZeroDivisionError"),
+        ("./mine_empty.py:Mine", "", "'mine_empty:Mine': AttributeError"),
+        (
+            "./mine_family.py:Mine",
+            "from tpmebench.methods.registry import register\nregister('x', family='embeded')(dict)",
+            "unknown family of method 'x' 'embeded': did you mean 'embedded'",
+        ),
+    ],
+)
+def test_a_file_that_gives_no_method_is_one_line(home: Path, name: str, text: str, message: str) -> None:
+    if text or "empty" in name:
+        (home / name.rpartition(":")[0]).write_text(text)
+    with pytest.raises(BenchError, match=message) as caught:
+        find_method(name)
+    assert "\n" not in str(caught.value)
 
 
 def test_entry_points_add_methods_and_name_the_one_that_fails(
