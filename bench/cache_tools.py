@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
-from rich.table import Table
 
 from ..errors import BenchError
 from ..files import cache_directory, file_digest, lock
+from ..reports.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ def entries() -> list[Entry]:
     return [*_entries("features", "entry.json"), *_entries("images", "about.json")]
 
 
-def listing() -> Table:
+def listing() -> Grid:
     """All entries with sizes, ages and what each belongs to."""
     found = entries()
-    table = Table("entry", "kind", "size", "age", "what", box=None, caption=f"in {cache_directory()}")
+    table = Grid("entry", "kind", "size", "age", "what", box=None, caption=f"in {cache_directory()}")
     for entry in found:
         table.add_row(entry.folder.name[:16], entry.kind, decimal(entry.bytes), entry.age, entry.description)
     table.add_row("total", "", decimal(sum(entry.bytes for entry in found)), "", "")

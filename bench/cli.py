@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console
+from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import BenchError
+from .console import Screen, forgive_encodings
 
 app = typer.Typer(
     add_completion=False,
@@ -24,8 +25,11 @@ def main() -> None:
 
     Ctrl-C is status 130.
     """
+    forgive_encodings()
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        _refuse_usage(error)
     except BenchError as error:
         _refuse(str(error))
     except OSError as error:
@@ -37,8 +41,16 @@ def main() -> None:
 
 
 def _refuse(message: str) -> None:
-    Console(stderr=True).print(f"bench: {message}", markup=False, highlight=False, soft_wrap=True)
+    Screen(stderr=True).say(f"bench: {message}")
     sys.exit(2)
+
+
+def _refuse_usage(error: TyperException) -> None:
+    """A mistake on the command line; without a message the help was shown already."""
+    message, context = error.format_message(), getattr(error, "ctx", None)
+    if not message:
+        sys.exit(error.exit_code)
+    _refuse(f"{message.rstrip('.')}; see {context.command_path} --help" if context else message)
 
 
 def _version(wanted: bool) -> None:
@@ -130,9 +142,10 @@ def report(
     chosen = tpme.parse_weights(weights) if weights else tpme.preset(preset or "paper")
     names = tuple(part.strip() for part in formats.split(","))
     options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out)
+    screen = Screen()
     for path in write_report(directories, options):
         if path.name.startswith("report."):
-            typer.echo(path)
+            screen.say(path)
 
 
 @app.command()
@@ -148,7 +161,7 @@ def compare(
     if markdown:
         typer.echo(page)
     else:
-        Console().print(table)
+        Screen().print(table)
 
 
 @app.command()
@@ -165,7 +178,7 @@ def check(
     if markdown:
         typer.echo(page)
     else:
-        Console().print(table)
+        Screen().print(table)
     sys.exit(status)
 
 
@@ -176,7 +189,7 @@ def list_(
     """List the methods, datasets or backbones that can be named."""
     from . import listing
 
-    Console().print(listing.tables[kind]())
+    Screen().print(listing.tables[kind]())
 
 
 cache_app = typer.Typer(no_args_is_help=True, help="The feature caches and image stores on this machine.")
@@ -188,7 +201,7 @@ def cache_list() -> None:
     """List the entries with sizes, ages and what each belongs to."""
     from .cache_tools import listing
 
-    Console().print(listing())
+    Screen().print(listing())
 
 
 @cache_app.command(name="verify")
@@ -196,10 +209,10 @@ def cache_verify() -> None:
     """Check every feature cache against its checksums; status 1 when one has changed."""
     from .cache_tools import verify
 
-    faults = verify()
+    faults, screen = verify(), Screen()
     for fault in faults:
-        typer.echo(fault)
-    typer.echo("all entries are as they were written" if not faults else f"{len(faults)} damaged files")
+        screen.say(fault)
+    screen.say("all entries are as they were written" if not faults else f"{len(faults)} damaged files")
     sys.exit(1 if faults else 0)
 
 
@@ -210,8 +223,9 @@ def cache_clear(
     """Remove entries; they are built again when needed."""
     from .cache_tools import clear
 
+    screen = Screen()
     for entry in clear(names or []):
-        typer.echo(f"removed {entry.kind} {entry.folder.name[:16]}: {entry.description}")
+        screen.say(f"removed {entry.kind} {entry.folder.name[:16]}: {entry.description}")
 
 
 if __name__ == "__main__":

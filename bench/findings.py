@@ -8,7 +8,7 @@ from ..reports.formats import NONE, Kind, quantity
 from ..reports.markdown import cell
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from ..reports.grid import Grid
 
 Verdict = Literal["worse", "failed", "missing", "better", "changed", "noise", "same", "new", "not judged"]
 
@@ -43,18 +43,18 @@ def relative(before: float, now: float) -> float | None:
     return now / before - 1 if before else None
 
 
-def terminal(title: str, findings: Sequence[Finding], caption: str = "") -> "Table":
+def terminal(title: str, findings: Sequence[Finding], caption: str = "") -> "Grid":
     """A rich table, verdicts in colour."""
     from rich import box
-    from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title=escape(title), caption=escape(caption), box=box.SIMPLE_HEAD, title_justify="left")
+    from ..reports.grid import Grid
+
+    table = Grid(title=title, caption=caption, box=box.SIMPLE_HEAD, title_justify="left")
     table.caption_justify = "left"
     for heading in HEADINGS:
         table.add_column(heading, justify="right" if heading in ("before", "now", "change") else "left")
     for finding in findings:
-        table.add_row(*map(escape, finding.texts()), style=_STYLES.get(finding.verdict))
+        table.add_row(*finding.texts(), style=_STYLES.get(finding.verdict))
     return table
 
 

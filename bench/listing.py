@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from rich.table import Column, Table
+from rich.table import Table
+
+from ..reports.grid import Grid
 
 
 def wrapping_table(*headings: str) -> Table:
     """A table that wraps what is too long for it: a shortened name could not be copied."""
-    return Table(*(Column(heading, overflow="fold") for heading in headings), box=None)
+    return Grid(*headings, fold=True, box=None)
 
 
 def list_methods() -> Table:

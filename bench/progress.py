@@ -3,16 +3,16 @@
 import time
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
 
 from ..reports.records import Cell, Record
+from .console import Screen
 
 
 class Display:
     """Shows cells, epochs and the time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Screen) -> None:
         self._console = console
         self._live: Progress | None = None
         self._cells: TaskID | None = None
@@ -23,9 +23,9 @@ class Display:
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
             self._live = Progress(
-                TextColumn("{task.description}"),
+                "{task.description}",
                 BarColumn(),
-                TextColumn("{task.fields[detail]}"),
+                "{task.fields[detail]}",
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
                 console=self._console,
@@ -83,7 +83,7 @@ class Display:
             self._print(f"{self._name}: {text}")
 
     def _print(self, text: str) -> None:
-        (self._live.console if self._live else self._console).print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.say(text)
 
 
 def describe(cell: Cell) -> str:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from .. import __version__
 from ..errors import BenchError
 from ..files import lock
 from ..reports.records import Record
+from .console import Screen
 from .listing import wrapping_table
 from .meters import environment
 from .plan import Planned, plan
@@ -32,17 +32,17 @@ def run_study(study: Study, request: Request) -> int:
 
     Failed cells are rows of the report, not a failure of the study.
     """
-    console = Console()
+    console = Screen()
     cells = plan(study, request.directory, __version__)
     if request.dry_run:
         console.print(_listing(cells, request.only_failed))
         return 0
     wanted = [cell for cell in cells if _is_wanted(cell, request.only_failed)]
-    console.print(f"{len(cells)} cells, {len(wanted)} to run; records in {request.directory}", highlight=False)
+    console.say(f"{len(cells)} cells, {len(wanted)} to run; records in {request.directory}")
     device = cells[0].cell.device
     warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
     for warning in warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False)
+        console.say(f"warning: {warning}", style="yellow")
     status = 0
     _make(request.directory)
     with lock(request.directory / "study"), Display(console) as display:
@@ -55,7 +55,7 @@ def run_study(study: Study, request: Request) -> int:
     if done:
         _conclude(console, request.directory, done)
     if status:
-        console.print("interrupted: the same command goes on from here", highlight=False)
+        console.say("interrupted: the same command goes on from here")
     return status
 
 
@@ -72,13 +72,13 @@ def _is_wanted(cell: Planned, only_failed: bool) -> bool:
     return cell.status is None
 
 
-def _conclude(console: Console, directory: Path, records: list[Record]) -> None:
+def _conclude(console: Screen, directory: Path, records: list[Record]) -> None:
     from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
     written = write_report([directory], ReportOptions(formats=("md", "html")))
     console.print(summary_table(records))
-    console.print(f"report: {written[0]}", highlight=False, soft_wrap=True)
+    console.say(f"report: {written[0]}")
 
 
 def _listing(cells: list[Planned], only_failed: bool) -> Table:

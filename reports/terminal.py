@@ -19,8 +19,8 @@ def summary_table(records: list[Record], weights: Weights | None = None) -> Grou
     """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold."""
     from rich import box
     from rich.console import Group
-    from rich.markup import escape
-    from rich.table import Table
+
+    from .grid import Grid, plain
 
     weights = weights or Weights()
     result = []
@@ -29,10 +29,8 @@ def summary_table(records: list[Record], weights: Weights | None = None) -> Grou
         columns = tuple(column for column in main.columns if column.key in SHOWN)
         spread = [name for name in main.frame.columns if name.endswith(" sd") and name != "HR@10 sd"]
         main = replace(main, columns=columns, frame=main.frame.drop(columns=spread))
-        texts, marks = main.texts.map(escape), main.marks
-        texts = texts.where(marks != "best", "[bold]" + texts + "[/bold]")
-        grid = Table(
-            title=escape(comparison.title),
+        grid = Grid(
+            title=comparison.title,
             caption=f"T, P, M: seconds of an epoch, trainable parameters, peak memory; TPME weighs them {weights}",
             box=box.SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
@@ -40,7 +38,8 @@ def summary_table(records: list[Record], weights: Weights | None = None) -> Grou
         grid.add_column("method")
         for column in columns:
             grid.add_column(main.heading(column), justify="left" if column.kind == "text" else "right", no_wrap=True)
-        for label, values in zip(texts.index, texts.to_numpy(), strict=True):
-            grid.add_row(escape(str(label)), *values)
+        for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
+            values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
+            grid.add_row(str(label), *values)
         result.append(grid)
     return Group(*result)

@@ -11,10 +11,11 @@ PARTS = ("bench", "methods", "datasets", "reports")
 BELOW = {
     "errors": set(),
     "files": set(),
+    "text": set(),
     "datasets": {"errors", "files"},
     "methods": {"datasets", "errors", "files"},
-    "reports": {"errors", "files"},
-    "bench": {"methods", "datasets", "reports", "errors", "files", "__init__"},
+    "reports": {"errors", "files", "text"},
+    "bench": {"methods", "datasets", "reports", "errors", "files", "text", "__init__"},
 }
 
 

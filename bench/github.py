@@ -1,0 +1,38 @@
+"""GitHub's log: what a line means to a workflow, and how our own annotations are written."""
+
+import re
+from typing import Literal
+
+from ..text import visible
+
+# A runner takes a line that begins with `::`, after spaces, for a command of ours, and `##[` anywhere in a line.
+_COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+_OLD_COMMAND = re.compile(r"##(?=\[)")
+
+
+def inert(lines: str) -> str:
+    r"""Lines for a log without any that a workflow would obey: `::error` is shown as `\x3a:error`."""
+    return _OLD_COMMAND.sub(r"#\\x23", _COMMAND.sub(r"\1\\x3a", lines))
+
+
+def annotation(
+    level: Literal["notice", "warning", "error"],
+    message: str,
+    *,
+    title: str = "",
+    file: str = "",
+    line: int | None = None,
+) -> str:
+    """One line that GitHub shows beside the job, and beside a file when one is named. Print it as it is."""
+    properties = {"title": title, "file": file, "line": line or ""}
+    given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
+    text = "%0A".join(_data(part) for part in message.splitlines())
+    return f"::{level} {given}::{text}" if given else f"::{level}::{text}"
+
+
+def _data(value: object) -> str:
+    return visible(value).replace("%", "%25")
+
+
+def _property(value: object) -> str:
+    return _data(value).replace(":", "%3A").replace(",", "%2C")
