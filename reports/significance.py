@@ -27,8 +27,8 @@ def ratios_table(comparison: Comparison, reference: str) -> Table | None:
     )
     columns = (Column("ratio", f"T / T of {reference}", "ratio", "less"), Column("interval", "95 % interval"))
     note = (
-        "From raw epoch times: runs of the same seed and repeat are resampled as pairs, then the epochs in them. From "
-        "a single run the interval is too narrow: its epochs share the machine's mood."
+        "From raw epoch times: seeds are resampled, repeats in them and epochs in those, alike for all methods. "
+        "From a single run the interval is too narrow: its epochs share the machine's mood."
     )
     return Table("ratios", f"Epoch time as a ratio to {reference}", frame, columns, notes=(note,))
 

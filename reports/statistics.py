@@ -1,10 +1,10 @@
 """Spread and significance: deviations, bootstrap intervals, paired tests over users, correction for many tests.
 
 Intervals of times come from raw epoch times. Epochs of one run share its machine's mood, so an interval from a single
-run is too narrow; runs (seeds, repeats) are resampled first, their epochs second.
+run is too narrow; seeds are resampled first, repeats in them second, their epochs last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +12,10 @@ from scipy import stats
 
 from ..errors import BenchError
 
+DRAWS = 2000
 LEVELS = 100
 Runs = Mapping[tuple[int, int], "Sequence[float] | np.ndarray"]
-"""A method's raw epoch times, in seconds, by (seed, repeat)."""
+"""A method's raw epoch times, in seconds, by (seed, repeat); no run without any."""
 
 
 @dataclass(frozen=True)
@@ -57,48 +58,108 @@ def interval(value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
     return Interval(value, float(low), float(high))
 
 
-def resampled_means(
-    runs: Sequence[Sequence[float] | np.ndarray], chosen: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Means of resampled runs: `chosen` `[draws, n]` are indices of runs, whose epochs are resampled in turn."""
-    draws = len(chosen)
-    means = np.empty((len(runs), draws))
-    for number, epochs in enumerate(runs):
-        array = np.asarray(epochs, float)
-        means[number] = array[rng.integers(array.size, size=(draws, array.size))].mean(axis=1)
-    return means[chosen, np.arange(draws)[:, None]].mean(axis=1)
+class Resampling:
+    """One bootstrap of seeds, repeats and epochs, drawn once and shared by all methods that are compared.
+
+    Methods of one seed see the same batches, and runs of one seed and repeat follow each other on the same machine. So
+    each draw takes the same seeds, the same repeats in them and the same epochs in those for every method: what all of
+    them share cancels in any ratio or difference of two methods' draws.
+
+        resampling = Resampling(times.values())             # times: {method: Runs}
+        draws = {method: resampling.means(runs) for method, runs in times.items()}     # [draws] each
+        interval(value, draws["lora"] / draws["fft"])
+
+    `methods` are the runs of all that will be asked for, and nobody else may be. A method need not have every run or
+    epoch: it takes of a draw what it has, and all that it has, alike, where the draw holds none of it. Two studies,
+    such as a baseline and a new one, share nothing: they take one resampling each, with different `seed`s.
+    """
+
+    def __init__(self, methods: Iterable[Runs], draws: int = DRAWS, seed: int = 0) -> None:
+        longest: dict[tuple[int, int], int] = {}
+        for runs in methods:
+            for key, times in runs.items():
+                longest[key] = max(longest.get(key, 0), len(times))
+        rng = np.random.default_rng(seed)
+        repeats: dict[int, list[int]] = {}
+        for number, repeat in sorted(longest):
+            repeats.setdefault(number, []).append(repeat)
+        self.draws = draws
+        self._seeds = dict(zip(repeats, times_drawn(rng, len(repeats), draws).T, strict=True))
+        self._repeats = {
+            (number, repeat): column
+            for number, found in repeats.items()
+            for repeat, column in zip(found, times_drawn(rng, len(found), draws).T, strict=True)
+        }
+        self._epochs = {key: times_drawn(rng, longest[key], draws) for key in sorted(longest)}
+
+    def means(self, runs: Runs) -> np.ndarray:
+        """`[draws]`: the mean over the drawn seeds, of that over the drawn repeats, of that over the drawn epochs."""
+        by_seed: dict[int, list[tuple[int, int]]] = {}
+        for key in sorted(runs):
+            by_seed.setdefault(key[0], []).append(key)
+        of_seeds = []
+        for keys in by_seed.values():
+            of_runs = [
+                weighted_mean(self._epochs[key][:, : len(runs[key])], np.asarray(runs[key], float)) for key in keys
+            ]
+            of_seeds.append(weighted_mean(np.stack([self._repeats[key] for key in keys], 1), np.stack(of_runs, 1)))
+        return weighted_mean(np.stack([self._seeds[number] for number in by_seed], 1), np.stack(of_seeds, 1))
 
 
-def mean_draws(runs: Runs, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """Resampled means `[draws]` of a method's epoch times; empty when a single epoch leaves nothing to resample."""
-    series = list(runs.values())
-    if not series or (len(series) == 1 and len(series[0]) < 2):
-        return np.empty(0)
-    rng = np.random.default_rng(seed)
-    return resampled_means(series, rng.integers(len(series), size=(draws, len(series))), rng)
+def times_drawn(rng: np.random.Generator, size: int, draws: int) -> np.ndarray:
+    """How often each of `size` things comes up when as many are drawn with replacement: `[draws, size]`."""
+    return rng.multinomial(size, np.full(size, 1 / size), size=draws).astype(np.uint16)
 
 
-def ratio_interval(runs: Runs, reference: Runs, draws: int = 2000, seed: int = 0, level: float = 0.95) -> Interval:
+def weighted_mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means `[draws]` of `values` `[n]` or `[draws, n]`, each counted `[draws, n]` times; where none counts, all do."""
+    weights = np.where(counts.sum(axis=1, keepdims=True) > 0, counts, 1)
+    return (weights * values).sum(axis=1) / weights.sum(axis=1)
+
+
+def mean(runs: Runs) -> float:
+    """A method's T: the mean over its seeds, of that over their repeats, of that over their epochs."""
+    by_seed: dict[int, list[float]] = {}
+    for (number, _), times in runs.items():
+        by_seed.setdefault(number, []).append(float(np.mean(times)))
+    return float(np.mean([np.mean(found) for found in by_seed.values()]))
+
+
+def varies(runs: Runs) -> bool:
+    """Whether there is anything to resample: more than one time."""
+    return sum(map(len, runs.values())) > 1
+
+
+def mean_draws(runs: Runs, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+    """Resampled means `[draws]` of a method by itself; empty when a single epoch leaves nothing to resample."""
+    return Resampling([runs], draws, seed).means(runs) if varies(runs) else np.empty(0)
+
+
+def ratio_interval(
+    runs: Runs, reference: Runs, resampling: Resampling | None = None, level: float = 0.95, draws: int = DRAWS
+) -> Interval:
     """Ratio of two methods' mean epoch times, with a bootstrap interval.
 
-    Runs of the same seed and repeat, which an interleaved study makes close together in time, are resampled as pairs,
-    so that a drift of the machine that meets both cancels; without common runs each side is resampled alone.
+    Only runs of the same seed and repeat, which an interleaved study makes close together in time, are held against
+    each other, so that a drift of the machine that meets both cancels; without common runs each side is resampled
+    alone. `resampling`: the one of the whole comparison; by default `draws` of these two.
     BenchError when one of the two has no epoch times.
     """
     if not runs or not reference:
         raise BenchError("no ratio of epoch times: one of the two methods has none")
-    common = sorted(runs.keys() & reference.keys())
-    keys, reference_keys = (common, common) if common else (sorted(runs), sorted(reference))
-    ours, theirs = [runs[key] for key in keys], [reference[key] for key in reference_keys]
-    value = float(np.mean([np.mean(run) for run in ours]) / np.mean([np.mean(run) for run in theirs]))
     if runs is reference:
         return Interval(1.0, 1.0, 1.0)
-    if min(sum(map(len, ours)), sum(map(len, theirs))) < 2:
-        return Interval(value, float("nan"), float("nan"))
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(len(ours), size=(draws, len(ours)))
-    other = chosen if common else rng.integers(len(theirs), size=(draws, len(theirs)))
-    return interval(value, resampled_means(ours, chosen, rng) / resampled_means(theirs, other, rng), level)
+    common = runs.keys() & reference.keys()
+    ours, theirs = ({key: side[key] for key in common or side} for side in (runs, reference))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(np.divide(mean(ours), mean(theirs)))
+        if not varies(ours) or not varies(theirs):
+            return Interval(value, float("nan"), float("nan"))
+        if not common:
+            apart = [mean_draws(side, draws, seed) for seed, side in enumerate((ours, theirs))]
+            return interval(value, apart[0] / apart[1], level)
+        shared = resampling or Resampling([ours, theirs], draws)
+        return interval(value, shared.means(ours) / shared.means(theirs), level)
 
 
 def hits(ranks: np.ndarray, k: int = 10) -> np.ndarray:

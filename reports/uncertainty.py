@@ -24,28 +24,41 @@ def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float
     }
 
 
+def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
+    """A method's peak memory by seed and repeat, of runs that have times."""
+    return {
+        (source.record.cell.seed, source.record.cell.repeat): [float(source.record.memory.peak)]
+        for source in comparison.ok(label)
+        if source.record.memory and source.record.memory.peak is not None and timed_epochs(source.record)
+    }
+
+
+def epoch_times(comparison: Comparison) -> dict[str, dict[tuple[int, int], list[float]]]:
+    """The `runs` of every ranked method."""
+    return {str(label): runs(comparison, str(label)) for label in comparison.ranked.index}
+
+
 def time_ratios(comparison: Comparison, reference: str) -> pd.DataFrame:
     """T of each ranked method over the reference's: columns `ratio`, `low`, `high`; empty without the reference."""
-    if reference not in comparison.ranked.index:
+    times = epoch_times(comparison)
+    if reference not in times:
         return pd.DataFrame(columns=["ratio", "low", "high"], dtype=float)
-    times = {label: runs(comparison, str(label)) for label in comparison.ranked.index}
-    found = {label: statistics.ratio_interval(own, times[reference]) for label, own in times.items()}
+    shared = statistics.Resampling(times.values(), DRAWS)
+    found = {label: statistics.ratio_interval(own, times[reference], shared) for label, own in times.items()}
     return pd.DataFrame({label: [i.value, i.low, i.high] for label, i in found.items()}, ["ratio", "low", "high"]).T
 
 
 def cost_draws(comparison: Comparison) -> np.ndarray | None:
-    """Resampled costs `[methods, 3, draws]` of the ranked methods; None when there is nothing to resample."""
-    ranked = comparison.ranked
-    drawn = np.repeat(ranked[list(COSTS)].to_numpy(float)[:, :, None], DRAWS, axis=2)
-    for number, label in enumerate(ranked.index):
-        times = statistics.mean_draws(runs(comparison, str(label)), DRAWS, seed=number)
-        if times.size == 0:
-            return None
-        drawn[number, 0] = times
-        peaks = [s.record.memory.peak for s in comparison.ok(str(label)) if s.record.memory and s.record.memory.peak]
-        rng = np.random.default_rng([1, number])
-        drawn[number, 2] = np.array(peaks, float)[rng.integers(len(peaks), size=(DRAWS, len(peaks)))].mean(axis=1)
-    return drawn if len(ranked) else None
+    """Resampled costs `[methods, 3, draws]` of the ranked methods; None when one has nothing to resample."""
+    times = epoch_times(comparison)
+    if not times or not all(map(statistics.varies, times.values())):
+        return None
+    shared = statistics.Resampling(times.values(), DRAWS)
+    drawn = np.repeat(comparison.ranked[list(COSTS)].to_numpy(float)[:, :, None], DRAWS, axis=2)
+    for number, (label, own) in enumerate(times.items()):
+        drawn[number, 0] = shared.means(own)
+        drawn[number, 2] = shared.means(peaks(comparison, label))
+    return drawn
 
 
 def tpme_intervals(comparison: Comparison, weights: Weights) -> pd.DataFrame:

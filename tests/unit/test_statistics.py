@@ -36,7 +36,7 @@ def test_ratio_interval_covers_the_truth() -> None:
     for trial in range(100):
         ours = {(0, repeat): rng.normal(2.0, 0.2, 4) for repeat in range(8)}
         theirs = {(0, repeat): rng.normal(1.0, 0.1, 4) for repeat in range(8)}
-        found = statistics.ratio_interval(ours, theirs, draws=400, seed=trial)
+        found = statistics.ratio_interval(ours, theirs, statistics.Resampling([ours, theirs], 400, trial))
         covered += not found.excludes(2.0)
     assert 85 <= covered <= 100
 
@@ -50,6 +50,50 @@ def test_ratio_without_spread_or_data() -> None:
         statistics.ratio_interval({}, {(0, 0): [4.0]})
     assert statistics.mean_draws({(0, 0): [1.0]}).size == 0
     assert statistics.mean_draws({(0, 0): [1.0, 2.0]}).size == 2000
+
+
+def test_what_all_methods_share_cancels_in_their_ratio() -> None:
+    """Seeds differ in speed, repeats in the machine's mood, epochs in their batches; b takes 1.1 of a in each."""
+    keys = [(seed, repeat) for seed in range(3) for repeat in range(2)]
+    a = {(seed, repeat): [(1 + seed) * (2 + repeat) * (5 + epoch) for epoch in range(4)] for seed, repeat in keys}
+    b = {key: [1.1 * time for time in times] for key, times in a.items()}
+    shared = statistics.Resampling([a, b])
+    assert np.allclose(shared.means(b) / shared.means(a), 1.1)
+    alone = [statistics.mean_draws(runs, seed=seed) for seed, runs in enumerate((a, b))]
+    assert np.quantile(alone[1] / alone[0], 0.025) < 1
+
+
+def test_seeds_repeats_and_epochs_are_all_resampled() -> None:
+    """Each level's share of the variance, by hand: of n values of variance v (over n), v / n; of the draws alike."""
+    levels = {
+        "seeds": ({(0, 0): [1.0, 1.0], (1, 0): [3.0, 3.0]}, 1 / 2),
+        "repeats": ({(0, 0): [1.0, 1.0], (0, 1): [3.0, 3.0]}, 1 / 2),
+        "epochs": ({(0, 0): [1.0, 3.0, 1.0, 3.0]}, 1 / 4),
+    }
+    for level, (runs, variance) in levels.items():
+        drawn = statistics.Resampling([runs], 20000).means(runs)
+        assert drawn.mean() == pytest.approx(2, abs=0.03), level
+        assert drawn.var() == pytest.approx(variance, rel=0.05), level
+
+
+def test_means_weigh_seeds_alike_however_often_each_was_repeated() -> None:
+    runs = {(0, 0): [1.0], (0, 1): [3.0], (1, 0): [10.0, 20.0]}
+    assert statistics.mean(runs) == pytest.approx((2 + 15) / 2)
+    assert statistics.Resampling([runs], 20000).means(runs).mean() == pytest.approx(8.5, abs=0.1)
+
+
+def test_a_method_with_fewer_runs_or_epochs_takes_what_it_has() -> None:
+    whole = {(seed, 0): [1.0, 2.0, 3.0] for seed in range(3)}
+    part = {(1, 0): [4.0, 6.0]}
+    draws = statistics.Resampling([whole, part], 5000).means(part)
+    assert set(np.round(draws, 6)) == {4.0, 4.666667, 5.0, 5.333333, 6.0}
+    assert draws.mean() == pytest.approx(5, abs=0.05)
+
+
+def test_the_draws_do_not_depend_on_the_order_of_methods() -> None:
+    a, b = {(0, 0): [1.0, 2.0], (1, 0): [3.0]}, {(1, 0): [5.0, 6.0]}
+    one, other = (statistics.Resampling(order, 50).means(a) for order in ([a, b], [b, a]))
+    assert one.tolist() == other.tolist()
 
 
 def test_user_metrics() -> None:

@@ -11,7 +11,7 @@ from tpmebench.reports import anatomy, caching, formats, headline, sensitivity, 
 from tpmebench.reports.frame import Comparison, Source, compare
 from tpmebench.reports.records import BackboneChoice, Training
 from tpmebench.reports.tpme import COSTS, Weights, tpme
-from tpmebench.reports.uncertainty import tpme_intervals, user_tests
+from tpmebench.reports.uncertainty import time_ratios, tpme_intervals, user_tests
 
 
 def comparison(records: list) -> Comparison:
@@ -309,6 +309,28 @@ def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
     assert groups["iisan-cached"] != groups["fft"]
     single = comparison([make_record(m, epochs=1) for m in ("fft", "lora")])
     assert tpme_intervals(single, Weights())["low"].isna().all()
+
+
+def test_methods_in_the_same_order_in_every_seed_are_told_apart(make_record) -> None:
+    """The machine took half, once and twice as long; what a method costs beside the others never changed."""
+    records = []
+    for name, seconds in (("fft", 14.0), ("adapter", 11.9), ("lora", 12.2)):
+        for seed, speed in enumerate((0.5, 1.0, 2.0)):
+            record = make_record(name, seed=seed)
+            record.time.epochs = [
+                epoch.model_copy(update={"total": seconds * speed * (1 + 0.1 * (number % 3))})
+                for number, epoch in enumerate(record.time.epochs)
+            ]
+            records.append(record)
+    one = comparison(records)
+    only_time = Weights(1.0, 0.0, 0.0)
+    intervals = tpme_intervals(one, only_time)
+    assert intervals["group"].to_dict() == {"adapter": "a", "lora": "b", "fft": "c"}
+    scores = tpme(one.ranked, only_time)["tpme"].loc[intervals.index]
+    for bound in ("low", "high"):
+        assert intervals[bound].tolist() == pytest.approx(scores.tolist())
+    ratios = time_ratios(one, "fft")
+    assert list(ratios.loc["lora"]) == pytest.approx([12.2 / 14.0] * 3)
 
 
 def test_the_papers_figures_only_beside_a_comparable_study(make_record) -> None:
