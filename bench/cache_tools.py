@@ -1,27 +1,32 @@
 """What `bench cache` does: lists, verifies and clears the feature caches and image stores."""
 
 import json
-import shutil
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import Timeout
 from rich.filesize import decimal
 
 from ..errors import BenchError
 from ..files import cache_directory, file_digest, lock
+from ..ownership import is_ours, remove, take_over
 from ..reports.grid import Grid
+
+_ABOUT = {"features": "entry.json", "images": "about.json"}
+_NAME = re.compile(r"[0-9a-f]{32}(\.partial)?")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A folder of the cache. `about` is what it says of itself, empty while it is being built."""
+    """A folder of the cache. `about` is what it says of itself: empty while it is being built, None when unreadable."""
 
     kind: str
     folder: Path
-    about: dict[str, Any]
+    about: dict[str, Any] | None
 
     @property
     def bytes(self) -> int:
@@ -40,17 +45,36 @@ class Entry:
     @property
     def description(self) -> str:
         """What it belongs to."""
-        if not self.about:
+        about = self.about
+        if about is None:
+            return f"damaged: {_ABOUT[self.kind]} cannot be read; clear it"
+        if not about:
             return "unfinished: the next run goes on with it"
-        if self.kind == "images":
-            return f"{self.about['items']} pictures at {self.about['side']} px, {self.about['missing']} missing"
-        levels = ", ".join("output" if level < 0 else str(level) for level in self.about["levels"])
-        return f"{self.about['backbone']} ({self.about['modality']}), levels {levels}, {self.about['dtype']}"
+        try:
+            if self.kind == "images":
+                return f"{about['items']} pictures at {about['side']} px, {about['missing']} missing"
+            levels = ", ".join("output" if level < 0 else str(level) for level in about["levels"])
+            return f"{about['backbone']} ({about['modality']}), levels {levels}, {about['dtype']}"
+        except (KeyError, TypeError):
+            return "of another version: it is not read"
+
+    @property
+    def lock_target(self) -> Path:
+        """What a process that builds the entry holds a lock on."""
+        return self.folder.with_name(self.folder.name.removesuffix(".partial"))
+
+
+@dataclass
+class Cleared:
+    """What `clear` did: the entries it removed, and those that a process was building meanwhile."""
+
+    removed: list[Entry] = field(default_factory=list)
+    busy: list[Entry] = field(default_factory=list)
 
 
 def entries() -> list[Entry]:
-    """Everything in the cache, features first."""
-    return [*_entries("features", "entry.json"), *_entries("images", "about.json")]
+    """Everything in the cache that we made, features first."""
+    return [entry for kind in _ABOUT for entry in _entries(kind)]
 
 
 def listing() -> Grid:
@@ -64,9 +88,13 @@ def listing() -> Grid:
 
 
 def verify() -> list[str]:
-    """Checks every feature cache against its checksums; a line for each file that is missing or changed."""
+    """Checks every entry against its checksums; a line for each file that is missing, changed or unreadable."""
     faults = []
     for entry in entries():
+        if entry.about is None:
+            path = entry.folder / _ABOUT[entry.kind]
+            faults.append(f"{path}: cannot be read; remove the folder and it is built again")
+            continue
         for name, checksum in entry.about.get("sha256", {}).items():
             path = entry.folder / name
             if not path.exists():
@@ -76,21 +104,44 @@ def verify() -> list[str]:
     return faults
 
 
-def clear(names: list[str]) -> list[Entry]:
-    """Removes the entries whose names start so, or all when none is given. BenchError for a name that fits none."""
+def clear(names: list[str]) -> Cleared:
+    """Removes the entries whose names start so, or all when none is given. BenchError for a name that fits none.
+
+    An entry that another process is building stays, and so does whatever we did not make.
+    """
     found = entries()
     for name in names:
         if not any(entry.folder.name.startswith(name) for entry in found):
             raise BenchError(f"no cache entry starts with '{name}'; `bench cache list` shows them")
     chosen = [entry for entry in found if not names or any(entry.folder.name.startswith(name) for name in names)]
+    done = Cleared()
     for entry in chosen:
-        with lock(entry.folder):  # not while another process builds it
-            shutil.rmtree(entry.folder)
-    return chosen
+        try:
+            with lock(entry.lock_target).acquire(timeout=0):
+                take_over(entry.folder)  # of a version that set no marker
+                remove(entry.folder)
+                done.removed.append(entry)
+        except Timeout:
+            done.busy.append(entry)
+    return done
 
 
-def _entries(kind: str, about: str) -> Iterator[Entry]:
+def _entries(kind: str) -> Iterator[Entry]:
+    """The folders of one kind that carry our marker, or that a version without markers left: what they say tells."""
     base = cache_directory() / kind
-    for folder in sorted(path for path in base.glob("*") if path.is_dir()):
-        path = folder / about
-        yield Entry(kind, folder, json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+    if base.is_symlink() or not base.is_dir():
+        return
+    for folder in sorted(path for path in base.iterdir() if path.is_dir() and not path.is_symlink()):
+        about = _about(folder / _ABOUT[kind])
+        if is_ours(folder) or (_NAME.fullmatch(folder.name) and about and about.get("version")):
+            yield Entry(kind, folder, about)
+
+
+def _about(path: Path) -> dict[str, Any] | None:
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -223,9 +223,10 @@ def cache_clear(
     """Remove entries; they are built again when needed."""
     from .cache_tools import clear
 
-    screen = Screen()
-    for entry in clear(names or []):
-        screen.say(f"removed {entry.kind} {entry.folder.name[:16]}: {entry.description}")
+    screen, done = Screen(), clear(names or [])
+    for word, chosen in (("removed", done.removed), ("left, as it is being built:", done.busy)):
+        for entry in chosen:
+            screen.say(f"{word} {entry.kind} {entry.folder.name[:16]}: {entry.description}")
 
 
 if __name__ == "__main__":

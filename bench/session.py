@@ -6,12 +6,13 @@ from pathlib import Path
 from rich.table import Table
 
 from .. import __version__
-from ..errors import BenchError
 from ..files import lock
+from ..ownership import claim
 from ..reports.records import Record
 from .console import Screen
 from .listing import wrapping_table
 from .meters import environment
+from .output import check_study_output
 from .plan import Planned, plan
 from .progress import Display
 from .runner import Interrupted, Runner
@@ -34,6 +35,7 @@ def run_study(study: Study, request: Request) -> int:
     """
     console = Screen()
     cells = plan(study, request.directory, __version__)
+    check_study_output(study, request.directory)
     if request.dry_run:
         console.print(_listing(cells, request.only_failed))
         return 0
@@ -44,7 +46,7 @@ def run_study(study: Study, request: Request) -> int:
     for warning in warnings:
         console.say(f"warning: {warning}", style="yellow")
     status = 0
-    _make(request.directory)
+    claim(request.directory, "--out")
     with lock(request.directory / "study"), Display(console) as display:
         runner = Runner(study.name, request.directory, display, warnings, study.checkpoint_seconds)
         try:
@@ -57,13 +59,6 @@ def run_study(study: Study, request: Request) -> int:
     if status:
         console.say("interrupted: the same command goes on from here")
     return status
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BenchError(f"--out {directory}: cannot be made ({error.strerror}); name another directory") from error
 
 
 def _is_wanted(cell: Planned, only_failed: bool) -> bool:

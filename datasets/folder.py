@@ -167,6 +167,12 @@ def fingerprint(path: Path) -> str:
     return digest("folder", file_digest(file), *(file_digest(table) for table in tables), *listing)
 
 
+def picture_folders(path: Path) -> list[Path]:
+    """Where the dataset's pictures lie."""
+    _, description = describe(path)
+    return [description.images.folder] if description.images else []
+
+
 def listed(folder: Path) -> list[str]:
     """Every file under a folder as `name size`, sorted."""
     found: list[str] = []

@@ -55,6 +55,11 @@ def fingerprint(path: Path) -> str:
     return digest("iisan-release", *(file_digest(file) for file in _files(path)), *listing)
 
 
+def picture_folders(path: Path) -> list[Path]:
+    """Where the dataset's pictures lie."""
+    return [path / "images"]
+
+
 def _files(path: Path) -> tuple[Path, Path]:
     """The items file and the users file of a folder."""
     if not path.is_dir():

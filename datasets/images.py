@@ -14,6 +14,7 @@ from PIL import Image
 
 from ..errors import BenchError
 from ..files import atomic_path, cache_directory, canonical_json, digest, file_digest, lock, write_atomic
+from ..ownership import take
 from .catalogue import Catalogue, ImageSource
 
 VERSION = "1"  # of the pixels: raised when the same picture would be stored otherwise
@@ -123,7 +124,7 @@ def _mapped(folder: Path, about: dict[str, str | int]) -> np.memmap | None:
 
 def _build(folder: Path, source: ImageSource, about: dict[str, str | int], workers: int) -> None:
     """Decodes every picture into `pixels.npy`; `about.json`, written last, marks it as complete."""
-    folder.mkdir(parents=True, exist_ok=True)
+    take(folder)
     for abandoned in folder.glob(".*.tmp"):
         abandoned.unlink()
     rows, side = int(about["items"]) + 1, int(about["side"])

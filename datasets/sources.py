@@ -87,6 +87,12 @@ def fingerprint(spec: str) -> str:
     return _reader(parsed.source).fingerprint(parsed.path)
 
 
+def picture_folders(spec: str) -> list[Path]:
+    """The folders whose pictures a dataset shows: whatever is put there would count as a part of it."""
+    parsed = parse(spec)
+    return [] if parsed.source == "bazaar" else _reader(parsed.source).picture_folders(parsed.path)
+
+
 def load_dataset(
     spec: str, *, modalities: Modalities = "both", missing_images: MissingImages = "neutral", max_length: int = 10
 ) -> Dataset:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ import torch
 
 from ..errors import BenchError
 from ..files import file_digest, lock, write_atomic
+from ..ownership import remove, take
 from .content import RawContent
 from .feature_cache import CacheKey, FeatureCache, open_features
 from .generated import GeneratedTower
@@ -58,7 +58,7 @@ def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
 def _build(job: BuildJob, folder: Path) -> None:
     start = time.monotonic()
     partial = folder.with_name(f"{folder.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    take(partial)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
     tower.drop_layers_above(job.key.levels)
     if isinstance(tower, Tower):
@@ -161,5 +161,5 @@ def _finish(key: CacheKey, partial: Path, folder: Path, seconds: float) -> None:
     (partial / "progress.json").unlink(missing_ok=True)
     write_atomic(partial / "entry.json", json.dumps(entry, indent=1))
     if folder.exists():
-        shutil.rmtree(folder)  # an incomplete one: a complete one would have been opened
+        remove(folder)  # an incomplete one: a complete one would have been opened
     partial.rename(folder)

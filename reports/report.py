@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import unknown
 from ..files import write_atomic
+from ..ownership import claim
 from . import export, frame, html, latex, markdown, pages
 from .tpme import Weights
 
@@ -33,6 +34,7 @@ def write_report(directories: list[Path], options: ReportOptions | None = None) 
     """
     options = options or ReportOptions()
     output = options.output or directories[0]
+    claim(output, "--out" if options.output else "report")
     comparisons = frame.compare(frame.load(directories))
     check_reference(comparisons, options.reference)
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]

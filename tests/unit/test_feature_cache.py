@@ -206,7 +206,12 @@ def test_an_entry_says_what_it_is() -> None:
     assert entry is not None
     assert {name: entry[name] for name in asdict(KEY)} == json.loads(json.dumps(asdict(KEY)))
     assert entry["created"].endswith("+00:00")
-    assert sorted(path.name for path in cache.folder.iterdir()) == ["entry.json", "shared.npy", "states.npy"]
+    assert sorted(path.name for path in cache.folder.iterdir()) == [
+        ".tpmebench",
+        "entry.json",
+        "shared.npy",
+        "states.npy",
+    ]
 
 
 @pytest.mark.parametrize(

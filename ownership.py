@@ -1,0 +1,85 @@
+"""Which folders are ours. What the suite fills carries a marker: without it nothing is overwritten or deleted there.
+
+A new or an empty folder is taken and marked. Links are never followed when deleting.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from .errors import BenchError
+from .files import cache_directory, write_atomic
+
+MARKER = ".tpmebench"
+_TEXT = "This folder was made by tpme-bench, which may overwrite and delete what is in it.\n"
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether a folder, itself no link, carries the marker."""
+    marker = folder / MARKER
+    return not folder.is_symlink() and marker.is_file() and not marker.is_symlink()
+
+
+def take(folder: Path) -> None:
+    """Makes a folder and marks it as ours. BenchError when it is there with files in it and has no marker."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if is_ours(folder):
+        return
+    if any(folder.iterdir()):
+        raise BenchError(f"{folder}: holds files that are not ours; move them away")
+    take_over(folder)
+
+
+def take_over(folder: Path) -> None:
+    """Marks a folder that is known to be ours by what it holds, as versions that set no marker left it."""
+    if not is_ours(folder):
+        write_atomic(folder / MARKER, _TEXT)
+
+
+def remove(folder: Path) -> None:
+    """Deletes a folder of ours, and of links in it the links alone. BenchError when it is not ours."""
+    if not is_ours(folder):
+        raise BenchError(f"{folder}: not made by this command, so it is not removed; remove it yourself")
+    shutil.rmtree(folder)
+
+
+def check_output(folder: Path, option: str) -> None:
+    """BenchError, naming `option`, when a folder is none to write results into. Changes nothing.
+
+    It may be one of ours, a study's of a version that set no marker, or a new or empty one outside the cache.
+    """
+    try:
+        refuse_inside(folder, cache_directory(), option, "the cache, which may be cleared at any time")
+        taken = folder.exists() and not (is_ours(folder) or _holds_records(folder)) and any(folder.iterdir())
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, option, error) from error
+    if taken:
+        raise BenchError(f"{option} {folder}: holds files that are not ours; name a new or an empty directory")
+
+
+def claim(folder: Path, option: str) -> None:
+    """Makes a folder ours to write results into; BenchError as `check_output`, or when it cannot be made."""
+    check_output(folder, option)
+    try:
+        if not (folder.is_dir() and _holds_records(folder)):
+            take(folder)
+    except (OSError, ValueError) as error:
+        raise _unusable(folder, option, error) from error
+
+
+def refuse_inside(folder: Path, guarded: Path, option: str, what: str) -> None:
+    """BenchError when `folder` is, or lies in, one that must keep its own files alone, links followed on both sides."""
+    inner, outer = (Path(os.path.realpath(path)) for path in (folder, guarded))
+    if inner.is_relative_to(outer):
+        raise BenchError(f"{option} {folder}: lies in {guarded}, {what}; name another directory")
+
+
+def _holds_records(folder: Path) -> bool:
+    """Whether a study of a version that set no marker left its records here: names of sixteen hex digits."""
+    names = [path.stem for path in (folder / "records").glob("*.json")]
+    return bool(names) and all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in names)
+
+
+def _unusable(folder: Path, option: str, error: OSError | ValueError) -> BenchError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return BenchError(f"{option} {folder}: cannot be used ({reason}); name another directory")

@@ -1,0 +1,69 @@
+"""Files of the user's in every folder that the command can be pointed at: no command changes or removes one."""
+
+from pathlib import Path
+
+import pytest
+
+FILES = ("report.md", "report.html", "pictures/tpme-parts.png", "study", "notes.txt", "records/mine.json", "logs/a.log")
+
+
+def with_files(folder: Path) -> Path:
+    """A folder with files of the user's under names that the command uses too."""
+    for name in FILES:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"mine: {name}")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, links as where they lead."""
+    found = {}
+    for path in folder.rglob("*"):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = str(path.readlink()).encode()
+        elif path.is_file():
+            found[name] = path.read_bytes()
+    return found
+
+
+@pytest.fixture
+def small(own_data) -> list[str]:
+    return [
+        "--dataset",
+        str(own_data()),
+        "--modalities",
+        "text",
+        "--methods",
+        "popularity",
+        "--set",
+        "references=false",
+    ]
+
+
+def test_no_command_touches_what_it_did_not_make(bench, small: list[str], tmp_path: Path):
+    home = tmp_path / "home"
+    for folder in ("thesis", "cache/features/login", "cache/images/holiday", "elsewhere/images/2024", "baselines"):
+        with_files(home / folder)
+    (home / "linked").mkdir()
+    (home / "linked" / "images").symlink_to("../elsewhere/images", target_is_directory=True)
+    pictures = tmp_path / "shop" / "pictures"
+    before = {folder: contents(folder) for folder in (home, tmp_path / "shop")}
+    refused = [
+        bench("run", *small, "--out", "thesis", cwd=home),
+        bench("run", *small, "--out", tmp_path / "shop", cwd=home),
+        bench("run", *small, "--out", pictures / "runs", "--dry-run", cwd=home),
+        bench("run", *small, "--modalities", "both", "--out", pictures / "runs", cwd=home),
+        bench("run", *small, "--out", "cache/runs", cwd=home, TPMEBENCH_CACHE=str(home / "cache")),
+    ]
+    for ended in refused:
+        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stdout + ended.stderr
+        assert ended.stderr.startswith("bench: --out ")
+    for cache in ("cache", "linked"):
+        assert bench("cache", "clear", cwd=home, TPMEBENCH_CACHE=str(home / cache)).returncode == 0
+    done = tmp_path / "done"
+    assert bench("run", *small, "--out", done, cwd=home).returncode == 0
+    assert bench("report", done, "--out", "thesis", cwd=home).returncode == 2
+    assert bench("check", done, "--baseline", "baselines/notes.txt", "--update", cwd=home).returncode == 2
+    assert {folder: contents(folder) for folder in before} == before

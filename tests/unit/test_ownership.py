@@ -1,0 +1,161 @@
+"""Folders of ours, of the user's, and links between them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tpmebench.bench import cache_tools
+from tpmebench.errors import BenchError
+from tpmebench.files import lock, write_atomic
+from tpmebench.ownership import MARKER, check_output, claim, is_ours, remove, take
+from tpmebench.reports.report import write_report
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def entry(cache: Path, kind: str = "features", name: str = "ab" * 16, marker: bool = True) -> Path:
+    """A cache entry as the suite leaves it, by a version with or without markers."""
+    folder = cache / kind / name
+    about = '{"version": 1, "backbone": "micro", "modality": "text", "levels": [1], "dtype": "float16", "sha256": {}}'
+    write_atomic(folder / "entry.json", about)
+    if marker:
+        write_atomic(folder / MARKER, "ours")
+    return folder
+
+
+def test_a_new_and_an_empty_folder_are_taken(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "new/inner"):
+        claim(tmp_path / name, "--out")
+        assert is_ours(tmp_path / name)
+        claim(tmp_path / name, "--out")  # and once more
+
+
+def test_a_folder_with_files_of_the_users_is_refused_and_stays_as_it_is(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    for attempt in (lambda: claim(tmp_path, "--out"), lambda: take(tmp_path), lambda: remove(tmp_path)):
+        with pytest.raises(BenchError):
+            attempt()
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_looking_makes_nothing(tmp_path: Path):
+    check_output(tmp_path / "new", "--out")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_study_of_a_version_without_markers_goes_on(tmp_path: Path, make_record, write_study):
+    write_study(tmp_path / "old", [make_record("fft")])
+    claim(tmp_path / "old", "--out")
+    (tmp_path / "thesis" / "records").mkdir(parents=True)
+    (tmp_path / "thesis" / "records" / "vinyl.json").write_text("{}")
+    with pytest.raises(BenchError, match=r"--out .*thesis.*not ours"):
+        claim(tmp_path / "thesis", "--out")
+
+
+def test_the_cache_is_no_place_for_results(cache: Path, tmp_path: Path):
+    (tmp_path / "link").symlink_to(cache, target_is_directory=True)
+    for folder in (cache, cache / "features" / "mine", tmp_path / "link" / "x"):
+        with pytest.raises(BenchError, match="cache"):
+            check_output(folder, "--out")
+
+
+@pytest.mark.parametrize("place", ["file/x", "loop", "loop/x", "nul\0", "n" * 300])
+def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path, place: str):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(BenchError, match=r"^--out "):
+        claim(tmp_path / place, "--out")
+
+
+def test_a_report_overwrites_no_report_of_the_users(tmp_path: Path, make_record, write_study):
+    study = write_study(tmp_path / "study", [make_record("fft"), make_record("lora")])
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "report.md").write_text("mine")
+    with pytest.raises(BenchError, match=r"--out .*notes"):
+        write_report([study], _options(notes))
+    assert (notes / "report.md").read_text() == "mine"
+    write_report([study], _options(tmp_path / "fresh"))
+    write_report([study], _options(tmp_path / "fresh"))
+    assert is_ours(tmp_path / "fresh")
+
+
+def _options(output: Path):
+    from tpmebench.reports.report import ReportOptions
+
+    return ReportOptions(formats=("csv",), output=output)
+
+
+def test_clearing_the_cache_leaves_what_is_not_ours(cache: Path, tmp_path: Path):
+    ours = [entry(cache), entry(cache, name="cd" * 16, marker=False), entry(cache, "images", "ef" * 16)]
+    foreign = [
+        cache / "features" / "login" / "main.c",
+        cache / "images" / "ab" / "b.jpg",
+        tmp_path / "photos" / "c.jpg",
+    ]
+    for path in foreign:
+        write_atomic(path, "mine")
+    (ours[0] / "link").symlink_to(tmp_path / "photos", target_is_directory=True)
+    (cache / "images" / "linked").symlink_to(tmp_path / "photos", target_is_directory=True)
+    done = cache_tools.clear([])
+    assert sorted(found.folder for found in done.removed) == sorted(ours)
+    assert not any(folder.exists() for folder in ours)
+    assert all(path.read_text() == "mine" for path in foreign)
+
+
+def test_nothing_is_cleared_behind_a_link(cache: Path, tmp_path: Path):
+    entry(tmp_path / "elsewhere")
+    cache.mkdir()
+    (cache / "features").symlink_to(tmp_path / "elsewhere" / "features", target_is_directory=True)
+    assert cache_tools.clear([]).removed == []
+    assert (tmp_path / "elsewhere" / "features" / ("ab" * 16) / "entry.json").exists()
+
+
+@pytest.mark.parametrize("suffix", ["", ".partial"])
+def test_an_entry_that_is_being_built_is_left(cache: Path, suffix: str):
+    folder = entry(cache, name="ab" * 16 + suffix)
+    with lock(cache / "features" / ("ab" * 16)):
+        done = cache_tools.clear([])
+        assert (len(done.removed), len(done.busy), folder.exists()) == (0, 1, True)
+    assert len(cache_tools.clear([]).removed) == 1
+
+
+def test_clearing_by_name_removes_that_entry_alone(cache: Path):
+    first, second = entry(cache), entry(cache, name="cd" * 16)
+    assert [found.folder for found in cache_tools.clear(["ab"]).removed] == [first]
+    assert second.exists()
+    with pytest.raises(BenchError, match="no cache entry starts with 'zz'"):
+        cache_tools.clear(["zz"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[1]", b"{", b"[" * 100_000])
+def test_a_damaged_entry_is_listed_verified_and_cleared(cache: Path, content: bytes):
+    folder = entry(cache)
+    (folder / "entry.json").write_bytes(content)
+    (found,) = cache_tools.entries()
+    assert "damaged" in found.description
+    assert cache_tools.listing().row_count == 2
+    assert any(str(folder) in fault for fault in cache_tools.verify())
+    cache_tools.clear([])
+    assert not folder.exists()
+
+
+def test_verify_names_what_is_missing_and_what_changed(cache: Path):
+    folder = entry(cache)
+    digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
+    about = f'{{"version": 1, "sha256": {{"states.npy": "{digest}", "shared.npy": "{digest}"}}}}'
+    (folder / "entry.json").write_text(about)
+    (folder / "states.npy").write_bytes(b"")
+    (fault,) = cache_tools.verify()
+    assert "shared.npy: missing" in fault
+    (folder / "shared.npy").write_bytes(b"changed")
+    (fault,) = cache_tools.verify()
+    assert "shared.npy: changed" in fault
+    os.truncate(folder / "shared.npy", 0)
+    assert cache_tools.verify() == []
