@@ -227,7 +227,3 @@ def cache_clear(
     for word, chosen in (("removed", done.removed), ("left, as it is being built:", done.busy)):
         for entry in chosen:
             screen.say(f"{word} {entry.kind} {entry.folder.name[:16]}: {entry.description}")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """What the user sees while a study runs: a live view on a terminal, plain lines anywhere else."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
@@ -65,13 +66,13 @@ class Display:
             if self._live or event["done"] in (0, event["total"]):
                 self._show(text, event["done"], event["total"] or None)
 
-    def finish(self, record: Record) -> None:
-        """A cell is done, well or not."""
+    def finish(self, record: Record, log: Path | None = None) -> None:
+        """A cell is done, well or not; `log` holds what was printed in it."""
         seconds = time.monotonic() - self._began
         if record.status == "ok" and record.accuracy is not None:
             outcome = f"ok  HR@10 {record.accuracy.test.metrics['HR@10']:.4f}"
         else:
-            outcome = f"{record.status}: {record.error}"
+            outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log else "")
         self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")
         if self._live and self._cells is not None:
             self._live.advance(self._cells)

@@ -1,24 +1,20 @@
 """Runs cells one after another, each in a process of its own, and keeps a row for whatever becomes of them."""
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ..errors import BenchError
-from ..reports.records import Record, Status, read_record, record_path
+from ..reports.records import Record, Status, log_path, read_record, record_path
+from .cell_process import CellProcess, TimeLimitReached
+from .meters.kills import out_of_memory_kills
 from .plan import Planned
 from .progress import Display
-from .worker import MISTAKE, Job
+from .worker import Job
 
-_GRACE_SECONDS = 5.0
+_LOG_TAIL = 1 << 16
 
 
 class Interrupted(Exception):
@@ -36,68 +32,50 @@ class Runner:
     checkpoint_seconds: float
 
     def run(self, cells: list[Planned]) -> list[Record]:
-        """The records of the cells, in order. BenchError when a cell finds a mistake; Interrupted after Ctrl-C."""
+        """The records of the cells, in order. BenchError when no record can be written; Interrupted after Ctrl-C."""
         records = []
         for number, planned in enumerate(cells, 1):
             self.display.start(number, len(cells), planned.cell)
             record = self._run_cell(planned)
-            self.display.finish(record)
+            self.display.finish(record, log_path(self.directory, record.cell_id))
             records.append(record)
         return records
 
     def _run_cell(self, planned: Planned) -> Record:
-        blank = self._blank(planned)
-        log = self.directory / "logs" / f"{blank.cell_id}.log"
+        blank, kills, done = self._blank(planned), out_of_memory_kills(), False
+        log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tpmebench.bench.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=cell_environment(planned),
-                start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the cell
-            )
-            expired = _Deadline(process, planned.cell.timeout)
+        with log.open("wb") as printed:
+            process = CellProcess(cell_environment(planned), printed)
             try:
-                self._talk(process, blank)
-                code = process.wait()
+                process.give(self._job(blank).model_dump_json())
+                for event in process.events(planned.cell.timeout):
+                    if event["event"] == "done":
+                        done = True
+                        break
+                    self.display.update(event)
+                code = process.finish()
+            except TimeLimitReached:
+                process.kill()
+                return self._failed(blank, "timeout", f"exceeded its time limit of {planned.cell.timeout:g} s")
             except KeyboardInterrupt:
-                _end(process)
+                process.stop()
                 self._failed(blank, "interrupted", "interrupted by the user")
                 raise Interrupted from None
             except BaseException:
-                _end(process)
+                process.kill()
                 raise
-            finally:
-                expired.cancel()
-        if code == 0:
+        if done:  # whatever went wrong while the process ended changes nothing of a record that is whole
             return read_record(record_path(self.directory, blank.cell_id))
-        if expired.reached:
-            return self._failed(blank, "timeout", f"exceeded its time limit of {planned.cell.timeout:g} s")
-        return self._failed(blank, "crashed", _cause(code, log))
+        return self._failed(blank, *what_became(code, log, out_of_memory_kills() != kills))
 
-    def _talk(self, process: subprocess.Popen[bytes], blank: Record) -> None:
-        assert process.stdin is not None and process.stdout is not None
-        job = Job(
+    def _job(self, blank: Record) -> Job:
+        return Job(
             record=blank,
             directory=self.directory.resolve(),
             warnings=self.warnings,
             checkpoint_seconds=self.checkpoint_seconds,
         )
-        try:
-            process.stdin.write(job.model_dump_json().encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return  # the process is gone already; its exit status says why
-        mistake = None
-        for event in _events(process.stdout):
-            if event["event"] == "mistake":
-                mistake = event["message"]
-            else:
-                self.display.update(event)
-        if mistake is not None and process.wait() == MISTAKE:
-            raise BenchError(mistake)
 
     def _blank(self, planned: Planned) -> Record:
         """The record that the cell completes; as it is, it says that the cell crashed."""
@@ -123,25 +101,6 @@ class Runner:
         return blank
 
 
-class _Deadline:
-    """Kills a process at its time limit."""
-
-    def __init__(self, process: subprocess.Popen[bytes], seconds: float | None) -> None:
-        self.reached = False
-        self._process = process
-        self._timer = threading.Timer(seconds, self._expire) if seconds else None
-        if self._timer:
-            self._timer.start()
-
-    def _expire(self) -> None:
-        self.reached = True
-        self._process.kill()
-
-    def cancel(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-
-
 def cell_environment(planned: Planned) -> dict[str, str]:
     """The variables of a cell's process: the user's, and what must be set before it starts."""
     environment = dict(os.environ)
@@ -156,26 +115,15 @@ def cell_environment(planned: Planned) -> dict[str, str]:
     return environment
 
 
-def _events(stream: Any) -> Iterator[dict[str, Any]]:
-    for line in stream:
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError:
-            continue  # the last line of a process that was killed while it wrote
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _cause(code: int, log: Path) -> str:
+def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, str]:
+    """Status and cause, in one line, of a cell whose process ended without a record."""
+    if code == -signal.SIGKILL and killed_for_memory:
+        return "oom", "killed by the kernel: memory ran out"
     if code < 0:
-        name = signal.Signals(-code).name
-        return f"killed by {name}" + (" (out of memory, if nobody else killed it)" if name == "SIGKILL" else "")
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f"exit status {code}: {lines[-1].strip()}" if lines else f"exit status {code}"
+        known = {number.value: number.name for number in signal.Signals}
+        return "crashed", f"killed by {known.get(-code, f'signal {-code}')}"
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+        lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
+    ended = f"exit status {code}" if code else "ended with status 0 before it left a record"
+    return "crashed", f"{ended}: {lines[-1].strip()}" if lines else ended

@@ -1,29 +1,27 @@
 """The process of one cell: reads a job on standard input, tells its progress on standard output, leaves a record.
 
-    python -m tpmebench.bench.worker < job.json
-
-Everything else that is printed goes to standard error, which the harness keeps as the cell's log.
+Started by `cell_process`, and ended when its standard input does. Everything else that is printed goes to standard
+error, which the harness keeps as the cell's log.
 """
 
 import errno
+import io
 import json
 import os
+import signal
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 import numpy as np
 from pydantic import BaseModel
 
 from ..errors import BenchError
 from ..files import atomic_path
-from ..reports.records import Record, ranks_path
-
-MISTAKE = 2
-"""Exit status for something that the user can mend; no record is left."""
+from ..reports.records import Record, Status, ranks_path
 
 
 class Job(BaseModel):
@@ -57,37 +55,44 @@ class Events:
 
 def main() -> int:
     """Runs the job; 0 when a record was written, whatever its status."""
-    events = Events(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)
-    job = Job.model_validate_json(sys.stdin.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    try:
-        record = _run(job, events)
-    except BenchError as error:
-        events.tell("mistake", message=str(error))
-        return MISTAKE
+    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
+    _keep_to_the_log()
+    job = Job.model_validate_json(jobs.readline())
+    threading.Thread(target=_die_with_parent, args=(jobs,), daemon=True).start()
+    record = _run(job, events)
     record.save(job.directory)
     events.tell("done", status=record.status)
     return 0
 
 
+def _keep_to_the_log() -> None:
+    """From here on, what is printed goes to the log, in UTF-8 whatever the terminal speaks, and nobody can be asked."""
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
 def _run(job: Job, events: Events) -> Record:
     """The completed record: the cell's results, or the status and one-line cause of its failure."""
-    from .execution import execute
-
     record = job.record
     try:
+        from .execution import execute
+
         execute(record, job, events)
         record.status = "ok"
-    except BenchError:
-        raise
     except BaseException as error:
         traceback.print_exc()
         record.status, record.error = _classify(error), _one_line(error)
     return record
 
 
-def _classify(error: BaseException) -> Any:
+def _classify(error: BaseException) -> Status:
+    if isinstance(error, BenchError):
+        return "refused"
     from .ranking import Diverged
 
     if isinstance(error, Diverged):
@@ -117,13 +122,17 @@ def save_ranks(directory: Path, cell_id: str, ranks: np.ndarray) -> None:
 
 def _one_line(error: BaseException) -> str:
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    if isinstance(error, BenchError):
+        return text  # written for the user already
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _die_with_parent() -> None:
-    """Ends this process when the harness is gone, however it went: its end of the pipe closes."""
-    while sys.stdin.readline():
+def _die_with_parent(jobs: IO[bytes]) -> None:
+    """Ends this process and all it started when the harness is gone, however it went: its end of the pipe closes."""
+    while jobs.readline():
         continue
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from .cells import FAMILIES, METRICS, TARGETS, origin, row
-from .records import Record, load_records, ranks_path, record_path
+from .records import Record, load_records, log_path, ranks_path, record_path
 from .tpme import COSTS
 
 ORIGINS = {
@@ -36,6 +36,12 @@ class Source:
         """Where the cell's ranks stand, None when they were not kept."""
         path = ranks_path(self.directory, self.record.cell_id) if self.directory else None
         return path if path and path.exists() else None
+
+    @property
+    def log(self) -> Path | None:
+        """Where stands, within the study's directory, what the cell printed; None when that was not kept."""
+        path = log_path(self.directory, self.record.cell_id) if self.directory else None
+        return path.relative_to(self.directory) if path and self.directory and path.exists() else None
 
     @property
     def file(self) -> Path | None:

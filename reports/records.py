@@ -14,7 +14,8 @@ from ..files import canonical_json, digest, write_atomic
 
 SCHEMA_VERSION = 1
 
-Status = Literal["ok", "oom", "diverged", "timeout", "crashed", "interrupted"]
+Status = Literal["ok", "oom", "diverged", "timeout", "crashed", "refused", "interrupted"]
+"""`refused`: the cell cannot be run as it was asked for; the error says what to change."""
 Family = Literal["full", "embedded", "decoupled", "reference"]
 
 
@@ -252,6 +253,11 @@ def record_path(directory: Path, cell_id: str) -> Path:
 def ranks_path(directory: Path, cell_id: str) -> Path:
     """Where the ranks of a cell's test targets stand: float64 `[test users]`, infinite for a missed repeat."""
     return directory / "ranks" / f"{cell_id}.npy"
+
+
+def log_path(directory: Path, cell_id: str) -> Path:
+    """Where stands what was printed in a cell's process."""
+    return directory / "logs" / f"{cell_id}.log"
 
 
 def read_record(path: Path) -> Record:

@@ -124,9 +124,11 @@ def failures_table(comparison: Comparison) -> Table | None:
     if failed.empty:
         return None
     frame = failed.assign(cause=failed["error"].fillna("not recorded").str.split("\n").str[0])
-    frame = frame.set_index("label")[["seed", "status", "cause", "cell_id"]]
+    logs = {source.record.cell_id: source.log for source in comparison.sources}
+    frame["log"] = [log.as_posix() if (log := logs[cell]) else NONE for cell in frame["cell_id"]]
+    frame = frame.set_index("label")[["seed", "status", "cause", "log", "cell_id"]]
     columns = (Column("seed", "seed", "integer"), Column("status", "status"), Column("cause", "cause"))
-    return Table("failures", "Cells that failed", frame, (*columns, Column("cell_id", "cell")))
+    return Table("failures", "Cells that failed", frame, (*columns, Column("log", "log"), Column("cell_id", "cell")))
 
 
 def targets_table(comparison: Comparison) -> Table | None:

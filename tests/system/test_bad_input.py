@@ -10,6 +10,7 @@ import pytest
 from tpmebench.bench.cli import main
 from tpmebench.datasets.sources import load_dataset
 from tpmebench.errors import BenchError
+from tpmebench.reports.records import load_records
 
 Refused = Callable[..., str]
 Dataset = Callable[..., Path]
@@ -147,17 +148,15 @@ def test_a_dataset_in_which_no_user_has_enough(own_data: Dataset):
     assert has(fault(folder), folder, "no user has the 5 interactions", "at most 3", "longer histories")
 
 
-def test_a_picture_that_cannot_be_decoded_is_named_and_leaves_nothing(own_data: Dataset, refused: Refused, towers: str):
-    """Found only inside a cell's process, so through the whole command."""
+def test_a_picture_that_cannot_be_decoded_is_named_in_the_rows_that_need_it(
+    own_data: Dataset, bench, towers: str, tmp_path: Path
+):
+    """Found only inside a cell's process; whoever reads no pictures is run."""
     folder = own_data()
     (folder / "pictures" / "i4.png").write_bytes(b"no picture")
-    study = ["--methods", "fft", "--dataset", folder, "--backbones", towers, "--epochs", "1"]
-    message = refused("run", *study, "--set", "references=false", "--out", "runs/shop")
-    assert has(message, folder / "pictures" / "i4.png", "cannot decode", "replace the file or remove it")
-
-
-def test_a_timestamp_that_is_no_number_stops_the_study(own_data: Dataset, refused: Refused):
-    folder = own_data()
-    edit(folder / "ratings.csv", "u0,i2,1001", "u0,i2,soon")
-    message = refused("run", "--methods", "popularity", "--dataset", folder, "--set", "references=false")
-    assert has(message, folder / "ratings.csv", "line 3", "'soon'")
+    study = ["--methods", "fft,popularity", "--dataset", folder, "--backbones", towers, "--epochs", "1"]
+    ended = bench("run", *study, "--set", "references=false", "--out", "out", cwd=tmp_path)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+    rows = {record.cell.method: record for record in load_records(tmp_path / "out")}
+    assert (rows["fft"].status, rows["popularity"].status) == ("refused", "ok")
+    assert has(rows["fft"].error or "", folder / "pictures" / "i4.png", "cannot decode", "replace the file or remove")

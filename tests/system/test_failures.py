@@ -106,18 +106,38 @@ class Fills(Planted):
 
 
 class Sleeps(Planted):
-    """Never ends."""
+    """Never ends, and neither does what it starts."""
 
     def fault(self, output):
+        os.fork()
         time.sleep(600)
+
+
+class Leaves(Planted):
+    """Ends as if all were well."""
+
+    def fault(self, output):
+        os._exit(0)
+
+
+class Forgets(Planted):
+    """Gives its parameters no learning rate."""
+
+    def learning_rates(self, encoder):
+        rates = super().learning_rates(encoder)
+        rates.groups.clear()
+        return rates
 '''
-NAMES = ("Raises", "Diverges", "Hoards", "Dies", "Fills", "Fine")
+SHADOW = "raise ImportError('a module of the working directory stands before a library')\n"
+NAMES = ("Raises", "Diverges", "Hoards", "Dies", "Fills", "Leaves", "Forgets", "Fine")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the planted methods can be imported."""
+    """The working directory: the planted methods are imported from it, and modules named like libraries are not."""
     home = tmp_path_factory.mktemp("home")
+    for library in ("numpy", "random", "torch", "typing"):
+        (home / f"{library}.py").write_text(SHADOW)
     (home / "planted.py").write_text(PLANTED)
     return home
 
@@ -141,7 +161,7 @@ def by_name(directory: Path) -> dict[str, Record]:
 @pytest.fixture(scope="module")
 def failed(home: Path, bench) -> subprocess.CompletedProcess[str]:
     """A study of which all cells but the last fail."""
-    return bench(*arguments(*NAMES, out="failed"), cwd=home, PYTHONPATH=str(home), DIED=str(home / "died"))
+    return bench(*arguments(*NAMES, out="failed"), cwd=home, DIED=str(home / "died"))
 
 
 def test_a_study_with_failed_cells_still_ends_and_keeps_every_row(failed, home: Path):
@@ -152,6 +172,26 @@ def test_a_study_with_failed_cells_still_ends_and_keeps_every_row(failed, home: 
     assert all(f"planted:{name}" in report for name in NAMES)
 
 
+def test_each_failed_row_names_its_log(failed, home: Path):
+    report = (home / "failed" / "report.md").read_text()
+    for name, record in by_name(home / "failed").items():
+        log = Path("failed") / "logs" / f"{record.cell_id}.log"
+        assert (f"[log: {log}]" in failed.stdout) == (name != "Fine")
+        assert (f"| logs/{record.cell_id}.log |" in report) == (name != "Fine")
+        assert (home / log).exists()
+    forgot = by_name(home / "failed")["Forgets"].cell_id
+    assert "in make_optimiser" in (home / "failed" / "logs" / f"{forgot}.log").read_text()
+
+
+def test_a_study_of_which_every_cell_fails_ends_in_a_report_of_the_causes(home: Path, bench):
+    ended = bench(*arguments("Forgets", "Leaves", out="none"), cwd=home)
+    assert ended.returncode == 0, ended.stderr
+    assert all(record.error and record.status != "ok" for record in load_records(home / "none"))
+    report = (home / "none" / "report.md").read_text()
+    assert "learning\\_rates covers 0 parameters" in report
+    assert "ended with status 0 before it left a record" in report
+
+
 @pytest.mark.parametrize(
     ("name", "status", "cause"),
     [
@@ -160,6 +200,8 @@ def test_a_study_with_failed_cells_still_ends_and_keeps_every_row(failed, home: 
         ("Hoards", "oom", "can't allocate memory"),
         ("Dies", "crashed", "killed by SIGKILL"),
         ("Fills", "crashed", "File too large"),
+        ("Leaves", "crashed", "ended with status 0 before it left a record"),
+        ("Forgets", "refused", "learning_rates covers 0 parameters"),
         ("Fine", "ok", None),
     ],
 )
@@ -182,14 +224,23 @@ def test_no_file_is_half_written(failed, home: Path):
 
 
 def test_a_failed_cell_is_not_run_again_unasked(failed, home: Path, bench):
-    ended = bench(*arguments(*NAMES, out="failed"), "--dry-run", cwd=home, PYTHONPATH=str(home))
+    ended = bench(*arguments(*NAMES, out="failed"), "--dry-run", cwd=home)
     states = re.findall(r"planted:(\w+) .* (\w+) *$", ended.stdout, re.MULTILINE)
-    assert [state for _, state in states] == ["crashed", "diverged", "oom", "crashed", "crashed", "ok"]
+    assert [state for _, state in states] == [
+        "crashed",
+        "diverged",
+        "oom",
+        "crashed",
+        "crashed",
+        "crashed",
+        "refused",
+        "ok",
+    ]
 
 
 def test_a_dry_run_says_which_failed_cells_would_run_again(failed, home: Path, bench):
     flags = ("--only-failed", "--dry-run")
-    ended = bench(*arguments("Raises", "Fine", "Planted", out="failed"), *flags, cwd=home, PYTHONPATH=str(home))
+    ended = bench(*arguments("Raises", "Fine", "Planted", out="failed"), *flags, cwd=home)
     states = re.findall(r"planted:(\w+) .*?(\w+, to run|left out|\w+) *$", ended.stdout, re.MULTILINE)
     assert dict(states) == {"Raises": "crashed, to run", "Fine": "ok", "Planted": "left out"}
 
@@ -198,7 +249,7 @@ def test_a_dry_run_says_which_failed_cells_would_run_again(failed, home: Path, b
 def again(failed, home: Path, bench) -> dict[str, Record]:
     """The study's records once two of its failed cells ran again: one mended, one killed half-way before."""
     command = [*arguments("Raises", "Dies", "Fine", out="failed"), "--only-failed"]
-    ended = bench(*command, cwd=home, PYTHONPATH=str(home), DIED=str(home / "died"), MENDED="1")
+    ended = bench(*command, cwd=home, DIED=str(home / "died"), MENDED="1")
     assert "3 cells, 2 to run" in ended.stdout, ended.stderr
     return by_name(home / "failed")
 
@@ -227,7 +278,7 @@ def test_a_full_disk_ends_the_study_with_one_line_and_leaves_no_half_of_a_record
     ended = subprocess.run(
         ["bash", "-c", f"ulimit -f 1; exec {Path(sys.executable).parent}/{command}"],
         cwd=home,
-        env=os.environ | settings | {"PYTHONPATH": str(home)},
+        env=os.environ | settings,
         capture_output=True,
         text=True,
     )
@@ -237,14 +288,14 @@ def test_a_full_disk_ends_the_study_with_one_line_and_leaves_no_half_of_a_record
 
 
 def test_a_cell_that_exceeds_its_time_limit_is_ended(home: Path, bench):
-    ended = bench(*arguments("Sleeps", out="slow"), "--set", "timeout=2", cwd=home, PYTHONPATH=str(home))
+    ended = bench(*arguments("Sleeps", out="slow"), "--set", "timeout=2", cwd=home)
     assert ended.returncode == 0, ended.stderr
     [record] = load_records(home / "slow")
     assert (record.status, record.error) == ("timeout", "exceeded its time limit of 2 s")
 
 
 def test_an_interrupted_study_keeps_a_row_and_goes_on_later(home: Path, bench_started):
-    process = bench_started(*arguments("Sleeps", "Fine", out="stopped"), cwd=home, PYTHONPATH=str(home))
+    process = bench_started(*arguments("Sleeps", "Fine", out="stopped"), cwd=home)
     wait_for_work(process)
     process.send_signal(signal.SIGINT)
     rest, errors = process.communicate(timeout=60)
@@ -257,7 +308,7 @@ def test_an_interrupted_study_keeps_a_row_and_goes_on_later(home: Path, bench_st
 
 
 def test_when_the_harness_is_killed_its_cell_ends_too_and_leaves_no_record(home: Path, bench_started):
-    process = bench_started(*arguments("Sleeps", out="orphan"), cwd=home, PYTHONPATH=str(home))
+    process = bench_started(*arguments("Sleeps", out="orphan"), cwd=home)
     wait_for_work(process)
     cells = children(process.pid)
     assert cells

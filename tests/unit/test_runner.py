@@ -1,0 +1,190 @@
+"""What becomes of a cell's process, with small programs in the place of the worker."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tpmebench.bench import cell_process
+from tpmebench.bench.console import Screen
+from tpmebench.bench.meters import kills
+from tpmebench.bench.plan import Planned, plan
+from tpmebench.bench.progress import Display
+from tpmebench.bench.runner import Interrupted, Runner, what_became
+from tpmebench.bench.study import Study
+from tpmebench.reports.records import Record, read_record, record_path
+
+# A worker in a few lines: `leave` writes its record, `tell` sends an event, `start` starts a process that never ends.
+WORKER = """
+import json, os, signal, subprocess, sys, time
+job = json.loads(sys.stdin.readline())
+record, folder = job["record"], job["directory"]
+def tell(event, **facts):
+    print(json.dumps({"event": event, **facts}), flush=True)
+def leave(**fields):
+    path = os.path.join(folder, "records", record["cell_id"] + ".json")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as file:
+        json.dump(record | fields, file)
+def start():
+    child = subprocess.Popen(["sleep", "600"])
+    with open(os.path.join(folder, "child"), "w") as file:
+        file.write(str(child.pid))
+"""
+Run = Callable[..., Record]
+
+
+def quiet() -> Screen:
+    screen = Screen()
+    screen.quiet = True
+    return screen
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> Planned:
+    monkeypatch.setattr(cell_process, "_GRACE_SECONDS", 1.0)
+    (planned,) = plan(Study(methods=["sasrec-id"], references=False, device="cpu"), Path("nowhere"), "0.1.0")
+    return planned
+
+
+@pytest.fixture
+def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a cell whose worker does what it is told in Python; gives the record."""
+
+    def run(does: str, timeout: float | None = None, display: Display | None = None) -> Record:
+        monkeypatch.setattr(cell_process, "WORKER", (sys.executable, "-S", "-c", f"{WORKER}\n{does}"))
+        planned = Planned(cell.cell.model_copy(update={"timeout": timeout}), cell.method, None)
+        shown = display or Display(quiet())
+        (record,) = Runner("study", tmp_path, shown, [], 60.0).run([planned])
+        assert read_record(record_path(tmp_path, record.cell_id)) == record
+        return record
+
+    return run
+
+
+def gone(tmp_path: Path) -> bool:
+    """Whether the process that `start` started has ended (a zombie has), within a second."""
+    status = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
+    for _ in range(100):
+        if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_record_that_the_cell_left_is_the_row(run: Run) -> None:
+    assert run("leave(status='ok', summary='by the cell'); tell('done', status='ok')").summary == "by the cell"
+
+
+def test_what_goes_wrong_after_the_record_was_left_changes_nothing(run: Run, tmp_path: Path) -> None:
+    """A library's exit that fails, threads and processes that do not end."""
+    start = time.monotonic()
+    assert run("leave(status='ok'); tell('done'); os.kill(os.getpid(), signal.SIGSEGV)").status == "ok"
+    assert run("start(); leave(status='ok'); tell('done'); time.sleep(600)").status == "ok"
+    assert gone(tmp_path)
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_a_cell_that_ends_well_without_a_record_has_crashed(run: Run, earlier: bool) -> None:
+    if earlier:  # a record of an earlier run is not this run's
+        run("leave(status='ok'); tell('done')")
+    record = run("os._exit(0)")
+    assert (record.status, record.error) == ("crashed", "ended with status 0 before it left a record")
+    record = run("print('a word', file=sys.stderr)")
+    assert record.error == "ended with status 0 before it left a record: a word"
+
+
+def test_whoever_holds_the_pipe_of_a_cell_that_ended_is_ended_too(run: Run, tmp_path: Path) -> None:
+    start = time.monotonic()
+    record = run("start(); print('first\\nlast', file=sys.stderr); sys.exit(3)")
+    assert (record.status, record.error) == ("crashed", "exit status 3: last")
+    assert time.monotonic() - start < 60
+    assert gone(tmp_path)
+
+
+def test_a_process_that_left_the_group_is_not_waited_for(run: Run, tmp_path: Path) -> None:
+    """It holds the pipe, and nobody can end it by the group."""
+    start = time.monotonic()
+    away = "subprocess.Popen(['sleep', '30'], start_new_session=True).pid"
+    record = run(f"open(folder + '/child', 'w').write(str({away})); tell('phase', name='x', done=0, total=0)")
+    assert record.status == "crashed"
+    assert time.monotonic() - start < 25
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
+
+
+def test_a_time_limit_ends_all_that_the_cell_started(run: Run, tmp_path: Path) -> None:
+    record = run("signal.signal(signal.SIGTERM, signal.SIG_IGN); start(); time.sleep(600)", timeout=0.5)
+    assert (record.status, record.error) == ("timeout", "exceeded its time limit of 0.5 s")
+    assert gone(tmp_path)
+
+
+def test_a_cell_that_tells_and_tells_meets_its_limit_too(run: Run) -> None:
+    talks = "while True: tell('phase', name='x', done=0, total=1)"
+    assert run(talks, timeout=0.5).status == "timeout"
+
+
+def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path: Path) -> None:
+    class Stops(Display):
+        def update(self, event: dict[str, Any]) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        run("start(); tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
+    assert gone(tmp_path)
+    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
+
+
+def test_a_killed_cell_is_out_of_memory_when_the_kernel_counted_a_kill(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = "os.kill(os.getpid(), signal.SIGKILL)"
+    record = run(killed)
+    assert (record.status, record.error) == ("crashed", "killed by SIGKILL")
+    counts = iter([4, 5])
+    monkeypatch.setattr("tpmebench.bench.runner.out_of_memory_kills", lambda: next(counts))
+    record = run(killed)
+    assert (record.status, record.error) == ("oom", "killed by the kernel: memory ran out")
+
+
+def test_the_cause_is_what_the_log_ends_with(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_bytes(b"first\n" * 20_000 + b"in the middle \xff\nTheError: at the end\n\n")
+    assert what_became(1, log, False) == ("crashed", "exit status 1: TheError: at the end")
+    assert what_became(1, log, True)[0] == "crashed"  # memory ran out for somebody else
+    assert what_became(-signal.SIGSEGV, log, True) == ("crashed", "killed by SIGSEGV")
+    assert what_became(-int(signal.SIGRTMIN) - 3, log, False) == (
+        "crashed",
+        f"killed by signal {int(signal.SIGRTMIN) + 3}",
+    )
+    log.write_text("")
+    assert what_became(9, log, False) == ("crashed", "exit status 9")
+
+
+@pytest.mark.parametrize(
+    ("membership", "file"),
+    [
+        ("0::/user.slice/a\n", "user.slice/a/memory.events"),
+        ("0::/of/the/host\n", "memory.events"),  # within a container, whose groups are mounted as the root
+        ("8:pids:/\n4:cpu,memory:/docker/a:b\n0::/\n", "memory/docker/a:b/memory.oom_control"),
+    ],
+)
+def test_kills_are_counted_by_the_cells_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, membership: str, file: str
+) -> None:
+    for name, target in (("_MEMBERSHIP", "mine"), ("_SYSTEM", "vmstat"), ("_CGROUPS", "groups")):
+        monkeypatch.setattr(kills, name, tmp_path / target)
+    assert kills.out_of_memory_kills() is None
+    (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 2\noom_kill_other 9\n")
+    assert kills.out_of_memory_kills() == 2
+    (tmp_path / "mine").write_text(membership)
+    assert kills.out_of_memory_kills() == 2
+    counted = tmp_path / "groups" / file
+    counted.parent.mkdir(parents=True)
+    counted.write_text("oom 9\noom_kill 7\noom_group_kill 0\n")
+    assert kills.out_of_memory_kills() == 7
