@@ -15,14 +15,15 @@ def visible(value: object) -> str:
     text = str(value)
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_escaped(sign) if _unseen(sign) else sign for sign in text)
+    return "".join(escaped(sign) if _unseen(sign) else sign for sign in text)
 
 
 def _unseen(sign: str) -> bool:
     return unicodedata.category(sign) in _UNSEEN and sign not in _JOINERS
 
 
-def _escaped(sign: str) -> str:
+def escaped(sign: str) -> str:
+    """A character by its number, as Python writes it."""
     code = ord(sign)
     if sign in _SHORT:
         return _SHORT[sign]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from ..reports.formats import NONE, Kind, quantity
-from ..reports.markdown import cell
+from ..reports.markdown import escape
 
 if TYPE_CHECKING:
     from ..reports.grid import Grid
@@ -60,13 +60,13 @@ def terminal(title: str, findings: Sequence[Finding], caption: str = "") -> "Gri
 
 def markdown(title: str, findings: Sequence[Finding], caption: str = "") -> str:
     """The same table for a job summary or a pull request."""
-    lines = [f"## {cell(title)}", ""]
+    lines = [f"## {escape(title)}", ""]
     if findings:
         lines += ["| " + " | ".join(HEADINGS) + " |", "|---|---|--:|--:|--:|---|---|"]
-        lines += ["| " + " | ".join(map(cell, finding.texts())) + " |" for finding in findings]
+        lines += ["| " + " | ".join(map(escape, finding.texts())) + " |" for finding in findings]
         lines.append("")
     if caption:
-        lines += [cell(caption), ""]
+        lines += [escape(caption), ""]
     return "\n".join(lines)
 
 

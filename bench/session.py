@@ -71,8 +71,8 @@ def _conclude(console: Screen, directory: Path, records: list[Record]) -> None:
     from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
-    written = write_report([directory], ReportOptions(formats=("md", "html")))
     console.print(summary_table(records))
+    written = write_report([directory], ReportOptions(formats=("md", "html")))
     console.say(f"report: {written[0]}")
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .frame import Comparison
-from .plots import Picture, draw, line_looks
+from .plots import Picture, draw, legend, line_looks, written
 from .tables import Column, Table, present
 
 LONGEST = 60
@@ -114,14 +114,14 @@ def caching_plot(comparison: Comparison) -> Picture | None:
                 look |= {"linestyle": "-", "linewidth": 2.8}
             build = method["cache_build"] if label in cached.index else 0.0
             times = build + epochs * method["time"]
-            axes.plot(epochs, times, markevery=(number % every, every), label=str(label), **look)
+            axes.plot(epochs, times, markevery=(number % every, every), label=written(label), **look)
         top = float((cached["cache_build"] + last * cached["time"]).max())
         axes.set_ylim(0, min(max(top * 2.5, 1e-9), float(others["time"].max()) * last * 1.02 + 1e-9))
         axes.set_xlim(0, last)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("epochs trained (number)")
         axes.set_ylabel("time so far, cache build included (s)")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        legend(figure, axes.get_legend_handles_labels()[0])
 
     alt = "Seconds spent by epoch; cached methods start with the time of building the cache and rise slowly."
     return draw(

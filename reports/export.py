@@ -4,8 +4,12 @@ import io
 
 import pandas as pd
 
+from ..text import visible
 from .pages import Page
 from .tables import Table
+
+FORMULAS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What makes a spreadsheet compute a cell, also as the wide signs of East Asian type."""
 
 
 def long_frame(pages: list[Page]) -> pd.DataFrame:
@@ -38,8 +42,24 @@ def flat(table: Table) -> pd.DataFrame:
 
 
 def csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV."""
-    return frame.to_csv(index=False)
+    """The frame as CSV, a line a row. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    texts = frame.select_dtypes(exclude="number").columns
+    return frame.assign(**{name: frame[name].map(cell) for name in texts}).to_csv(index=False)
+
+
+def cell(text: object) -> str:
+    """One cell's text, without control characters and never a formula."""
+    line = visible(text)
+    return f"'{line}" if line.lstrip().startswith(FORMULAS) and not number(line) else line
+
+
+def number(text: str) -> bool:
+    """Whether a text is a plain number, of whatever sign."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def parquet(frame: pd.DataFrame) -> bytes:

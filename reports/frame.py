@@ -12,12 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from ..text import visible
 from .cells import FAMILIES, METRICS, TARGETS, origin, row
 from .records import Record, load_records, log_path, ranks_path, record_path
 from .tpme import COSTS
 
 ORIGINS = {
-    "cuda-allocated": "peak of CUDA memory allocated (`max_memory_allocated`)",
+    "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
 LOOSE = {"epochs", "patience"}
@@ -61,8 +62,9 @@ class Comparison:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Cell id → the row it belongs to: the method's name, with the options in which its cells differ."""
-        return label_cells([source.record for source in self.sources])
+        """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
+        labels = label_cells([source.record for source in self.sources])
+        return {cell_id: visible(label) for cell_id, label in labels.items()}
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -108,7 +110,7 @@ class Comparison:
         for label in self.methods.index:
             rows = [found for source in self.ok(label) if (found := parts(source.record))]
             if rows:
-                means[label] = pd.DataFrame(rows).fillna(0).mean()
+                means[label] = pd.DataFrame(rows).rename(columns=visible).fillna(0).mean()
         return pd.DataFrame(means).T.fillna(0.0)
 
 

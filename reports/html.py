@@ -7,11 +7,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image
 
+from ..text import visible
 from .formats import missing
-from .markdown import environment
+from .jinja import environment
 from .pages import Page
 from .plots import Picture
 from .tables import Column, Table
@@ -67,7 +69,7 @@ def playground(page: Page, weights: Weights) -> dict[str, Any]:
     for label, row in methods.iterrows():
         rows.append(
             {
-                "label": str(label),
+                "label": visible(label),
                 "family": row["family"],
                 "ranked": label in scores.index,
                 **{cost: clean(row[cost]) for cost in COSTS},
@@ -87,14 +89,14 @@ def sort_value(table: Table, column: Column, place: int) -> str:
 
 
 def links(page: Page, output: Path) -> dict[str, str]:
-    """Cell id → its record's file, relative to the page."""
+    """Cell id → its record's file, relative to the page, quoted so that no name of a folder is anything but a path."""
     found = {s.record.cell_id: s.file for s in page.comparison.sources}
-    return {cell: Path(os.path.relpath(file, output)).as_posix() for cell, file in found.items() if file}
+    return {cell: quote(Path(os.path.relpath(file, output)).as_posix()) for cell, file in found.items() if file}
 
 
 def render(title: str, notes: list[str], pages: list[Page], weights: Weights, output: Path) -> str:
     """The whole page; `output` is the directory it will stand in, for the links to records."""
-    jinja = environment()
+    jinja = environment(visible)
     data = {
         "weights": dict(zip(COSTS, weights.array().tolist(), strict=True)),
         "presets": {name: dict(zip(COSTS, choice.array().tolist(), strict=True)) for name, choice in PRESETS.items()},

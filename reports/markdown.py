@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..text import visible
+from .jinja import environment
 
 if TYPE_CHECKING:
     from .pages import Page
 
-TEMPLATES = Path(__file__).with_name("templates")
+# What begins a heading, a list, a quotation or a rule; and, anywhere, formulas, struck text, entities, bare links.
+_BLOCK = re.compile(r"^(#{1,6}(?=\s|$)|>|[-+=](?=[-+=]*(?:\s|$))|\d+(?=[.)](?:\s|$)))")
+_RARE = re.compile(r"[~$]|&(?=#?\w+;)|#(?=#*$)|:(?=//)|(?<=www)\.")
 
 
-def environment() -> Environment:
-    """Jinja over the package's templates; markdown and TeX are no HTML and escape by filters of their own."""
-    html = ("html", "html.jinja")
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda name: name is None or name.endswith(html),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def cell(text: object) -> str:
-    """Text that cannot break out of a table's cell or turn into markup."""
-    line = " ".join(str(text).split()).replace("\\", "\\\\")
+def escape(text: object) -> str:
+    """Text in one line that shows itself and nothing else, wherever in a page it stands."""
+    line = _RARE.sub(r"\\\g<0>", " ".join(visible(text).split()).replace("\\", "\\\\"))
     for sign in "|*_<`[":
         line = line.replace(sign, "&lt;" if sign == "<" else f"\\{sign}")
-    return line
+    return _BLOCK.sub(lambda found: f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}", line)
 
 
-def marked(text: str, mark: str) -> str:
+def marked(text: str, mark: str) -> Markup:
     """The best value bold, the second underlined."""
-    return {"best": f"**{text}**", "second": f"<u>{text}</u>"}.get(mark, text)
+    shown = escape(text)
+    return Markup({"best": f"**{shown}**", "second": f"<u>{shown}</u>"}.get(mark, shown))
+
+
+def bracketed(text: object) -> Markup:
+    """Text between brackets of ours, which none of its own closes."""
+    return Markup(escape(text).replace("]", "\\]"))
 
 
 def render(title: str, notes: list[str], pages: list[Page]) -> str:
     """The whole document; pictures are linked as `pictures/<name>.png`."""
-    jinja = environment()
-    jinja.filters |= {"cell": cell, "marked": marked}
+    jinja = environment(lambda value: Markup(escape(value)))
+    jinja.filters |= {"marked": marked, "bracketed": bracketed}
     return jinja.get_template("report.md.jinja").render(title=title, notes=notes, pages=pages)

@@ -1,11 +1,12 @@
 """What a report says of a comparison, section by section, for every format alike."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 
+from ..errors import BenchError
 from . import anatomy, caching, headline, plot_accuracy, plot_costs, plot_sensitivity, sensitivity, significance
 from .formats import quantity, show, unit
 from .frame import Comparison
@@ -23,16 +24,50 @@ AXES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Section:
-    """A heading with its text, tables and pictures. `name` is its anchor; `aside` marks what few will read."""
+    """A heading with its text, tables and pictures. `name` is its anchor; `aside` marks what few will read.
+
+    What cannot be made is named in the section's text and takes nothing else with it.
+    """
 
     name: str
     title: str
-    text: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    text: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     aside: bool = False
+
+    def table(self, build: Callable[..., Table | None], *values: Any, **options: Any) -> Table | None:
+        """Adds the table that `build(*values, **options)` makes, if there is one."""
+        made = self._attempt(lambda: complete(build(*values, **options)), f"The table '{words(build)}'")
+        self.tables += [made] if made else []
+        return made
+
+    def picture(self, build: Callable[..., Picture | None], *values: Any, **options: Any) -> None:
+        """Adds the picture that `build(*values, **options)` draws, if there is one."""
+        made = self._attempt(lambda: build(*values, **options), f"The picture '{words(build)}'")
+        self.pictures += [made] if made else []
+
+    def _attempt(self, build: Callable[[], T | None], what: str) -> T | None:
+        try:
+            return build()
+        except (BenchError, OSError):
+            raise
+        except Exception as error:  # whatever it is, the measurements must not be lost with it
+            self.failures.append(f"{what} could not be made ({type(error).__name__}: {error}).")
+            return None
+
+
+def words(build: Callable[..., object]) -> str:
+    """What a function makes, by its name."""
+    return getattr(build, "__name__", "unnamed").replace("_", " ")
+
+
+def complete(table: Table | None) -> Table | None:
+    """The table with its texts, which are made when they are first asked for."""
+    return table if table is None or table.marks is not None else None
 
 
 @dataclass(frozen=True)
@@ -52,110 +87,115 @@ class Page:
         """All tables, in order."""
         return [table for section in self.sections for table in section.tables]
 
+    def failures(self) -> list[str]:
+        """What could not be made, a sentence each."""
+        return [failure for section in self.sections for failure in section.failures]
+
 
 def build(comparison: Comparison, weights: Weights, reference: str) -> Page:
     """Everything a report shows of a comparison."""
     tests = user_tests(comparison, reference)
+    every_cell, all_settings = Section("cells", "Every cell", aside=True), Section("settings", "Settings", aside=True)
+    every_cell.table(cells_table, comparison)
+    all_settings.table(settings_table, comparison)
     drafts = [
         overview(comparison, weights),
         weighing(comparison, weights, reference, tests),
         caches(comparison),
         accuracy(comparison, reference, tests),
         costs(comparison, reference),
-        Section("cells", "Every cell", tables=(cells_table(comparison),), aside=True),
-        Section("settings", "Settings", tables=(settings_table(comparison),), aside=True),
+        every_cell,
+        all_settings,
     ]
-    sections = [with_names(draft, comparison.name) for draft in drafts if draft.tables or draft.pictures]
+    sections = [draft for draft in drafts if draft.tables or draft.pictures or draft.failures]
+    for section in sections:
+        name_pictures(section, comparison.name)
     lines = findings(comparison, weights)
     return Page(comparison, tuple(lines), tuple(warnings(comparison)), tuple(sections))
 
 
-def with_names(section: Section, suffix: str) -> Section:
-    """The section with its pictures' names told apart from those of other comparisons."""
-    if not suffix:
-        return section
-    return replace(section, pictures=tuple(replace(p, name=f"{p.name}-{suffix}") for p in section.pictures))
-
-
-def given(*things: T | None) -> tuple[T, ...]:
-    """Those that there are."""
-    return tuple(thing for thing in things if thing is not None)
+def name_pictures(section: Section, suffix: str) -> None:
+    """Tells the section's pictures apart from those of other comparisons by their names."""
+    if suffix:
+        section.pictures = [replace(picture, name=f"{picture.name}-{suffix}") for picture in section.pictures]
 
 
 def overview(comparison: Comparison, weights: Weights) -> Section:
     """The answer at a glance: the main table, failures, TPME's parts, accuracy against TPME."""
+    section = Section("overview", "Accuracy, costs and TPME")
+    section.table(main_table, comparison, weights)
+    section.table(failures_table, comparison)
+    section.table(headline.headline_table, comparison)
     scored = tpme(comparison.ranked, weights)
-    pictures = ()
     if len(scored):
         axis = "TPME (no unit, 0 to 1, lower is better)"
-        front = plot_accuracy.against_cost(comparison, scored["tpme"], axis, "accuracy-tpme", log=False)
-        pictures = given(plot_costs.tpme_parts(scored, weights), front)
-    tables = given(main_table(comparison, weights), failures_table(comparison), headline.headline_table(comparison))
-    return Section("overview", "Accuracy, costs and TPME", tables=tables, pictures=pictures)
+        section.picture(plot_costs.tpme_parts, scored, weights)
+        section.picture(plot_accuracy.against_cost, comparison, scored["tpme"], axis, "accuracy-tpme", log=False)
+    return section
 
 
 def weighing(comparison: Comparison, weights: Weights, reference: str, tests: pd.DataFrame) -> Section:
     """How TPME depends on its weights and on the compared methods."""
-    ranked = comparison.ranked
-    name, title = "weights", "How much TPME depends on its weights"
+    section = Section("weights", "How much TPME depends on its weights")
+    ranked, names = comparison.ranked, comparison.drawn
     if len(ranked) < 2:
-        return Section(name, title)
-    maps, names = [("all methods", sensitivity.regions(ranked))], comparison.drawn
-    contenders = significance.not_worse(comparison, tests)
-    if 0 < len(contenders) < len(ranked):
-        maps.append((f"HR@10 not significantly below {reference}'s", sensitivity.regions(ranked, contenders)))
-    reversals = sensitivity.reversals_table(comparison, weights)
-    text = () if reversals else ("Leaving out any one method changes the order by TPME of no two others.",)
-    return Section(
-        name,
-        title,
-        text,
-        given(sensitivity.weights_table(comparison, weights, reference), reversals),
-        (plot_sensitivity.ternary(maps, names), plot_sensitivity.edges(ranked, names)),
-    )
+        return section
+    section.table(sensitivity.weights_table, comparison, weights, reference)
+    if not section.table(sensitivity.reversals_table, comparison, weights):
+        section.text.append("Leaving out any one method changes the order by TPME of no two others.")
+
+    def map_of_weights() -> Picture:
+        maps = [("all methods", sensitivity.regions(ranked))]
+        contenders = significance.not_worse(comparison, tests)
+        if 0 < len(contenders) < len(ranked):
+            maps.append((f"HR@10 not significantly below {reference}'s", sensitivity.regions(ranked, contenders)))
+        return plot_sensitivity.ternary(maps, names)
+
+    section.picture(map_of_weights)
+    section.picture(plot_sensitivity.edges, ranked, names)
+    return section
 
 
 def caches(comparison: Comparison) -> Section:
     """What caching saves."""
-    tables = given(caching.cache_table(comparison), caching.break_even_table(comparison))
-    return Section("caching", "What caching saves", tables=tables, pictures=given(caching.caching_plot(comparison)))
+    section = Section("caching", "What caching saves")
+    section.table(caching.cache_table, comparison)
+    section.table(caching.break_even_table, comparison)
+    section.picture(caching.caching_plot, comparison)
+    return section
 
 
 def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Section:
     """Tests, kinds of target, learning curves, and accuracy against each cost."""
-    text = [f"Learning rates: {tuning(comparison)}."]
-    tested = significance.tests_table(tests, reference)
-    if tested is None:
-        text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
-    pictures = [plot_accuracy.learning_curves(comparison)]
+    section = Section("accuracy", "Accuracy", [f"Learning rates: {tuning(comparison)}."])
+    if section.table(significance.tests_table, tests, reference) is None:
+        section.text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
+    section.table(targets_table, comparison)
+    section.picture(plot_accuracy.learning_curves, comparison)
     for cost in COSTS:
-        kind, axis = AXES[cost]
-        values = comparison.methods[cost].dropna().astype(float)
-        scale = unit(kind, values)  # type: ignore[arg-type]
-        label = axis.format(unit=scale.name or "numbers")
-        pictures.append(plot_accuracy.against_cost(comparison, values / scale.scale, label, f"accuracy-{cost}"))
-    tables = given(tested, targets_table(comparison))
-    found = given(*pictures)
-    return Section("accuracy", "Accuracy", tuple(text) if tables or found else (), tables, found)
+        section.picture(accuracy_against, comparison, cost)
+    return section
+
+
+def accuracy_against(comparison: Comparison, cost: str) -> Picture | None:
+    """Accuracy against one of the costs, in the unit that suits it."""
+    kind, axis = AXES[cost]
+    values = comparison.methods[cost].dropna().astype(float)
+    scale = unit(kind, values)  # type: ignore[arg-type]
+    label = axis.format(unit=scale.name or "numbers")
+    return plot_accuracy.against_cost(comparison, values / scale.scale, label, f"accuracy-{cost}")
 
 
 def costs(comparison: Comparison, reference: str) -> Section:
     """What the costs are made of."""
-    builders = (
-        partial(anatomy.savings_table, reference=reference),
-        partial(significance.ratios_table, reference=reference),
-        anatomy.time_table,
-        anatomy.memory_table,
-        anatomy.parameters_table,
-        anatomy.operations_table,
-    )
-    pictures = (plot_costs.epoch_time, plot_costs.memory_kinds, plot_costs.memory_phases)
-    return Section(
-        "costs",
-        "Where time, memory and parameters go",
-        tables=given(*(build_table(comparison) for build_table in builders)),
-        pictures=given(*(picture(comparison) for picture in pictures)),
-    )
+    section = Section("costs", "Where time, memory and parameters go")
+    section.table(anatomy.savings_table, comparison, reference=reference)
+    section.table(significance.ratios_table, comparison, reference=reference)
+    for table in (anatomy.time_table, anatomy.memory_table, anatomy.parameters_table, anatomy.operations_table):
+        section.table(table, comparison)
+    for picture in (plot_costs.epoch_time, plot_costs.memory_kinds, plot_costs.memory_phases):
+        section.picture(picture, comparison)
+    return section
 
 
 def findings(comparison: Comparison, weights: Weights) -> list[str]:

@@ -10,7 +10,7 @@ from .formats import Unit, show
 from .frame import Comparison
 from .labels import place_labels
 from .plot_costs import logarithmic
-from .plots import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, line_looks
+from .plots import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, legend, line_looks, written
 from .tpme import pareto
 
 
@@ -30,7 +30,9 @@ def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         for number, (label, value) in enumerate(anchors.dropna().items()):
-            axes.axhline(value, color=GREY, linestyle=DASHES[1 + number % 4], linewidth=1.6, label=label, zorder=1)
+            axes.axhline(
+                value, color=GREY, linestyle=DASHES[1 + number % 4], linewidth=1.6, label=written(label), zorder=1
+            )
         on_front = methods[front].sort_values("x")
         axes.plot(on_front["x"], on_front["HR@10"], color="#444444", linewidth=1.4, zorder=2, label="Pareto front")
         for family in FAMILY_COLOURS:
@@ -41,10 +43,10 @@ def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, 
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))  # a share: from 0, so that small differences look small
         axes.set_xlabel(axis)
         axes.set_ylabel("HR@10 (share of test users)")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        legend(figure, axes.get_legend_handles_labels()[0])
         colours = ["black" if front[label] else "#707070" for label in methods.index]
         points = list(zip(methods["x"], methods["HR@10"], strict=True))
-        place_labels(axes, points, [str(label) for label in methods.index], colours)
+        place_labels(axes, points, [written(label) for label in methods.index], colours)
 
     best = ", ".join(map(str, methods[front].sort_values("x").index))
     caption = "Accuracy against cost. Filled: on the Pareto front; grey: dominated by another method."
@@ -88,14 +90,14 @@ def learning_curves(comparison: Comparison) -> Picture | None:
         for number, (label, curve) in enumerate(curves.items()):
             every = (number % 3, max(len(curve) // 6, 1)) if len(curve) > 6 else 1
             look = looks[label] | {"markevery": every, "linewidth": 1.8}
-            upper.plot(curve["epoch"], curve["valid"], label=label, **look)
+            upper.plot(curve["epoch"], curve["valid"], label=written(label), **look)
             lower.plot(curve["seconds"], curve["valid"], **look)
         upper.set_xlabel("epoch (number)")
         upper.xaxis.set_major_locator(MaxNLocator(integer=True))
         logarithmic(lower)
         lower.set_xlabel("training time so far in s, cache included (logarithmic)")
         figure.supylabel("valid HR@10 (share of users)", fontsize=13)
-        figure.legend(loc="outside upper left", ncols=3)
+        legend(figure, upper.get_legend_handles_labels()[0])
 
     best = "; ".join(f"{label} {show(curve['valid'].max(), 'metric', Unit())}" for label, curve in curves.items())
     alt = f"Valid HR@10 over training. Highest: {best}."

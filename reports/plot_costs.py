@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from .cells import PHASES
 from .formats import NONE, quantity, show, unit
 from .frame import Comparison
-from .plots import BLACK, BLUE, GREEN, MARKERS, ORANGE, Picture, bar_height, draw, stacked_bars, wrapped
+from .plots import BLACK, BLUE, GREEN, MARKERS, ORANGE, Picture, bar_height, draw, legend, stacked_bars, wrapped
 from .tpme import Weights
 
 COST_NAMES = {"time": "training time", "parameters": "trainable parameters", "memory": "peak memory"}
@@ -93,7 +93,7 @@ def memory_phases(comparison: Comparison) -> Picture | None:
         axes.set_ylim(len(methods) - 0.5, -0.5)
         logarithmic(axes)
         axes.set_xlabel(f"peak memory of the phase in {scale.name} (logarithmic)")
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3)
+        legend(figure, axes.get_legend_handles_labels()[0])
 
     alt = "Peak memory by phase. Training: " + listing(comparison.methods["memory"].dropna(), "bytes")
     return draw("memory-phases", "Peak memory of each phase.", alt, bar_height(len(methods)), paint)

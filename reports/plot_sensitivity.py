@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
 
 from .formats import show, unit
-from .plots import HATCHES, MARKERS, Picture, draw, line_looks
+from .plots import HATCHES, MARKERS, Picture, draw, legend, line_looks, written
 from .sensitivity import EDGES, Region, ranks_along
 from .tpme import PRESETS
 
@@ -31,7 +31,7 @@ def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) ->
         for axes, (title, regions) in zip(rows, maps, strict=True):
             triangle(axes, title, regions, looks)
         handles = [
-            Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label)
+            Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=written(label))
             for label, (colour, hatch) in looks.items()
         ]
         handles += [
@@ -40,7 +40,7 @@ def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) ->
             )[0]
             for n, name in enumerate(PRESETS)
         ]
-        figure.legend(handles=handles, loc="outside upper left", ncols=3)
+        legend(figure, handles)
 
     share = unit("share", [])
     words = [
@@ -56,7 +56,7 @@ def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) ->
 
 def triangle(axes: Axes, title: str, regions: list[Region], looks: dict[str, tuple[str, str]]) -> None:
     """One map: regions, presets, corners named with their unit, a scale of weights on each side."""
-    axes.set_title(title)
+    axes.set_title(written(title, 60))
     axes.set_axis_off()
     axes.set_aspect("equal")
     for region in regions:
@@ -91,7 +91,7 @@ def edges(costs: pd.DataFrame, methods: Sequence[str]) -> Picture:
         for axes, edge in zip(rows, EDGES, strict=True):
             ranks = ranks_along(costs, edge)
             for number, label in enumerate(ranks.columns):
-                name = str(label) if axes is rows[0] else None
+                name = written(label) if axes is rows[0] else None
                 axes.plot(
                     ranks.index, ranks[label], markevery=(4 + 3 * number % 10, 25), label=name, **looks[str(label)]
                 )
@@ -101,7 +101,7 @@ def edges(costs: pd.DataFrame, methods: Sequence[str]) -> Picture:
             step = max(1, len(ranks.columns) // 5)
             axes.set_yticks(range(1, len(ranks.columns) + 1, step))
         figure.supylabel("rank by TPME (1 is best)", fontsize=13)
-        figure.legend(loc="outside upper left", ncols=3)
+        legend(figure, rows[0].get_legend_handles_labels()[0])
 
     height = 7.6 + 0.27 * np.ceil(len(costs) / 3)
     alt = "Ranks by TPME as weight moves from time to memory, from time to parameters, from parameters to memory."

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import FuncFormatter
 
 from ..files import write_atomic
+from ..text import escaped, visible
 
 STYLE = Path(__file__).with_name("tpmebench.mplstyle")
 BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = (
@@ -30,6 +33,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo")
 WIDTH = 7.2
+LONGEST = 40
+"""Characters of a name in a picture; of a longer one the middle is left out. Tables show it whole."""
+ROOM = {4: 14, 3: 24, 2: 30}
+"""Columns of a legend: the longest name, in characters, with which so many fit side by side."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +95,33 @@ def draw(name: str, caption: str, alt: str, height: float, paint: Callable[[Figu
     return Picture(name, caption, alt, png.getvalue(), svg.getvalue())
 
 
+def written(name: object, longest: int = LONGEST) -> str:
+    """A name as a picture shows it: one line, not too long, characters that the font lacks by their numbers.
+
+    Dollar signs stay what they are: the style turns formulas off.
+    """
+    text = "".join(sign if has_glyph(sign) else escaped(sign) for sign in visible(name))
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}…{text[1 - longest // 2 :]}"
+    return f" {text}" if text.startswith("_") else text  # matplotlib keeps such a name out of the legend
+
+
+@cache
+def has_glyph(sign: str) -> bool:
+    """Whether the font of all pictures, which comes with matplotlib, has a character."""
+    return get_font(findfont(FontProperties(family="DejaVu Sans"))).get_char_index(ord(sign)) != 0
+
+
 def wrapped(label: str) -> str:
     """A method's name on lines of at most 18 characters."""
-    return "\n".join(textwrap.wrap(label, 18, break_long_words=False))
+    return "\n".join(textwrap.wrap(written(label), 18, break_long_words=False))
+
+
+def legend(figure: Figure, handles: Sequence[Any], most: int = 3) -> None:
+    """The legend above a picture, in as many columns, `most` at most, as its longest name leaves room for."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    fitting = (columns for columns, length in ROOM.items() if columns <= most and longest <= length)
+    figure.legend(handles=handles, loc="outside upper left", ncols=max(fitting, default=1))
 
 
 def bar_height(rows: int, extra: float = 1.6) -> float:
@@ -112,7 +143,7 @@ def stacked_bars(axes: Axes, parts: pd.DataFrame, texts: Sequence[str], colours:
             hatch=HATCHES[number % len(HATCHES)],
             edgecolor="white",
             linewidth=0.6,
-            label=column,
+            label=written(column),
         )
         left = left + parts[column]
     for position, (end, text) in enumerate(zip(left, texts, strict=True)):
@@ -123,5 +154,6 @@ def stacked_bars(axes: Axes, parts: pd.DataFrame, texts: Sequence[str], colours:
     axes.invert_yaxis()
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_xlim(0, max(float(left.max()), 1e-12) * 1.22)
-    columns = 2 if max(map(len, map(str, parts.columns))) > 14 else 4
-    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=columns)
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    legend(figure, axes.get_legend_handles_labels()[0], most=4)

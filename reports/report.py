@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import unknown
+from ..errors import BenchError, unknown
 from ..files import write_atomic
 from ..ownership import claim
 from . import export, frame, html, latex, markdown, pages
@@ -30,7 +30,8 @@ class ReportOptions:
 def write_report(directories: list[Path], options: ReportOptions | None = None) -> list[Path]:
     """Writes `report.<format>` and, for pages, `pictures/`; returns the files, pages first.
 
-    BenchError when a directory has no records, or the reference method is in none of them.
+    BenchError when a directory has no records, or the reference method is in none of them; and, once all others are
+    written, when a format could not be made.
     """
     options = options or ReportOptions()
     output = options.output or directories[0]
@@ -38,15 +39,25 @@ def write_report(directories: list[Path], options: ReportOptions | None = None) 
     comparisons = frame.compare(frame.load(directories))
     check_reference(comparisons, options.reference)
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
-    written = []
+    written, failures = [], []
     for kind in FORMATS:
         if kind in options.formats:
+            try:
+                content = render(kind, comparisons, built, options, output)
+            except (BenchError, OSError):
+                raise
+            except Exception as error:  # one format that fails must not take the others with it
+                failures.append(f"report.{kind} could not be made ({type(error).__name__}: {error})")
+                continue
             written.append(output / f"report.{kind}")
-            write_atomic(written[-1], render(kind, comparisons, built, options, output))
+            write_atomic(written[-1], content)
     if {"md", "html"} & set(options.formats):
         for page in built:
             for picture in page.pictures():
                 written += picture.save(output / "pictures")
+    if failures:
+        others = ", ".join(path.name for path in written if path.parent == output) or "no other format"
+        raise BenchError(f"{output}: {'; '.join(failures)}; written: {others}")
     return written
 
 

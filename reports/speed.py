@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from .cells import mean_epoch
+from .markdown import escape
 from .records import Record, load_records
 
 # Adam reads parameter, gradient and two moments, and writes parameter and moments; the gradient was written before.
@@ -93,14 +94,14 @@ def markdown(records: list[Record]) -> str:
     lines = [
         "| " + " | ".join(table.columns) + " |",
         "| " + " | ".join("---" for _ in table.columns) + " |",
-        *("| " + " | ".join(row) + " |" for row in table.to_numpy()),
+        *("| " + " | ".join(map(escape, row)) + " |" for row in table.to_numpy()),
     ]
     machine, rates = records[0].environment, Rates.of(records[0], records)
     about = (
         f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}; "
         f"float32 products at {rates.matrix / 1e9:.0f} GFLOP/s, copies at {rates.copy / 1e9:.1f} GB/s."
     )
-    return "\n".join([*lines, "", about])
+    return "\n".join([*lines, "", escape(about)])
 
 
 if __name__ == "__main__":

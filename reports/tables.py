@@ -44,8 +44,21 @@ class Table:
 
     def heading(self, column: Column) -> str:
         """The column's heading with its unit."""
-        name = self.unit(column).name
-        return f"{column.heading} ({name})" if name else column.heading
+        return self._headings[column.key]
+
+    @cached_property
+    def _headings(self) -> dict[str, str]:
+        """Headings by key. Parts and kinds are named by methods, so two may be alike: the later one is numbered."""
+        headings: dict[str, str] = {}
+        for column in self.columns:
+            name = self.unit(column).name
+            first = heading = f"{column.heading} ({name})" if name else column.heading
+            number = 1
+            while heading in headings.values():
+                number += 1
+                heading = f"{first} [{number}]"
+            headings[column.key] = heading
+        return headings
 
     @cached_property
     def texts(self) -> pd.DataFrame:
