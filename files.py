@@ -1,14 +1,25 @@
-"""Files that are either whole or absent, content hashes, and where the suite keeps what it can rebuild."""
+"""Files: read within bounds, written whole or not at all, hashed; and where the suite keeps what it can rebuild."""
 
 import hashlib
+import io
 import json
 import os
+import stat
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+
+from .errors import BenchError
+
+TOML_BYTES = 1 << 18
+JSON_BYTES = 1 << 26
+"""The largest file of a kind that is read; a tokenizer's JSON takes 20 MB, a long cell's record 1 MB."""
+NESTING = 64
+"""How deep lists and tables may stand in one another: what is deeper is a mistake, and breaks what walks through it."""
 
 
 def cache_directory() -> Path:
@@ -65,12 +76,143 @@ def digest(*parts: str | bytes) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256, in hex, of a file's bytes."""
-    with path.open("rb") as file:
+    """SHA-256, in hex, of a regular file's bytes; BenchError when it cannot be read."""
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def open_file(path: Path, most: int | None = None) -> Iterator[io.BufferedReader]:
+    """A regular file, open for reading, of at most `most` bytes.
+
+    A folder, pipe, device or socket is refused before it is opened, so that nothing waits and nothing is endless.
+    Every OSError until the block ends, and a name that no file can have, is a BenchError that names the file.
+    """
+    with _named(path), _opened(path) as file:
+        if most is not None and os.fstat(file.fileno()).st_size > most:
+            raise too_large(path, most)
+        yield file
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """A regular file's content; BenchError when it cannot be read or has more than `most` bytes."""
+    with open_file(path, most) as file:
+        content = file.read(most + 1)  # a file that grows, or states no size, is bounded too
+    if len(content) > most:
+        raise too_large(path, most)
+    return content
+
+
+def read_text(path: Path, most: int) -> str:
+    """The same for UTF-8 text; BenchError names the line that isn't."""
+    content = read_bytes(path, most)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BenchError(f"{path}, line {line}: not UTF-8 (byte {error.start}): save the file as UTF-8 text") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file's values; BenchError, naming the file, for whatever is wrong with it."""
+    return parse_toml(read_text(path, TOML_BYTES), str(path))
+
+
+def read_json(path: Path, most: int = JSON_BYTES) -> Any:
+    """A JSON file's value; BenchError, naming the file, for whatever is wrong with it."""
+    return parse_json(read_text(path, most), str(path))
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """The values of TOML text; BenchError begins with `origin`, a file or an option."""
+    if _has_endless_key(text):
+        raise BenchError(f"{origin}: not valid TOML: a key of more than 200 parts: mend it")
+    try:
+        return _shallow(tomllib.loads(text), origin)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{origin}: not valid TOML: {reason(error)}: mend it") from error
+
+
+def parse_json(text: str, origin: str) -> Any:
+    """The value of JSON text; BenchError begins with `origin`."""
+    try:
+        return _shallow(json.loads(text), origin)
+    except (ValueError, RecursionError) as error:
+        raise BenchError(f"{origin}: not valid JSON: {reason(error)}: mend the file or remove it") from error
+
+
+def too_large(path: Path, most: int) -> BenchError:
+    """The error for a file with more than `most` bytes."""
+    unit, size = next(
+        pair for pair in (("GB", 1 << 30), ("MB", 1 << 20), ("kB", 1 << 10), ("bytes", 1)) if most >= pair[1]
+    )
+    return BenchError(f"{path}: more than the {most // size} {unit} that such a file may have: name another file")
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error of a parser says."""
+    if isinstance(error, RecursionError):
+        return f"brackets more than {NESTING} deep"
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def lock(target: Path) -> FileLock:
     """A lock between processes for whoever builds `target`; the file beside it is left in place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(target.with_name(f".{target.name}.lock"))
+
+
+def _has_endless_key(text: str) -> bool:
+    """Whether a line has a dotted key of very many parts, for which the parser's time grows with their square."""
+    run = 0
+    for part in text.split("."):
+        run = 0 if not part or not _KEY_PART.isdisjoint(part) else run + 1
+        if run > 200:
+            return True
+    return False
+
+
+_KEY_PART = frozenset("\n=,{}#")
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        dangling = " but a link to nothing" if path.is_symlink() else ""
+        raise BenchError(f"{path}: there is no such file{dangling}: correct the path") from error
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be read ({error.strerror or error}): check the file") from error
+
+
+def _opened(path: Path) -> io.BufferedReader:
+    try:
+        _refuse_other_kinds(path, path.stat().st_mode)
+        file = open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb")  # noqa: PTH123, SIM115
+    except ValueError as error:
+        raise BenchError(f"{str(path)!r}: no file can have such a name: correct the path") from error
+    _refuse_other_kinds(path, os.fstat(file.fileno()).st_mode)  # it may have been exchanged meanwhile
+    return file
+
+
+def _refuse_other_kinds(path: Path, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+    kind = kinds.get(stat.S_IFMT(mode), "a device")
+    raise BenchError(f"{path}: {kind}, where a file is needed: correct the path")
+
+
+def _shallow(value: Any, origin: str) -> Any:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(NESTING + 1):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return value
+    raise BenchError(f"{origin}: lists or tables stand more than {NESTING} deep in one another: flatten them")

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import BenchError
-from ..files import write_atomic
+from ..files import JSON_BYTES, read_json, read_text, write_atomic
 from ..reports.cells import origin, timed_epochs
 from ..reports.formats import Kind
 from ..reports.records import Record, load_records
@@ -107,7 +107,7 @@ def read(path: Path) -> Baseline:
     if not path.exists():
         raise BenchError(f"--baseline {path}: no such file; make it with --update")
     try:
-        return Baseline.model_validate_json(path.read_text(encoding="utf-8"))
+        return Baseline.model_validate_json(read_text(path, JSON_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"
@@ -149,8 +149,8 @@ def from_benchmarks(path: Path, reference: str = "fft") -> Baseline:
     The reference of `test_step[lora]` is `test_step[fft]`. Without kept rounds (`--benchmark-save-data`) quartiles
     stand for them. BenchError when the file is not one of pytest-benchmark's.
     """
+    content = read_json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         cases = [_benchmark(entry, reference) for entry in content["benchmarks"]]
         machine = content.get("machine_info", {})
     except (ValueError, KeyError, TypeError) as error:

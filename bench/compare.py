@@ -15,6 +15,7 @@ from ..reports import statistics
 from ..reports.cells import timed_epochs
 from ..reports.frame import machine
 from ..reports.records import Record, load_records, ranks_path
+from ..reports.uncertainty import kept_ranks
 from . import findings
 from .baseline import EXACT, METRICS, kind_of
 from .findings import Finding, Verdict, relative
@@ -181,4 +182,4 @@ def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second
 
 def _ranks(directory: Path, record: Record) -> np.ndarray | None:
     path = ranks_path(directory, record.cell_id)
-    return np.load(path, allow_pickle=False) if path.exists() else None
+    return kept_ranks(path) if path.exists() else None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from ..errors import BenchError, unknown
+from ..files import TOML_BYTES, read_text, read_toml
 from ..reports.records import Training
 
 STUDIES = Path(__file__).parent.parent / "studies"
@@ -69,7 +70,7 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
     path = _find(source) if source else STUDIES / "demo.toml"
     named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
     if source or not named:
-        values = _read_toml(path)
+        values = read_toml(path)
         values.setdefault("name", path.stem)
     origins: dict[str, str] = {}
     for key, value in overrides.items():
@@ -98,17 +99,6 @@ def _find(source: str) -> Path:
     if path.exists():
         return path
     raise unknown("study", source, [*shipped, "a .toml file"])
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror or error}); give a study file") from error
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: not UTF-8 at byte {error.start}; save the study as UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{path}: not valid TOML: {error}; mend that line") from error
 
 
 def _put(values: dict[str, Any], key: str, value: Any) -> None:
@@ -164,5 +154,5 @@ def _line_of(path: Path, keys: list[str]) -> int | None:
     if not names:
         return None
     wanted = re.compile(rf"\s*(?:\[\s*(?:[\w.\"-]+\.)?)?\"?{names[-1]}\"?\s*[=\]]")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_text(path, TOML_BYTES).splitlines()
     return next((number for number, line in enumerate(lines, 1) if wanted.match(line)), None)

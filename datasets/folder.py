@@ -22,7 +22,6 @@ pattern = "{id}.jpg"                    # … or how it follows from the id
 """
 
 import os
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import BenchError, unknown
-from ..files import digest, file_digest
+from ..files import digest, file_digest, read_toml
 from .images import ImageFiles
 from .raw import Interactions, RawData
 from .tables import Table, TimeUnit, pc, read_table
@@ -104,16 +103,9 @@ class Description(Section):
 def describe(path: Path) -> tuple[Path, Description]:
     """The description at `path` (a folder with `dataset.toml`, or such a file), its paths made absolute."""
     file = path / "dataset.toml" if path.is_dir() else path
+    values = read_toml(file)
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise BenchError(f"{file}: there is no such file: a dataset of your own needs a dataset.toml") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchError(f"{file}: cannot be read: {error}") from error
-    try:
-        description = Description.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{file}: no valid TOML: {error}") from error
+        description = Description.model_validate(values)
     except ValidationError as error:
         raise BenchError(f"{file}: {_first_fault(error)}") from error
     base = file.resolve().parent

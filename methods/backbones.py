@@ -1,6 +1,5 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from ..errors import BenchError, unknown
-from ..files import canonical_json, digest, file_digest
+from ..files import canonical_json, digest, file_digest, read_json
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
@@ -178,7 +177,7 @@ class BackboneSource:
         path = self._preprocessor()
         if path is None:
             return _HALF
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = read_json(path)
         return settings.get("image_mean", _HALF[0]), settings.get("image_std", _HALF[1])
 
     def _preprocessor(self) -> Path | None:

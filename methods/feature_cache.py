@@ -4,7 +4,6 @@ An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidde
 state 0 is the same for every item, and `entry.json`. Nothing in it is executable.
 """
 
-import json
 import mmap
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -15,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import map_array, read_array
 from ..errors import BenchError
-from ..files import cache_directory, canonical_json, digest, file_digest
+from ..files import cache_directory, canonical_json, digest, file_digest, read_json
 
 VERSION = 3
 """2: an entry says what building it took. 3: the last layer is run at the pooled position alone."""
@@ -96,7 +96,7 @@ def open_features(folder: Path) -> FeatureCache | None:
                 f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it"
             )
     states = torch.from_numpy(_mapped(folder / "states.npy"))
-    shared = torch.from_numpy(np.load(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
+    shared = torch.from_numpy(read_array(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
     return FeatureCache(folder, states, shared, entry["seconds"])
 
 
@@ -105,7 +105,7 @@ def _mapped(path: Path) -> np.ndarray:
 
     Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
     """
-    states = np.lib.format.open_memmap(path, mode="c")
+    states = map_array(path, "c")
     if hasattr(mmap, "MADV_RANDOM") and isinstance(states.base, mmap.mmap):
         # Where the file is larger than the memory, 128 KB read ahead of a row would push out rows still wanted.
         states.base.madvise(mmap.MADV_RANDOM)
@@ -115,4 +115,4 @@ def _mapped(path: Path) -> np.ndarray:
 def read_entry(folder: Path) -> dict[str, Any] | None:
     """What an entry says of itself, or None when the folder holds no complete one."""
     path = folder / "entry.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    return read_json(path) if path.exists() else None

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import BenchError
-from ..files import canonical_json, digest, write_atomic
+from ..files import JSON_BYTES, canonical_json, digest, read_text, write_atomic
 
 SCHEMA_VERSION = 1
 
@@ -263,7 +263,7 @@ def log_path(directory: Path, cell_id: str) -> Path:
 def read_record(path: Path) -> Record:
     """One record. BenchError names the file and the field at fault."""
     try:
-        return Record.model_validate_json(path.read_text(encoding="utf-8"))
+        return Record.model_validate_json(read_text(path, JSON_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the file"

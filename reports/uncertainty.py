@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..arrays import read_array
 from ..errors import BenchError
 from . import statistics
 from .cells import timed_epochs
@@ -78,12 +79,11 @@ def tpme_intervals(comparison: Comparison, weights: Weights) -> pd.DataFrame:
 @lru_cache(maxsize=512)
 def kept_ranks(path: Path) -> np.ndarray:
     """Ranks `[test users]` of a cell. BenchError when the file is no such array."""
-    try:
-        ranks = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: not an array of ranks; remove the cell's record and run it again") from error
-    if ranks.ndim != 1:
-        raise BenchError(f"{path}: shape {ranks.shape}, one rank per user expected; run the cell again")
+    ranks = read_array(path)
+    if ranks.ndim != 1 or ranks.dtype.kind not in "fiu":
+        raise BenchError(
+            f"{path}: {ranks.dtype} of shape {ranks.shape}, one rank per user expected; run the cell again"
+        )
     return ranks
 
 

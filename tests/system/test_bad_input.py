@@ -75,7 +75,7 @@ def fault(folder: Path) -> str:
         (["run", "--dataset", "iisan-release:nowhere"], ["nowhere"]),
         (["run", "--backbones", "micr"], ["unknown pair of backbones 'micr'", "did you mean 'micro'?"]),
         (["run", "--text-backbone", "./none"], ["unknown text backbone './none'", "a model folder"]),
-        (["run", "no.toml"], ["no.toml: cannot be read", "give a study file"]),
+        (["run", "no.toml"], ["no.toml: there is no such file", "correct the path"]),
         (["run", "dmo"], ["unknown study 'dmo'", "did you mean 'demo'?"]),
         (["report", "nowhere"], ["nowhere: no records here", "run a study with --out nowhere"]),
     ],

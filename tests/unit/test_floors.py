@@ -8,11 +8,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"errors", "files", "ownership", "text"}
+GROUND = {"arrays", "errors", "files", "ownership", "text"}
 BELOW: dict[str, set[str]] = {
     "errors": set(),
-    "files": set(),
     "text": set(),
+    "files": {"errors"},
+    "arrays": {"errors", "files"},
     "ownership": {"errors", "files"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},

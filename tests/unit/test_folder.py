@@ -159,7 +159,7 @@ def test_rows_that_repeat_an_item_word_for_word_are_one_item(shop):
         ("dataset.toml", '"overview"', '"zzz"', r"items\.csv: unknown column 'zzz': choose from: movie_id, title"),
         ("dataset.toml", 'file = "items.csv"', 'file = "itms.csv"', r"itms\.csv: there is no such file"),
         ("dataset.toml", 'folder = "posters"', 'folder = "covers"', r"images\.folder: there is no folder .*covers"),
-        ("dataset.toml", 'name = "shop"', "name = shop", r"dataset\.toml: no valid TOML: .*line 2"),
+        ("dataset.toml", 'name = "shop"', "name = shop", r"dataset\.toml: not valid TOML: .*line 2"),
         ("dataset.toml", "licence", "license", r"dataset\.toml: unknown key 'license': did you mean 'licence'\?"),
         ("dataset.toml", "time_unit", "timeunit", r"unknown key 'interactions\.timeunit': .*'interactions\.time_unit'"),
         ("dataset.toml", 'time = "timestamp"\n', "", r"interactions: 'time_unit' stands without 'time'"),
