@@ -94,6 +94,22 @@ def open_file(path: Path, most: int | None = None) -> Iterator[io.BufferedReader
         yield file
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder that can be looked at stands under a name, whatever the name."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether a regular file stands under a name, whatever the name."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_bytes(path: Path, most: int) -> bytes:
     """A regular file's content; BenchError when it cannot be read or has more than `most` bytes."""
     with open_file(path, most) as file:

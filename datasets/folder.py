@@ -29,7 +29,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import BenchError, unknown
-from ..files import digest, file_digest, read_toml
+from ..files import digest, file_digest, is_folder, read_toml
 from .images import ImageFiles
 from .raw import Interactions, RawData
 from .tables import Table, TimeUnit, pc, read_table
@@ -102,7 +102,9 @@ class Description(Section):
 
 def describe(path: Path) -> tuple[Path, Description]:
     """The description at `path` (a folder with `dataset.toml`, or such a file), its paths made absolute."""
-    file = path / "dataset.toml" if path.is_dir() else path
+    file = path / "dataset.toml" if is_folder(path) else path
+    if not os.path.lexists(file):
+        raise BenchError(f"{file}: there is no such file: a dataset of your own needs a dataset.toml")
     values = read_toml(file)
     try:
         description = Description.model_validate(values)
