@@ -23,8 +23,8 @@ def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) ->
     `methods`: all that are drawn, in the order in which the other pictures colour them.
     """
     colours = {label: look["color"] for label, look in line_looks(methods).items()}
-    winners = dict.fromkeys(region.label for _, regions in maps for region in regions)
-    looks = {label: (colours[label], HATCHES[n % len(HATCHES)]) for n, label in enumerate(winners)}
+    winners = dict.fromkeys((region.labels, region.title) for _, regions in maps for region in regions)
+    looks = {title: (colours[labels[0]], HATCHES[n % len(HATCHES)]) for n, (labels, title) in enumerate(winners)}
 
     def paint(figure: Figure) -> None:
         rows = figure.subplots(len(maps), 1, squeeze=False)[:, 0]
@@ -44,7 +44,7 @@ def ternary(maps: Sequence[tuple[str, list[Region]]], methods: Sequence[str]) ->
 
     share = unit("share", [])
     words = [
-        f"{title}: " + ", ".join(f"{region.label} {show(region.share, 'share', share)} %" for region in regions)
+        f"{title}: " + ", ".join(f"{region.title} {show(region.share, 'share', share)} %" for region in regions)
         for title, regions in maps
     ]
     caption = (
@@ -60,7 +60,7 @@ def triangle(axes: Axes, title: str, regions: list[Region], looks: dict[str, tup
     axes.set_axis_off()
     axes.set_aspect("equal")
     for region in regions:
-        colour, hatch = looks[region.label]
+        colour, hatch = looks[region.title]
         corners = region.corners @ POSITIONS
         axes.add_patch(Polygon(corners, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=1.2))
     axes.add_patch(Polygon(POSITIONS, fill=False, edgecolor="#333333", linewidth=1.5))

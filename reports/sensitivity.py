@@ -21,11 +21,19 @@ CORNERS = np.eye(3)
 
 @dataclass(frozen=True)
 class Region:
-    """Where a method wins: the corners `[n, 3]` of a polygon in weights, and its share of the whole triangle."""
+    """Where methods win: the corners `[n, 3]` of a polygon in weights, and its share of the whole triangle.
 
-    label: str
+    `labels`: one method, or several that are equal in every cost.
+    """
+
+    labels: tuple[str, ...]
     corners: np.ndarray
     share: float
+
+    @property
+    def title(self) -> str:
+        """The winners in words."""
+        return " = ".join(self.labels)
 
 
 def clip(polygon: np.ndarray, normal: np.ndarray) -> np.ndarray:
@@ -67,7 +75,7 @@ def regions(costs: pd.DataFrame, contenders: pd.Index | None = None) -> list[Reg
             if len(polygon) and other != own:
                 polygon = clip(polygon, np.array(own) - np.array(other))
         if (area := share(polygon)) > 1e-12:
-            found.append(Region(", ".join(labels), polygon, area))
+            found.append(Region(tuple(labels), polygon, area))
     return sorted(found, key=lambda region: -region.share)
 
 
@@ -110,7 +118,7 @@ def weights_table(comparison: Comparison, weights: Weights, reference: str) -> T
     for name, choice in PRESETS.items():
         frame[f"rank {name}"] = tpme(ranked, choice)["tpme"].round(12).rank(method="min")
         columns.append(Column(f"rank {name}", f"rank, {name}", "integer"))
-    wins = {label: region.share for region in regions(ranked) for label in region.label.split(", ")}
+    wins = {label: region.share for region in regions(ranked) for label in region.labels}
     frame["wins"] = pd.Series(wins, dtype=float).reindex(frame.index).fillna(0.0)
     columns.append(Column("wins", "wins", "share"))
     presets = "; ".join(f"{name} {choice}" for name, choice in PRESETS.items())

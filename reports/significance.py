@@ -48,17 +48,18 @@ def tests_table(tests: pd.DataFrame, reference: str) -> Table | None:
         columns += [
             Column(f"{metric} difference", f"Δ {metric}", "metric", "more"),
             Column(f"{metric} interval", "95 % interval"),
-            Column(f"{metric} bootstrap p", "p, bootstrap", "p"),
+            Column(f"{metric} flip p", "p, sign-flip", "p"),
             Column(f"{metric} sign p", "p, sign test", "p"),
         ]
     frame["verdict"] = [verdict(row) for _, row in frame.iterrows()]
     users = ", ".join(f"{int(count):,}" for count in frame["users"].unique())
     seeds = ", ".join(str(int(count)) for count in sorted(frame["seeds"].unique()))
     notes = (
-        f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): a bootstrap over "
-        "users and the exact sign test, each Holm-corrected over all methods and both metrics.",
-        f"Verdict on HR@10: the bootstrap's at {LEVEL:g}, as HR is a mean. The sign test counts the users who gain or "
-        "lose, in one seed or in all. Intervals are not corrected: one may leave out 0 beside 'not told apart'.",
+        f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): the exact "
+        "sign-flip test of the mean and the exact sign test, each Holm-corrected over all methods and both metrics.",
+        f"Verdict on HR@10: the sign-flip test's at {LEVEL:g}, as HR is a mean. The sign test counts the users who "
+        "gain or lose, in one seed or in all. Intervals: 95 % bootstrap over users, not corrected, so one may leave "
+        "out 0 beside 'not told apart'.",
     )
     headed = distinct((*columns, Column("verdict", "verdict")))
     return Table("tests", f"Accuracy against {reference}, tested", frame, present(frame, headed), notes=notes)
@@ -74,8 +75,8 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 def verdict(row: pd.Series) -> str:
-    """Whether a method is better or worse than the reference, as far as the bootstrap can tell."""
-    if row["HR@10 bootstrap p"] >= LEVEL:
+    """Whether a method is better or worse than the reference, as far as the sign-flip test can tell."""
+    if row["HR@10 flip p"] >= LEVEL:
         return "not told apart"
     return "better" if row["HR@10 difference"] > 0 else "worse"
 

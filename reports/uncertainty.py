@@ -26,11 +26,11 @@ def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float
 
 
 def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
-    """A method's peak memory by seed and repeat, of runs that have times."""
+    """A method's peak memory, in bytes, by seed and repeat."""
     return {
         (source.record.cell.seed, source.record.cell.repeat): [float(source.record.memory.peak)]
         for source in comparison.ok(label)
-        if source.record.memory and source.record.memory.peak is not None and timed_epochs(source.record)
+        if source.record.memory and source.record.memory.peak is not None
     }
 
 
@@ -58,7 +58,8 @@ def cost_draws(comparison: Comparison) -> np.ndarray | None:
     drawn = np.repeat(comparison.ranked[list(COSTS)].to_numpy(float)[:, :, None], DRAWS, axis=2)
     for number, (label, own) in enumerate(times.items()):
         drawn[number, 0] = shared.means(own)
-        drawn[number, 2] = shared.means(peaks(comparison, label))
+        if timed := {run: peak for run, peak in peaks(comparison, label).items() if run in own}:
+            drawn[number, 2] = shared.means(timed)
     return drawn
 
 
@@ -100,8 +101,8 @@ def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
     """Paired tests over users between each method and the reference, one row a method.
 
     A user's difference is the mean over the seeds that both have (a method with one seed, such as popularity, meets
-    every seed of the reference). For HR@10 and NDCG@10: `… difference`, `… low`, `… high`, `… bootstrap p` and
-    `… sign p`; p-values are Holm-corrected over all methods and both metrics, for each test. Empty without ranks.
+    every seed of the reference). For HR@10 and NDCG@10: `… difference`, `… low`, `… high`, `… flip p` and `… sign p`;
+    p-values are Holm-corrected over all methods and both metrics, for each test. Empty without ranks.
     """
     base = ranks_by_seed(comparison, reference) if reference in comparison.methods.index else {}
     rows: dict[str, dict[str, float]] = {}
@@ -118,11 +119,11 @@ def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
                 f"{metric} difference": found.difference.value,
                 f"{metric} low": found.difference.low,
                 f"{metric} high": found.difference.high,
-                f"{metric} bootstrap p": found.bootstrap_p,
+                f"{metric} flip p": found.flip_p,
                 f"{metric} sign p": found.sign_p,
             }
     frame = pd.DataFrame(rows).T
-    for test in ("bootstrap p", "sign p") if len(frame) else ():
+    for test in ("flip p", "sign p") if len(frame) else ():
         columns = [f"HR@10 {test}", f"NDCG@10 {test}"]
         frame[columns] = statistics.holm(frame[columns].to_numpy().ravel().tolist()).reshape(-1, 2)
     return frame

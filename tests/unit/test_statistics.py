@@ -1,5 +1,7 @@
 """Intervals and tests against distributions and values that are known."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,24 +122,46 @@ def test_rounding_many_distinct_values_changes_nothing_that_matters() -> None:
     error = differences.std() / np.sqrt(differences.size)
     assert found.difference.low == pytest.approx(differences.mean() - 1.96 * error, abs=0.1 * error)
     assert found.difference.high == pytest.approx(differences.mean() + 1.96 * error, abs=0.1 * error)
-    assert found.bootstrap_p == pytest.approx(2 * stats.norm.sf(differences.mean() / error), abs=0.01)
+    assert found.flip_p == pytest.approx(2 * stats.norm.sf(differences.mean() / error), rel=0.02)
 
 
 def test_false_alarms_are_as_rare_as_promised() -> None:
     rng = np.random.default_rng(5)
     tests = [statistics.paired_test(rng.choice([-1.0, 0.0, 1.0], size=400), 1000, seed) for seed in range(200)]
-    assert sum(test.bootstrap_p < 0.05 for test in tests) <= 20
+    assert sum(test.flip_p < 0.05 for test in tests) <= 20
     assert sum(test.sign_p < 0.05 for test in tests) <= 18
 
 
 def test_clear_and_absent_differences() -> None:
     clear = statistics.paired_test(np.r_[np.ones(60), np.zeros(40)])
-    assert max(clear.bootstrap_p, clear.sign_p) < 0.001
+    assert max(clear.flip_p, clear.sign_p) < 0.001
     assert clear.difference.excludes(0.0)
     none = statistics.paired_test(np.zeros(50))
-    assert (none.bootstrap_p, none.sign_p) == (1.0, 1.0)
+    assert (none.flip_p, none.sign_p) == (1.0, 1.0)
     with pytest.raises(BenchError, match="one per user"):
         statistics.paired_test(np.empty(0))
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=9))
+def test_the_flip_test_counts_all_ways_to_set_the_signs(differences: list[int]) -> None:
+    sums = np.array(list(itertools.product((-1, 1), repeat=len(differences)))) @ np.abs(differences)
+    expected = (np.abs(sums) >= abs(sum(differences))).mean()
+    assert statistics.flip_p(np.array(differences) / 5) == pytest.approx(expected)
+
+
+def test_the_flip_test_of_equal_sizes_is_the_sign_test_far_into_its_tail() -> None:
+    for better, worse in ((60, 40), (300, 210), (400, 180), (3000, 2600)):
+        found = statistics.paired_test(np.repeat([1.0, -1.0, 0.0], [better, worse, 5000]))
+        assert found.flip_p == pytest.approx(stats.binomtest(better, better + worse).pvalue, rel=1e-3, abs=1e-12)
+        assert found.flip_p == pytest.approx(found.sign_p, rel=1e-3, abs=1e-12)
+    assert statistics.flip_p(np.ones(5000)) == statistics.FLOOR == 1e-12
+
+
+def test_the_flip_test_is_the_normal_one_of_many_users() -> None:
+    differences = np.random.default_rng(4).normal(0.006, 0.3, size=20_000) * (np.arange(20_000) % 3 == 0)
+    expected = 2 * stats.norm.sf(differences.sum() / np.sqrt((differences**2).sum()))
+    assert 1e-9 < expected < 1e-3
+    assert statistics.flip_p(differences) == pytest.approx(expected, rel=0.1)
 
 
 def test_holm_by_hand() -> None:

@@ -2,14 +2,25 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpmebench.reports import anatomy, caching, formats, headline, sensitivity, settings, significance, tables
+from tpmebench.reports import (
+    anatomy,
+    caching,
+    formats,
+    headline,
+    plot_sensitivity,
+    sensitivity,
+    settings,
+    significance,
+    tables,
+)
 from tpmebench.reports.frame import Comparison, Source, compare
-from tpmebench.reports.records import BackboneChoice, Training
+from tpmebench.reports.records import BackboneChoice, Training, ranks_path
 from tpmebench.reports.tpme import COSTS, Weights, tpme
 from tpmebench.reports.uncertainty import time_ratios, tpme_intervals, user_tests
 
@@ -218,12 +229,12 @@ def test_cached_methods_are_held_against_twin_embedded_and_full(make_record, all
 
 def test_regions_by_hand() -> None:
     table = pd.DataFrame({"a": (0, 1, 1), "b": (1, 0, 1), "c": (1, 1, 0), "d": (2, 2, 2)}, index=list(COSTS)).T
-    found = {region.label: region.share for region in sensitivity.regions(table)}
-    assert found == pytest.approx({"a": 1 / 3, "b": 1 / 3, "c": 1 / 3})
+    found = {region.labels: region.share for region in sensitivity.regions(table)}
+    assert found == pytest.approx({("a",): 1 / 3, ("b",): 1 / 3, ("c",): 1 / 3})
     only = sensitivity.regions(table, pd.Index(["a", "d"]))
-    assert [(region.label, region.share) for region in only] == [("a", pytest.approx(1.0))]
+    assert [(region.labels, region.share) for region in only] == [(("a",), pytest.approx(1.0))]
     twins = sensitivity.regions(pd.DataFrame({"a": (1, 2, 3), "b": (1, 2, 3)}, index=list(COSTS)).T)
-    assert [(region.label, region.share) for region in twins] == [("a, b", pytest.approx(1.0))]
+    assert [(region.labels, region.share) for region in twins] == [(("a", "b"), pytest.approx(1.0))]
 
 
 @given(
@@ -236,7 +247,23 @@ def test_regions_tile_the_triangle(rows: list, u: float, v: float) -> None:
     for region in found:
         middle = region.corners.mean(axis=0)
         scores = tpme(table, Weights(*(middle / middle.sum())))["tpme"]
-        assert scores[region.label.split(", ")[0]] <= scores.min() + 1e-9
+        assert scores[region.labels[0]] <= scores.min() + 1e-9
+
+
+def test_a_name_with_a_comma_wins_what_it_wins(make_record) -> None:
+    """Rows that differ in two options have a comma in their names; methods equal in every cost win together."""
+    options = ({"alpha": 4, "r": 4}, {"alpha": 8, "r": 8})
+    small, large = (make_record("lora", options=chosen) for chosen in options)
+    twin = make_record("bitfit").model_copy(update={part: getattr(small, part) for part in ("parameters", "memory")})
+    for record, seconds in ((small, 1.0), (twin, 1.0), (large, 2.0)):
+        record.time.epochs = [epoch.model_copy(update={"total": seconds}) for epoch in record.time.epochs]
+    one = comparison([small, twin, large])
+    table = sensitivity.weights_table(one, Weights(), "fft")
+    assert table is not None
+    assert table.frame["wins"].to_dict() == {"lora (alpha=4, r=4)": 1.0, "bitfit": 1.0, "lora (alpha=8, r=8)": 0.0}
+    assert table.frame["rank paper"].to_dict() == {"lora (alpha=4, r=4)": 1, "bitfit": 1, "lora (alpha=8, r=8)": 3}
+    drawn = plot_sensitivity.ternary([("all methods", sensitivity.regions(one.ranked))], one.drawn)
+    assert "bitfit = lora (alpha=4, r=4) 100.0 %" in drawn.alt
 
 
 def test_reversal_by_hand() -> None:
@@ -285,18 +312,35 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
     assert len(set(table.texts.columns)) == len(table.columns)
 
 
+def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -> None:
+    """Holm multiplies the least p by all 63 · 2 tests; 60 of 800 users clearly lose."""
+    records = [make_record("fft"), *(make_record("lora", options={"r": r}) for r in range(1, 64))]
+    base = np.where(np.arange(800) < 80, 1.0, 50.0)
+    worse = np.where(np.arange(800) < 20, 1.0, 50.0)
+    (tmp_path / "ranks").mkdir()
+    for record in records:
+        np.save(ranks_path(tmp_path, record.cell_id), worse if record.cell.options.get("r") == 7 else base)
+    one = compare([Source(record, tmp_path) for record in records])[0]
+    tests = user_tests(one, "fft")
+    assert tests.loc["lora (r=7)", "HR@10 flip p"] == pytest.approx(126 * 2 / 2**60, rel=1e-3, abs=2e-10)
+    table = significance.tests_table(tests, "fft")
+    assert table is not None
+    assert table.texts.loc["lora (r=7)", "p, sign-flip, HR@10"] == "< 0.001"
+    verdicts = table.frame["verdict"].to_dict()
+    assert verdicts.pop("lora (r=7)") == "worse"
+    assert set(verdicts.values()) == {"not told apart"}
+
+
 @pytest.mark.parametrize(
-    ("difference", "bootstrap", "sign", "expected"),
+    ("difference", "flip", "sign", "expected"),
     [
         (-0.02, 0.007, 0.095, "worse"),
         (0.02, 0.007, 0.095, "better"),
         (-0.02, 0.05, 0.001, "not told apart"),
     ],
 )
-def test_the_verdict_on_a_mean_is_the_bootstraps(
-    difference: float, bootstrap: float, sign: float, expected: str
-) -> None:
-    row = pd.Series({"HR@10 difference": difference, "HR@10 bootstrap p": bootstrap, "HR@10 sign p": sign})
+def test_the_verdict_on_a_mean_is_the_flip_tests(difference: float, flip: float, sign: float, expected: str) -> None:
+    row = pd.Series({"HR@10 difference": difference, "HR@10 flip p": flip, "HR@10 sign p": sign})
     assert significance.verdict(row) == expected
 
 
