@@ -193,7 +193,9 @@ def _case(name: str, settings: Settings, records: list[Record]) -> Case:
         seeds=seeds,
         exact={number: values for number, values in exact.items() if any(value is not None for value in values)},
         times=[
-            [round(epoch.total, 6) for epoch in timed_epochs(record)] for record in done if len(record.time.epochs) > 1
+            [round(epoch.total, 6) for epoch in epochs]
+            for record in done
+            if len(record.time.epochs) > 1 and (epochs := timed_epochs(record))
         ],
         accuracy={metric: [round(slice.metrics[metric], 6) for slice in scored] for metric in METRICS}
         if scored

@@ -132,6 +132,9 @@ def report(
     preset: Annotated[str | None, typer.Option(help="paper, memory-bound, time-bound or storage-bound.")] = None,
     reference: Annotated[str, typer.Option(help="The method that ratios and tests refer to.")] = "fft",
     out: Annotated[Path | None, typer.Option(help="Where to write; default the first directory.")] = None,
+    disturbed: Annotated[
+        bool, typer.Option("--disturbed", help="Count epochs for T that lost more than 20 % to other work.")
+    ] = False,
 ) -> None:
     """Write the report of one or several studies from their records."""
     from ..reports import tpme
@@ -141,7 +144,7 @@ def report(
         raise BenchError("--weights and --preset: give one of the two")
     chosen = tpme.parse_weights(weights) if weights else tpme.preset(preset or "paper")
     names = tuple(part.strip() for part in formats.split(","))
-    options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out)
+    options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out, disturbed=disturbed)
     screen = Screen()
     for path in write_report(directories, options):
         if path.name.startswith("report."):

@@ -129,6 +129,8 @@ def _time(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
     """Seconds of an epoch, which only mean something on the same machine."""
     before, now = ({(r.cell.seed, r.cell.repeat): _times(r) for r in side} for side in zip(*pairs, strict=True))
     if not all(before.values()) or not all(now.values()):
+        if all(record.time.epochs for pair in pairs for record in pair):
+            yield Finding(name, "epoch", "not judged", kind="seconds", why="every epoch of a cell was disturbed")
         return
     ratio = statistics.ratio_interval(now, before, level=LEVEL)
     row = (float(np.mean([np.mean(t) for t in side.values()])) for side in (before, now))

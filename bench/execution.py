@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..methods.references import ScoringReference
-from ..reports.records import Cell, Memory, PhaseMemory, Record, StepTimes, Time
+from ..reports.records import Cell, Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from .assembly import Assembly, assemble
 from .checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from .evaluation import Evaluator
@@ -87,7 +87,11 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
     torch.manual_seed(cell.seed)
     energy = CudaEnergy(parts.device)
     energy.start()
-    progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory))
+
+    def disturbed(epoch: Epoch, number: int) -> None:
+        events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
+
+    progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed))
     record.energy = energy.joules()
     _keep(record, job, parts, progress)
     record.memory = _with_phases(measured, memory, cached=parts.cache is not None)
@@ -109,6 +113,8 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
             loss=last.loss,
             seconds=last.total,
             valid=last.valid["HR@10"],
+            lost=last.disturbance,
+            others=last.others,
         )
         if not done and time.monotonic() - saved >= job.checkpoint_seconds:
             progress.seconds += time.monotonic() - saved

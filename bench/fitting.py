@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..reports.cells import is_marked
 from ..reports.records import Epoch
 from .assembly import Assembly
 from .evaluation import Evaluator
 from .measuring import MemoryMeter
 from .ranking import metrics
 from .training import Trainer
+from .training_state import TrainerState
 
 SELECTION = "HR@10"
 
@@ -36,28 +38,49 @@ class Progress:
 
 @dataclass(frozen=True)
 class Fit:
-    """Trains the parts of a cell, one epoch at a time."""
+    """Trains the parts of a cell, one epoch at a time.
+
+    `repeat_disturbed`: how often an epoch that other work disturbed is run again. `disturbed` is told of each that is
+    about to be, with its number.
+    """
 
     parts: Assembly
     trainer: Trainer
     evaluator: Evaluator
     memory: MemoryMeter
+    repeat_disturbed: int = 0
+    disturbed: Callable[[Epoch, int], None] = lambda _epoch, _number: None
 
     def run(self, progress: Progress, after_epoch: Callable[[Progress], None]) -> Progress:
         """Goes on from `progress` to the end. Raises Diverged when the loss stops being finite."""
         training = self.parts.cell.training
         resumed = bool(progress.epochs)
         while not progress.finished(training.epochs, training.patience):
-            with self.memory.phase("training"):
-                trained = self.trainer.epoch(len(progress.epochs))
-            epoch = trained.record(users=len(self.parts.dataset.train))
+            epoch, steps = self._train(len(progress.epochs))
             epoch.resumed, resumed = resumed, False
-            progress.step_times += trained.times.steps
+            progress.step_times += steps
             progress.epochs.append(epoch)
             with self.memory.phase("evaluation"):
                 self._evaluate(progress, epoch)
             after_epoch(progress)
         return progress
+
+    def _train(self, number: int) -> tuple[Epoch, list[float]]:
+        """The epoch and the seconds of its steps: of several attempts, which train the same, the least disturbed."""
+        start = TrainerState.of(self.trainer) if self.repeat_disturbed else None
+        attempts: list[tuple[Epoch, list[float]]] = []
+        while True:
+            with self.memory.phase("training"):
+                trained = self.trainer.epoch(number)
+            epoch = trained.record(users=len(self.parts.dataset.train))
+            attempts.append((epoch, trained.times.steps))
+            if start is None or not is_marked(epoch) or len(attempts) > self.repeat_disturbed:
+                break
+            self.disturbed(epoch, number + 1)
+            start.restore(self.trainer)
+        best, steps = min(attempts, key=lambda attempt: attempt[0].disturbance)
+        best.attempts = len(attempts)
+        return best, steps
 
     def _evaluate(self, progress: Progress, epoch: Epoch) -> None:
         """Validates; when this epoch is the best so far, ranks the test targets with the same embeddings."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
 
+from ..reports.cells import MARKED, SIGN
 from ..reports.records import Cell, Record
 from .console import Screen
 
@@ -59,7 +60,11 @@ class Display:
                 f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}  valid HR@10 {event['valid']:.4f}"
                 f"  {event['seconds']:.2f} s"
             )
-            self._show(text, event["number"], event["of"])
+            self._show(text + _sign(event), event["number"], event["of"])
+            if self._live and _sign(event):
+                self._print(f"{self._name}: epoch {event['number']}{_sign(event)}")  # the live line does not stay
+        elif event["event"] == "disturbed":
+            self._print(f"{self._name}: epoch {event['number']}{_sign(event)}; running it again")
         elif event["event"] == "phase":
             text = f"{event['name']} {event['done']}/{event['total']}" if event["total"] else event["name"]
             # Without a live view a line for each step of a long build would drown the rest.
@@ -85,6 +90,14 @@ class Display:
 
     def _print(self, text: str) -> None:
         self._console.say(text)
+
+
+def _sign(event: dict[str, Any]) -> str:
+    """What disturbed an epoch, marked; "" when nothing did."""
+    lost, others = event.get("lost", 0.0), event.get("others", 0)
+    causes = [f"{lost:.0%} lost to waiting for a core"] if lost > MARKED else []
+    causes += [f"{others} other process(es) on the card"] if others else []
+    return f"  {SIGN} {', '.join(causes)}" if causes else ""
 
 
 def describe(cell: Cell) -> str:

@@ -30,6 +30,7 @@ class Runner:
     display: Display
     warnings: list[str]
     checkpoint_seconds: float
+    repeat_disturbed: int = 0
 
     def run(self, cells: list[Planned]) -> list[Record]:
         """The records of the cells, in order. BenchError when no record can be written; Interrupted after Ctrl-C."""
@@ -75,6 +76,7 @@ class Runner:
             directory=self.directory.resolve(),
             warnings=self.warnings,
             checkpoint_seconds=self.checkpoint_seconds,
+            repeat_disturbed=self.repeat_disturbed,
         )
 
     def _blank(self, planned: Planned) -> Record:

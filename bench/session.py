@@ -48,7 +48,9 @@ def run_study(study: Study, request: Request) -> int:
     status = 0
     claim(request.directory, "--out")
     with lock(request.directory / "study"), Display(console) as display:
-        runner = Runner(study.name, request.directory, display, warnings, study.checkpoint_seconds)
+        runner = Runner(
+            study.name, request.directory, display, warnings, study.checkpoint_seconds, study.repeat_disturbed
+        )
         try:
             runner.run(wanted)
         except Interrupted:

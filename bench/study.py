@@ -26,6 +26,7 @@ class Study(BaseModel):
 
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
     `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method.
+    `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,6 +51,7 @@ class Study(BaseModel):
     deterministic: bool = False
     timeout: float | None = Field(default=None, gt=0)
     checkpoint_seconds: float = Field(default=60.0, ge=0)
+    repeat_disturbed: int = Field(default=0, ge=0)
     training: Training = Training()
     epochs: dict[str, PositiveInt] = {}
     options: dict[str, dict[str, Any]] = {}

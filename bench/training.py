@@ -14,6 +14,7 @@ from ..methods.recommender import Recommender
 from ..reports.records import Epoch, Training
 from .assembly import Assembly
 from .meters.clocks import EpochTimes, PhaseClock
+from .meters.waiting import WaitMeter, Waits
 from .prefetch import prefetch
 from .ranking import Diverged
 
@@ -22,16 +23,17 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Trained:
-    """What an epoch of training gave: its mean loss, steps taken, items encoded, and its times."""
+    """What an epoch of training gave: its mean loss, steps taken, items encoded, its times, and what disturbed them."""
 
     loss: float
     steps: int
     items: int
     times: EpochTimes
+    waits: Waits
 
     def record(self, users: int) -> Epoch:
         """As the record keeps it."""
-        times = self.times
+        times, waits = self.times, self.waits
         return Epoch(
             loss=self.loss,
             total=times.total,
@@ -42,6 +44,10 @@ class Trained:
             steps=self.steps,
             users=users,
             items=self.items,
+            waited=waits.waited,
+            cpu=waits.cpu,
+            preempted=waits.preempted,
+            others=waits.others,
         )
 
 
@@ -60,6 +66,7 @@ class Trainer:
             self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
         )
         self.clock = PhaseClock(self.device)
+        self.waits = WaitMeter(self.device)
         self.reset()
 
     def reset(self) -> None:
@@ -91,6 +98,7 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         positions = steps = items = 0
         clock = self.clock
+        self.waits.start()
         clock.start_epoch()
         batches = prefetch(self.load(self.plan.epoch(number)), self.device)
         while True:
@@ -105,10 +113,11 @@ class Trainer:
             steps += 1
             clock.end_step()
         times = clock.end_epoch()
+        waits = self.waits.stop()
         loss = float(total) / positions
         if not torch.isfinite(total):
             raise Diverged(f"the loss of epoch {number + 1} is {loss}; lower the learning rate or use precision fp32")
-        return Trained(loss, steps, items, times)
+        return Trained(loss, steps, items, times, waits)
 
     def load(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, ItemInputs]]:
         """Batches with their inputs, on the CPU; pinned when the device is a card."""

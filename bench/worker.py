@@ -25,12 +25,16 @@ from ..reports.records import Record, Status, ranks_path
 
 
 class Job(BaseModel):
-    """What a worker is given: the record to complete, where the study lives, and how often to write checkpoints."""
+    """What a worker is given: the record to complete, where the study lives, and what of the study is not the cell's.
+
+    `checkpoint_seconds`: how often to write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch.
+    """
 
     record: Record
     directory: Path
     warnings: list[str] = []
     checkpoint_seconds: float = 60.0
+    repeat_disturbed: int = 0
 
 
 class Events:

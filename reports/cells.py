@@ -11,14 +11,35 @@ METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 TARGETS = ("warm", "cold", "novel", "repeat")
 
 
-def timed_epochs(record: Record) -> list[Epoch]:
-    """The epochs that count for T: all but the first, which warms up, or that one when there is no other."""
-    return record.time.epochs[1:] or record.time.epochs
+MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
+"""Shares of an epoch lost to waiting above which it is marked, and above which it stays out of T; the mark."""
 
 
-def mean_epoch(record: Record, part: Callable[[Epoch], float]) -> float | None:
-    """Mean of a part of an epoch over `timed_epochs`, None when nothing was trained."""
-    epochs = timed_epochs(record)
+def warm_epochs(record: Record) -> list[Epoch]:
+    """All epochs but those that began in a fresh process, the first and a resumed one; these when there are no others.
+
+    Libraries, caches and the allocator are cold in them.
+    """
+    epochs = record.time.epochs
+    return [epoch for number, epoch in enumerate(epochs) if number and not epoch.resumed] or epochs
+
+
+def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
+    """The epochs that count for T: the warm ones that lost no more than a fifth to waiting, or all when `disturbed`.
+
+    Empty when nothing was trained or every epoch was disturbed so much: such a cell has no T.
+    """
+    return [epoch for epoch in warm_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
+
+
+def is_marked(epoch: Epoch) -> bool:
+    """Whether so much of an epoch was lost to waiting, or others were on the card, that its time needs a mark."""
+    return epoch.disturbance > MARKED or epoch.others > 0
+
+
+def mean_epoch(record: Record, part: Callable[[Epoch], float], disturbed: bool = False) -> float | None:
+    """Mean of a part of an epoch over `timed_epochs`, None when there are none."""
+    epochs = timed_epochs(record, disturbed)
     return sum(map(part, epochs)) / len(epochs) if epochs else None
 
 
@@ -29,8 +50,11 @@ def origin(record: Record) -> str:
     return "cuda-allocated" if record.cell.device.startswith("cuda") else "cpu-tensors"
 
 
-def row(record: Record) -> dict[str, Any]:
-    """Everything of a record that is shown, in seconds, bytes and scalars. None where it was not measured."""
+def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
+    """Everything of a record that is shown, in seconds, bytes and scalars. None where it was not measured.
+
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    """
     return {
         "method": record.cell.method,
         "family": record.family,
@@ -42,24 +66,31 @@ def row(record: Record) -> dict[str, Any]:
         "error": record.error,
         "started": record.started,
         "batch": record.batch or None,
-        **times(record),
+        **times(record, disturbed),
         **sizes(record),
         **accuracies(record),
     }
 
 
-def times(record: Record) -> dict[str, Any]:
+def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
     time, steps = record.time, record.time.steps
+    counted, warm = timed_epochs(record, disturbed), warm_epochs(record)
+
+    def mean(part: Callable[[Epoch], float]) -> float | None:
+        return mean_epoch(record, part, disturbed)
+
     return {
-        "time": mean_epoch(record, lambda epoch: epoch.total),
+        "time": mean(lambda epoch: epoch.total),
         "epochs": len(time.epochs) or None,
-        **{phase: mean_epoch(record, lambda epoch, phase=phase: getattr(epoch, phase)) for phase in PHASES},
+        "marked": sum(map(is_marked, counted)) if warm else None,
+        "left_out": len(warm) - len(counted) if warm else None,
+        **{phase: mean(lambda epoch, phase=phase: getattr(epoch, phase)) for phase in PHASES},
         "step_p50": steps.p50 if steps else None,
         "step_p90": steps.p90 if steps else None,
         "step_p99": steps.p99 if steps else None,
         "cache_build": time.cache_build,
         "cache_reused": time.cache_reused,
-        "validation": mean_epoch(record, lambda epoch: epoch.evaluation),
+        "validation": mean(lambda epoch: epoch.evaluation),
         "test_time": time.test,
         "total_time": time.total,
         "energy": record.energy,

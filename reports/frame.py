@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ..text import visible
-from .cells import FAMILIES, METRICS, TARGETS, origin, row
+from .cells import FAMILIES, METRICS, SIGN, TARGETS, origin, row
 from .records import Record, load_records, log_path, ranks_path, record_path
 from .tpme import COSTS
 
@@ -52,13 +52,17 @@ class Source:
 
 @dataclass
 class Comparison:
-    """Cells that may stand in one ranking. `settings` is what they share, `name` a short name fit for a file."""
+    """Cells that may stand in one ranking. `settings` is what they share, `name` a short name fit for a file.
+
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    """
 
     settings: dict[str, str]
     sources: list[Source]
     title: str = ""
     name: str = ""
     notes: list[str] = field(default_factory=list)
+    disturbed: bool = False
 
     @cached_property
     def labels(self) -> dict[str, str]:
@@ -69,7 +73,7 @@ class Comparison:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell, failed ones included; `label` names the method's row."""
-        rows = [{"label": self.labels[s.record.cell_id], **row(s.record)} for s in self.sources]
+        rows = [{"label": self.labels[s.record.cell_id], **row(s.record, self.disturbed)} for s in self.sources]
         frame = pd.DataFrame(rows)
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
@@ -125,8 +129,8 @@ def load(directories: Iterable[Path]) -> list[Source]:
     return sorted(latest.values(), key=lambda source: source.record.started)
 
 
-def compare(sources: list[Source]) -> list[Comparison]:
-    """Sorts cells into comparisons, in the order in which they were run."""
+def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
+    """Sorts cells into comparisons, in the order in which they were run; see `Comparison` for `disturbed`."""
     groups: dict[tuple[tuple[str, str], ...], list[Source]] = {}
     machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     for source in sorted(sources, key=lambda source: machine(source.record) == {}):
@@ -134,7 +138,10 @@ def compare(sources: list[Source]) -> list[Comparison]:
         found = machine(source.record) or machines.get(protocol, {})
         machines.setdefault(protocol, found)
         groups.setdefault((*protocol, *found.items()), []).append(source)
-    result = [Comparison(dict(key), sorted(g, key=lambda s: s.record.started)) for key, g in groups.items()]
+    result = [
+        Comparison(dict(key), sorted(group, key=lambda source: source.record.started), disturbed=disturbed)
+        for key, group in groups.items()
+    ]
     result.sort(key=lambda comparison: comparison.sources[0].record.started)
     entitle(result)
     return result
@@ -215,6 +222,7 @@ def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     single = ok.groupby("label")["epochs"].min() == 1
     facts["single_epoch"] = single.reindex(facts.index).eq(True)
     facts = facts.join(means).join(deviations.add_suffix(" sd"))
+    facts["time sign"] = (facts["marked"] > 0).map({True: SIGN, False: ""})
     order = facts["family"].map(FAMILIES.index)
     return facts.iloc[order.argsort(kind="stable")]
 

@@ -130,7 +130,9 @@ class Epoch(Schema):
     """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), valid metrics after it.
 
     `items` counts what was encoded. `evaluation` is the time of validation, which is no part of `total`. `resumed`: the
-    epoch began in a continued cell.
+    epoch began in a continued cell. `waited`: seconds that threads were ready and had no core, summed over threads,
+    None where the system does not tell. `cpu`: processor seconds of all threads. `preempted`: involuntary switches.
+    `others`: other processes on the card. `attempts`: how often the epoch was run, the least disturbed one kept.
     """
 
     loss: float
@@ -145,6 +147,16 @@ class Epoch(Schema):
     evaluation: float = 0.0
     valid: dict[str, float] = {}
     resumed: bool = False
+    waited: float | None = None
+    cpu: float | None = None
+    preempted: int | None = None
+    others: int = 0
+    attempts: int = 1
+
+    @property
+    def disturbance(self) -> float:
+        """The share of the epoch lost to waiting for a core, at most 1; 0 where it was not measured."""
+        return min(1.0, (self.waited or 0.0) / self.total) if self.total else 0.0
 
 
 class StepTimes(Schema):

@@ -14,12 +14,16 @@ FORMATS = ("md", "html", "tex", "csv", "parquet")
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What to write. `reference`: whom others are held against; `output`: by default the first study's directory."""
+    """What to write. `reference`: whom others are held against; `output`: by default the first study's directory.
+
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    """
 
     formats: tuple[str, ...] = ("md",)
     weights: Weights = field(default_factory=Weights)
     reference: str = "fft"
     output: Path | None = None
+    disturbed: bool = False
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -36,7 +40,7 @@ def write_report(directories: list[Path], options: ReportOptions | None = None) 
     options = options or ReportOptions()
     output = options.output or directories[0]
     claim(output, "--out" if options.output else "report")
-    comparisons = frame.compare(frame.load(directories))
+    comparisons = frame.compare(frame.load(directories), options.disturbed)
     check_reference(comparisons, options.reference)
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
     written, failures = [], []

@@ -64,7 +64,11 @@ def speed_table(records: list[Record]) -> pd.DataFrame:
     rows = []
     for record in records:
         total = mean_epoch(record, lambda epoch: epoch.total)
-        if record.status != "ok" or not total:
+        if record.status != "ok" or not record.time.epochs:
+            continue
+        if not total:
+            name = f"{record.cell.method} (every epoch disturbed)"
+            rows.append({"method": name, "encode": record.cell.training.encode})
             continue
         users = record.time.epochs[0].users
         shares = {
@@ -90,7 +94,8 @@ def speed_table(records: list[Record]) -> pd.DataFrame:
 def markdown(records: list[Record]) -> str:
     """The table in markdown, with the machine it was measured on."""
     table = speed_table(records)
-    table[_SECONDS] = table[_SECONDS].map("{:.3f}".format)
+    table[_SECONDS] = table[_SECONDS].map("{:.3f}".format, na_action="ignore")
+    table = table.fillna("–")
     lines = [
         "| " + " | ".join(table.columns) + " |",
         "| " + " | ".join("---" for _ in table.columns) + " |",

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from .cells import LEFT_OUT, MARKED, SIGN
 from .formats import NONE, Kind, Unit, missing, show, unit
 from .frame import Comparison
 from .tpme import Weights, tpme
@@ -25,7 +26,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Raw values by row (the index, headed `index`) with the columns to show; `… sd` columns give the deviations.
+    """Raw values by row (the index, headed `index`) with the columns to show.
+
+    `… sd` columns of the frame give the deviations, `… sign` columns what stands behind a value.
 
     `contest` are the rows among which the best and the second are sought, None for all.
     """
@@ -68,7 +71,9 @@ class Table:
             scale = self.unit(column)
             spread = self.frame.get(f"{column.key} sd", pd.Series(index=self.frame.index, dtype=float))
             pairs = zip(self.frame[column.key], spread, strict=True)
-            shown[self.heading(column)] = [show(v, column.kind, scale, d) or NONE for v, d in pairs]
+            texts = [show(v, column.kind, scale, d) or NONE for v, d in pairs]
+            signs = self.frame.get(f"{column.key} sign", [""] * len(texts))
+            shown[self.heading(column)] = [f"{text} {sign}".rstrip() for text, sign in zip(texts, signs, strict=True)]
         return pd.DataFrame(shown, index=self.frame.index)
 
     @cached_property
@@ -97,7 +102,9 @@ def main_table(comparison: Comparison, weights: Weights) -> Table:
     scored = tpme(comparison.ranked, weights)
     methods = comparison.methods.join(scored["tpme"])
     rank = methods["family"].eq("reference") * 2.0 + methods["tpme"].isna()
-    methods = methods.assign(order=rank).sort_values(["order", "tpme"], kind="stable")
+    methods = methods.assign(order=rank, status=status_with_disturbance(methods)).sort_values(
+        ["order", "tpme"], kind="stable"
+    )
     columns = (
         Column("family", "family"),
         Column("HR@10", "HR@10", "metric", "more"),
@@ -111,17 +118,45 @@ def main_table(comparison: Comparison, weights: Weights) -> Table:
         Column("status", "status"),
     )
     notes = [
-        f"T: mean seconds of a training epoch, the first left out. P: trainable parameters. M: {comparison.meter}, "
-        f"training phase. TPME: weights {weights} for T, P and M, lower is better, over {len(scored)} rows.",
+        f"T: mean seconds of a training epoch, without the first of each process. P: trainable parameters. "
+        f"M: {comparison.meter}, training phase. TPME: weights {weights} for T, P and M, lower is better, "
+        f"over {len(scored)} rows.",
         "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
         f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
     ]
     if methods["single_epoch"].any():
         single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
         notes.append(f"One epoch only, so T is that of the first: {single}.")
+    notes += disturbance_notes(methods)
     counts = sorted(set(methods["seeds"]))
     notes.append(spread_note(counts))
     return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
+
+
+def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:
+    """The status column, which says of a row without T that its times were disturbed."""
+    without = rows["left_out"].gt(0) & rows["time"].isna()
+    return rows["status"].where(~without, rows["status"] + ", no T: disturbed")
+
+
+def disturbance_notes(rows: pd.DataFrame) -> list[str]:
+    """What the mark behind a time means, and which rows lack epochs, or T itself, because other work disturbed them."""
+    notes = []
+    if rows["marked"].gt(0).any():
+        notes.append(
+            f"{SIGN}: an epoch behind this time lost more than {MARKED:.0%} to waiting for a core, or the card was "
+            "shared: run it again on a quiet machine."
+        )
+    lost = [str(label) for label in rows.index[rows["left_out"].gt(0)]]
+    none = [str(label) for label in rows.index[rows["left_out"].gt(0) & rows["time"].isna()]]
+    if lost:
+        notes.append(
+            f"Epochs that lost more than {LEFT_OUT:.0%} are no part of T, in {', '.join(dict.fromkeys(lost))}; "
+            "`bench report --disturbed` counts them."
+        )
+    if none:
+        notes.append(f"No T, because every epoch was disturbed so much: {', '.join(dict.fromkeys(none))}.")
+    return notes
 
 
 def spread_note(seeds: list[int]) -> str:
@@ -167,6 +202,8 @@ def targets_table(comparison: Comparison) -> Table | None:
 def cells_table(comparison: Comparison) -> Table:
     """Every cell with its own numbers; `cell_id` leads to its record."""
     frame = comparison.cells.set_index("label")
+    signs = (frame["marked"] > 0).map({True: SIGN, False: ""})
+    frame = frame.assign(**{"time sign": signs, "status": status_with_disturbance(frame)})
     columns = (
         Column("seed", "seed", "integer"),
         Column("repeat", "repeat", "integer"),
@@ -181,4 +218,4 @@ def cells_table(comparison: Comparison) -> Table:
         Column("total_time", "whole cell", "seconds"),
         Column("cell_id", "cell"),
     )
-    return Table("cells", "Every cell", frame, present(frame, columns))
+    return Table("cells", "Every cell", frame, present(frame, columns), notes=tuple(disturbance_notes(frame)))

@@ -41,5 +41,5 @@ def summary_table(records: list[Record], weights: Weights | None = None) -> Grou
         for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
             values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
             grid.add_row(str(label), *values)
-        result.append(grid)
+        result += [grid, *(plain(note, "yellow") for note in tables.disturbance_notes(main.frame))]
     return Group(*result)

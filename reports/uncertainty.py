@@ -21,7 +21,7 @@ def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float
     return {
         (source.record.cell.seed, source.record.cell.repeat): [epoch.total for epoch in epochs]
         for source in comparison.ok(label)
-        if (epochs := timed_epochs(source.record))
+        if (epochs := timed_epochs(source.record, comparison.disturbed))
     }
 
 

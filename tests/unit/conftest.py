@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from tpmebench.bench.assembly import Assembly, assemble
 from tpmebench.methods.backbones import Backbones, BackboneSource
 from tpmebench.methods.content import RawContent
 from tpmebench.methods.preprocessing import TokenTable
 from tpmebench.methods.tower import Tower
+from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 ITEMS, SIDE, VOCABULARY = 9, 16, 120
 
@@ -102,3 +104,32 @@ def tiny_content() -> RawContent:
     tokens = TokenTable(ids, offsets, 0, "tokens")
     pixels = rng.integers(0, 256, (ITEMS + 1, 3, SIDE, SIDE), dtype=np.uint8)
     return RawContent(ITEMS, tokens, pixels, "content")
+
+
+Assemble = Callable[..., Assembly]
+
+
+@pytest.fixture(scope="session")
+def small_cell(tmp_path_factory: pytest.TempPathFactory) -> Assemble:
+    """A whole cell over a small shop and the micro towers: `small_cell("lora", seed=1, batch=8)`.
+
+    What is not a field of the cell is one of its training.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+
+    def build(method: str, **fields: Any) -> Assembly:
+        training = {"batch": 16, **{name: value for name, value in fields.items() if name in Training.model_fields}}
+        cell = Cell.model_validate(
+            {
+                "method": method,
+                "dataset": "bazaar:items=200,users=40",
+                "backbones": BackboneChoice(text="micro", image="micro", image_side=32),
+                "training": Training.model_validate(training),
+            }
+            | {name: value for name, value in fields.items() if name in Cell.model_fields}
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TPMEBENCH_CACHE", str(cache))
+            return assemble(cell, lambda *_: None)
+
+    return build
