@@ -8,6 +8,7 @@ import stat
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ def write_atomic(target: Path, content: str | bytes) -> None:
             temporary.write_text(content, encoding="utf-8")
         else:
             temporary.write_bytes(content)
+
+
+def set_aside(path: Path) -> Path:
+    """Gives what cannot be used, a file or a folder, a free name beside its own, which it returns."""
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.unusable-{number}")
+        if not aside.exists() and not aside.is_symlink():
+            return path.rename(aside)
+    raise AssertionError("numbers do not end")
 
 
 def canonical_json(value: Any) -> str:

@@ -85,14 +85,11 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
         record.time.cache_build, record.time.cache_reused = parts.cache.seconds, parts.cache.reused
         measured.feature_cache = parts.cache.bytes
     torch.manual_seed(cell.seed)
-    energy = CudaEnergy(parts.device)
-    energy.start()
 
     def disturbed(epoch: Epoch, number: int) -> None:
         events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
 
     progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed))
-    record.energy = energy.joules()
     _keep(record, job, parts, progress)
     record.memory = _with_phases(measured, memory, cached=parts.cache is not None)
 
@@ -100,7 +97,13 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
 def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
     """Trains on from the cell's checkpoint, if there is one, and writes new ones."""
     cell, path = record.cell, checkpoint_path(job.directory, record.cell_id)
-    saved = time.monotonic()
+    progress, damage = load_checkpoint(path, fit.trainer)
+    if damage:
+        record.warnings.append(damage)
+        events.tell("warning", message=damage)
+    record.time.total, before = progress.seconds, progress.energy
+    saved, energy = time.monotonic(), CudaEnergy(fit.parts.device)
+    energy.start()
 
     def after_epoch(progress: Progress) -> None:
         nonlocal saved
@@ -118,14 +121,19 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
         )
         if not done and time.monotonic() - saved >= job.checkpoint_seconds:
             progress.seconds += time.monotonic() - saved
+            progress.energy = _sum(before, energy.joules())
             save_checkpoint(path, fit.trainer, progress)
             saved = time.monotonic()
 
-    progress = load_checkpoint(path, fit.trainer)
-    record.time.total = progress.seconds
     progress = fit.run(progress, after_epoch)
+    record.energy = _sum(before, energy.joules())
     path.unlink(missing_ok=True)
     return progress
+
+
+def _sum(before: float | None, now: float | None) -> float | None:
+    """Joules of all runs of a cell; None as soon as one of them was not measured."""
+    return None if before is None or now is None else before + now
 
 
 def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None:

@@ -19,7 +19,10 @@ SELECTION = "HR@10"
 
 @dataclass
 class Progress:
-    """Where a training run stands; all of it is in a checkpoint. `best_epoch` counts from 1, 0 before the first."""
+    """Where a training run stands; all of it is in a checkpoint. `best_epoch` counts from 1, 0 before the first.
+
+    `seconds` and `energy` (joules, None where not measured) are what the runs took whose epochs are kept.
+    """
 
     epochs: list[Epoch] = field(default_factory=list)
     step_times: list[float] = field(default_factory=list)
@@ -29,6 +32,7 @@ class Progress:
     test_ranks: np.ndarray | None = None
     test_seconds: float | None = None
     seconds: float = 0.0
+    energy: float | None = 0.0
 
     def finished(self, epochs: int, patience: int) -> bool:
         """Whether all epochs are done, or more than `patience` in a row brought nothing better (as published)."""

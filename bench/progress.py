@@ -65,6 +65,8 @@ class Display:
                 self._print(f"{self._name}: epoch {event['number']}{_sign(event)}")  # the live line does not stay
         elif event["event"] == "disturbed":
             self._print(f"{self._name}: epoch {event['number']}{_sign(event)}; running it again")
+        elif event["event"] == "warning":
+            self._print(f"{self._name}: warning: {event['message']}")
         elif event["event"] == "phase":
             text = f"{event['name']} {event['done']}/{event['total']}" if event["total"] else event["name"]
             # Without a live view a line for each step of a long build would drown the rest.

@@ -26,7 +26,7 @@ class TrainerState:
         if trainer.device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(trainer.device)
         return cls(
-            {name: _copy(value) for name, value in _changing(trainer).items()},
+            {name: _copy(value) for name, value in changing(trainer).items()},
             _copies(entries),
             trainer.scaler.state_dict(),
             generators,
@@ -35,7 +35,7 @@ class TrainerState:
     def restore(self, trainer: Trainer) -> None:
         """Puts a trainer back to it; may be asked for again."""
         with torch.no_grad():
-            for name, value in _changing(trainer).items():
+            for name, value in changing(trainer).items():
                 value.copy_(self.tensors[name])
         entries = _copies(self.optimiser)
         trainer.optimiser.load_state_dict(trainer.optimiser.state_dict() | {"state": entries})
@@ -47,7 +47,7 @@ class TrainerState:
             torch.cuda.set_rng_state(self.generators["cuda"], trainer.device)
 
 
-def _changing(trainer: Trainer) -> dict[str, Tensor]:
+def changing(trainer: Trainer) -> dict[str, Tensor]:
     """Trained parameters, and buffers, which an outside method may count in."""
     return trainable_state(trainer.recommender) | dict(trainer.recommender.named_buffers())
 

@@ -228,7 +228,10 @@ class Compute(Schema):
 
 
 class Record(Schema):
-    """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs."""
+    """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
+
+    `warnings`: what a reader must know of this cell, a line each; what the machine did stands in `environment`.
+    """
 
     schema_version: int = SCHEMA_VERSION
     study: str
@@ -240,6 +243,7 @@ class Record(Schema):
     rates: dict[str, float] = {}
     status: Status
     error: str | None = None
+    warnings: list[str] = []
     started: str
     environment: Environment = Environment()
     dataset: dict[str, str | int | float] = {}

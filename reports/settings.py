@@ -103,7 +103,7 @@ def warnings(comparison: Comparison) -> list[str]:
     lines = []
     busy: dict[str, set[str]] = {}
     for source in comparison.sources:
-        for line in source.record.environment.warnings:
+        for line in [*source.record.environment.warnings, *source.record.warnings]:
             busy.setdefault(line, set()).add(comparison.labels[source.record.cell_id])
     lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
     epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)

@@ -99,6 +99,12 @@ def test_without_a_reset_the_peak_is_since_the_start(monkeypatch: pytest.MonkeyP
     assert process.peak_rss() >= process.rss() // 2
 
 
+def test_the_system_counts_resident_memory_in_kibibytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "status").write_text("Name: x\nVmHWM:\t    1000 kB\n")
+    monkeypatch.setattr(process, "_STATUS", tmp_path / "status")
+    assert process.peak_rss() == 1_024_000
+
+
 def test_without_a_card_its_meters_say_so() -> None:
     memory, energy = cuda.CudaMemory("cpu"), cuda.CudaEnergy("cpu")
     memory.reset_peak()

@@ -136,6 +136,12 @@ def test_a_cell_that_failed_before_naming_its_machine_stays_with_the_others(make
     assert [*main.texts.T["lora"]] == ["embedded", *["–"] * (len(main.columns) - 2), "crashed"]
 
 
+def test_what_a_reader_must_know_of_a_cell_is_said_with_its_name(make_record) -> None:
+    odd = make_record("lora").model_copy(update={"warnings": ["the checkpoint cannot be read"]})
+    one = comparison([make_record("fft"), odd])
+    assert "the checkpoint cannot be read (lora)" in settings.warnings(one)
+
+
 def test_failures_keep_their_cause_and_leave_the_scale_alone(make_record) -> None:
     whole = [make_record(method) for method in ("lora", "iisan")]
     one = comparison([*whole, make_record("fft", status="oom")])

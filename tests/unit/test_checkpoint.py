@@ -1,0 +1,160 @@
+"""A checkpoint gives back all that training changed, and one that cannot be used holds nothing up."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from tpmebench.bench.assembly import assemble
+from tpmebench.bench.checkpoint import load_checkpoint, save_checkpoint
+from tpmebench.bench.fitting import Progress
+from tpmebench.bench.training import Trainer
+from tpmebench.reports.records import BackboneChoice, Cell, Epoch, Training
+
+
+def make_trainer(width: int = 8) -> Trainer:
+    cell = Cell(
+        method="sasrec-id",
+        dataset="bazaar:items=60,users=40",
+        modalities="text",
+        backbones=BackboneChoice(text="micro", image=None),
+        training=Training(batch=16, width=width, dropout=0.5),
+    )
+    trainer = Trainer(assemble(cell, lambda *_: None))
+    trainer.recommender.register_buffer("count", torch.zeros(1))
+    return trainer
+
+
+def state(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in trainer.recommender.state_dict().items()}
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def half_way() -> Progress:
+    """A progress of which no field has its default."""
+    epoch = Epoch(loss=1.5, total=2.0, data=0.5, forward=0.5, backward=0.5, update=0.5, steps=3, users=40, resumed=True)
+    return Progress(
+        epochs=[epoch, epoch.model_copy(update={"loss": 1.25, "valid": {"HR@10": 0.5}})],
+        step_times=[0.25, 0.125],
+        best=0.5,
+        best_epoch=2,
+        valid_ranks=np.array([1.0, np.inf, 3.5]),
+        test_ranks=np.array([2.0, 4.0]),
+        test_seconds=0.75,
+        seconds=12.5,
+        energy=31.0,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "checkpoints" / "cell.safetensors"
+
+
+@pytest.fixture
+def saved(path: Path) -> Trainer:
+    """A trainer that has trained for an epoch, and has left a checkpoint."""
+    torch.manual_seed(3)
+    trainer = make_trainer()
+    trainer.epoch(0)
+    trainer.recommender.get_buffer("count").fill_(7)
+    save_checkpoint(path, trainer, half_way())
+    return trainer
+
+
+def test_progress_comes_back_whole(saved: Trainer, path: Path) -> None:
+    progress, damage = load_checkpoint(path, make_trainer())
+    assert damage is None
+    expected, found = vars(half_way()), vars(progress)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        assert isinstance(value, np.ndarray) or value != getattr(Progress(), name), f"{name}: a default proves nothing"
+        assert np.array_equal(found[name], value) if isinstance(value, np.ndarray) else found[name] == value, name
+
+
+def test_training_goes_on_as_if_it_had_not_been_interrupted(saved: Trainer, path: Path) -> None:
+    """Parameters, buffers, the optimiser's moments and dropout's generator all decide the next epoch."""
+    loss = saved.epoch(1).loss
+    torch.manual_seed(99)
+    other = make_trainer()
+    load_checkpoint(path, other)
+    assert other.epoch(1).loss == loss
+    assert same(state(saved), state(other))
+
+
+def test_without_a_checkpoint_there_is_nothing_to_say(path: Path) -> None:
+    progress, damage = load_checkpoint(path, make_trainer())
+    assert (progress, damage) == (Progress(), None)
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flipped(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "mine").write_text("kept")
+
+
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+def rewritten(change: Callable[[dict[str, str]], object]) -> Callable[[Path], None]:
+    """The same tensors under other words."""
+
+    def damage(path: Path) -> None:
+        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        change(about)
+        save_file(tensors, path, about)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        (truncated, "cannot be read"),
+        (flipped, "not as it was written"),
+        (folder, "is no file"),
+        (loop, "is no file"),
+        (lambda path: path.write_bytes(b""), "cannot be read"),
+        (lambda path: path.write_text("no tensors"), "cannot be read"),
+        (rewritten(lambda about: about.update(version="99")), "of version 99"),
+        (rewritten(lambda about: about.pop("version")), "of version unknown"),
+        (rewritten(lambda about: about.update(progress=json.dumps({}))), "not as it was written"),
+        (lambda path: save_checkpoint(path, make_trainer(width=16), half_way()), "of other parameters"),
+    ],
+)
+def test_one_that_cannot_be_used_is_named_and_out_of_the_way(
+    saved: Trainer, path: Path, damage: Callable[[Path], object], why: str
+) -> None:
+    damage(path)
+    trainer = make_trainer()
+    before, generator = state(trainer), torch.get_rng_state()
+    progress, said = load_checkpoint(path, trainer)
+    assert progress == Progress()
+    assert said is not None and why in said and "started anew" in said and f"{path.name}.unusable-1" in said
+    assert same(before, state(trainer)) and not trainer.optimiser.state
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert [file.name for file in path.parent.iterdir()] == [f"{path.name}.unusable-1"]
+    save_checkpoint(path, trainer, Progress())  # and the cell leaves new ones
+    assert load_checkpoint(path, trainer) == (Progress(), None)
