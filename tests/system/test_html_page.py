@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hostile import BODY, STARTS, hostile
 
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
@@ -220,3 +221,54 @@ def test_printing_hides_the_controls(page: Any) -> None:
         assert page.find_element("id", "main-table-0").is_displayed()
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+@pytest.fixture
+def hostile_page(browser: Any, tmp_path: Path, make_record: Any) -> Any:
+    """A report over records whose every string a browser could take for more than text, in a folder of such a name."""
+    directory = tmp_path / "javascript:broken#?<b>%22"
+    sound = [make_record(method) for method in ("fft", "iisan-cached", "popularity")]
+    for number, record in enumerate(sound):
+        changed = hostile(record, first=number)
+        changed.cell, changed.family = sound[0].cell.model_copy(), record.family
+        changed.cell.method = f"{STARTS[-number - 1]}{record.cell.method} {BODY}"
+        changed.environment = sound[0].environment
+        changed.save(directory)
+    write_report([directory], ReportOptions(formats=("html",)))
+    browser.set_window_size(1280, 1000)
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get((directory / "report.html").as_uri())
+    return browser
+
+
+def test_text_of_any_kind_stays_text(hostile_page: Any) -> None:
+    for cost in COSTS:
+        slide(hostile_page, cost, 0.7)
+    for element in hostile_page.find_elements("css selector", "th button, g[data-place], summary, select, input"):
+        hostile_page.execute_script(
+            "arguments[0].focus(); arguments[0].dispatchEvent(new Event('pointerenter'))", element
+        )
+    for button in hostile_page.find_elements("css selector", "button"):
+        hostile_page.execute_script("arguments[0].click()", button)
+    assert hostile_page.execute_script("return window.broken === undefined && document.scripts.length === 2")
+    assert (
+        hostile_page.execute_script("return document.querySelectorAll('img:not([src^=\"data:\"]), iframe, b').length")
+        == 0
+    )
+    shown = hostile_page.execute_script("return document.body.textContent")
+    assert "<script>window.broken=2</script>" in shown
+    names = column(hostile_page, "tpme")
+    assert len(names) == 3 and sum(bool(value) for value in names.values()) == 2
+    events = [json.loads(entry["message"])["message"] for entry in hostile_page.get_log("performance")]
+    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert [url for url in asked if not url.startswith("data:")] == [hostile_page.current_url]
+    assert hostile_page.get_log("browser") == []
+
+
+def test_a_link_leads_to_its_record_whatever_the_folder_is_called(hostile_page: Any) -> None:
+    hrefs = hostile_page.execute_script("return [...document.querySelectorAll('td a')].map(a => a.href)")
+    assert len(hrefs) == 3
+    for href in hrefs:
+        hostile_page.get(href)
+        assert Record.model_validate_json(hostile_page.find_element("tag name", "body").text)
