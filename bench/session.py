@@ -70,10 +70,11 @@ def _is_wanted(cell: Planned, only_failed: bool) -> bool:
 
 
 def _conclude(console: Screen, directory: Path, records: list[Record]) -> None:
+    from ..reports.frame import load
     from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
-    console.print(summary_table(records))
+    console.print(summary_table(load([directory])))
     written = write_report([directory], ReportOptions(formats=("md", "html")))
     console.say(f"report: {written[0]}")
 

@@ -85,8 +85,10 @@ def break_even_table(comparison: Comparison) -> Table | None:
 def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
     """What a cached method is held against: its uncached twin, embedded methods and full tuning."""
     ranked = comparison.ranked
-    twin = label.replace("-cached", "", 1)
-    held = (ranked.index == twin) | ranked["family"].isin(["embedded", "full"])
+    twin = ranked.index == label.replace("-cached", "", 1)
+    if not twin.any():
+        twin = ranked["method"] == str(comparison.methods.loc[label, "method"]).replace("-cached", "", 1)
+    held = twin | ranked["family"].isin(["embedded", "full"])
     return ranked[held & (ranked.index != label) & ranked["cache_build"].isna()]
 
 

@@ -15,13 +15,13 @@ import pandas as pd
 from ..text import visible
 from .cells import FAMILIES, METRICS, SIGN, TARGETS, origin, row
 from .records import Record, load_records, log_path, ranks_path, record_path
+from .rows import LOOSE, label_cells, older
 from .tpme import COSTS
 
 ORIGINS = {
     "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
-LOOSE = {"epochs", "patience"}
 SPREAD = ["time", "memory", *METRICS, *(f"{metric} {target}" for metric in ("HR@10", "NDCG@10") for target in TARGETS)]
 
 
@@ -54,20 +54,21 @@ class Source:
 class Comparison:
     """Cells that may stand in one ranking. `settings` is what they share, `name` a short name fit for a file.
 
-    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `replaced`: cells left out, as a
+    newer one has the same row, seed and repeat.
     """
 
     settings: dict[str, str]
     sources: list[Source]
+    replaced: list[Source] = field(default_factory=list)
     title: str = ""
     name: str = ""
-    notes: list[str] = field(default_factory=list)
     disturbed: bool = False
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
-        labels = label_cells([source.record for source in self.sources])
+        labels = label_cells([source.record for source in (*self.sources, *self.replaced)])
         return {cell_id: visible(label) for cell_id, label in labels.items()}
 
     @cached_property
@@ -102,6 +103,13 @@ class Comparison:
     def meter(self) -> str:
         """What M is here, in words."""
         return ORIGINS[origin(self.sources[0].record)]
+
+    def row(self, name: str) -> str:
+        """The row of that name; else, of a method with several rows, that with most cells, then with most epochs."""
+        of_method = self.methods[self.methods["method"] == name]
+        if name in self.methods.index or of_method.empty:
+            return name
+        return str(of_method.sort_values(["ok", "epochs"], na_position="first").index[-1])
 
     def ok(self, label: str) -> list[Source]:
         """The cells of a method that ended well, in order of seed and repeat."""
@@ -138,13 +146,19 @@ def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
         found = machine(source.record) or machines.get(protocol, {})
         machines.setdefault(protocol, found)
         groups.setdefault((*protocol, *found.items()), []).append(source)
-    result = [
-        Comparison(dict(key), sorted(group, key=lambda source: source.record.started), disturbed=disturbed)
-        for key, group in groups.items()
-    ]
+    result = [Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()]
     result.sort(key=lambda comparison: comparison.sources[0].record.started)
     entitle(result)
     return result
+
+
+def newest(sources: list[Source]) -> tuple[list[Source], list[Source]]:
+    """Cells in the order in which they were run: those that count, and those of which a newer one is the same run."""
+    ordered = sorted(sources, key=lambda source: source.record.started)
+    records = [source.record for source in ordered]
+    left_out = older(records, label_cells(records))
+    kept, replaced = ([s for s in ordered if (s.record.cell_id in left_out) is away] for away in (False, True))
+    return kept, replaced
 
 
 def settings(record: Record) -> dict[str, str]:
@@ -152,7 +166,7 @@ def settings(record: Record) -> dict[str, str]:
     cell = record.cell
     towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
     choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
-    training = cell.training.model_dump(mode="json", exclude=LOOSE)
+    training = cell.training.model_dump(mode="json", exclude=set(LOOSE))
     return {
         "dataset": cell.dataset,
         "dataset fingerprint": cell.dataset_fingerprint[:12],
@@ -193,25 +207,13 @@ def entitle(comparisons: list[Comparison]) -> None:
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 
-def label_cells(records: list[Record]) -> dict[str, str]:
-    """Cell id → method's name, followed by the options in which cells of the same method differ."""
-    labels = {}
-    for name in {record.cell.method for record in records}:
-        mine = [record for record in records if record.cell.method == name]
-        keys = sorted({key for record in mine for key in record.cell.options})
-        shown = [key for key in keys if len({str(record.cell.options.get(key)) for record in mine}) > 1]
-        for record in mine:
-            given = [f"{key}={record.cell.options[key]}" for key in shown if key in record.cell.options]
-            labels[record.cell_id] = f"{name} ({', '.join(given)})" if given else name
-    return labels
-
-
 def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     """One row a method, by family and then in the order of the cells."""
     ok = cells[cells["status"] == "ok"]
     numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
     by_seed = ok.groupby(["label", "seed"])[numeric].mean()
     means = by_seed.groupby("label").mean()
+    means["memory_cache_build"] = built(ok).groupby("label")["memory_cache_build"].mean()
     deviations = by_seed[SPREAD].groupby("label").std()
     deviations["time"] = ok.groupby("label")["time"].std()
     facts = cells.groupby("label", sort=False).agg(
@@ -225,6 +227,13 @@ def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     facts["time sign"] = (facts["marked"] > 0).map({True: SIGN, False: ""})
     order = facts["family"].map(FAMILIES.index)
     return facts.iloc[order.argsort(kind="stable")]
+
+
+def built(ok: pd.DataFrame) -> pd.DataFrame:
+    """The cells that tell what building their cache took: those that built it, or all of a row where none did."""
+    reused = ok["cache_reused"].eq(True)
+    nobody_built = reused.groupby(ok["label"]).transform("all")
+    return ok[~reused | nobody_built]
 
 
 def status(statuses: list[str]) -> str:

@@ -10,6 +10,7 @@ from ..errors import BenchError
 from . import anatomy, caching, headline, plot_accuracy, plot_costs, plot_sensitivity, sensitivity, significance
 from .formats import quantity, show, unit
 from .frame import Comparison
+from .mixtures import mixtures
 from .plots import Picture
 from .settings import settings_table, tuning, warnings
 from .tables import Table, cells_table, failures_table, main_table, targets_table
@@ -93,7 +94,8 @@ class Page:
 
 
 def build(comparison: Comparison, weights: Weights, reference: str) -> Page:
-    """Everything a report shows of a comparison."""
+    """Everything a report shows of a comparison. `reference` is a row or a method."""
+    reference = comparison.row(reference)
     tests = user_tests(comparison, reference)
     every_cell, all_settings = Section("cells", "Every cell", aside=True), Section("settings", "Settings", aside=True)
     every_cell.table(cells_table, comparison)
@@ -111,7 +113,7 @@ def build(comparison: Comparison, weights: Weights, reference: str) -> Page:
     for section in sections:
         name_pictures(section, comparison.name)
     lines = findings(comparison, weights)
-    return Page(comparison, tuple(lines), tuple(warnings(comparison)), tuple(sections))
+    return Page(comparison, tuple(lines), (*mixtures(comparison), *warnings(comparison)), tuple(sections))
 
 
 def name_pictures(section: Section, suffix: str) -> None:

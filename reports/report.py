@@ -82,7 +82,8 @@ def render(
 
 def check_reference(comparisons: list[frame.Comparison], reference: str) -> None:
     """The default reference may be absent from a study; a name that the user gave must not be."""
-    known = sorted({str(label) for comparison in comparisons for label in comparison.methods.index})
+    rows = [comparison.methods["method"] for comparison in comparisons]
+    known = sorted({str(name) for methods in rows for name in (*methods.index, *methods)})
     if reference not in known and reference != ReportOptions.reference:
         raise unknown("reference method", reference, known)
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import frame, tables
-from .records import Record
 from .tpme import Weights
 
 if TYPE_CHECKING:
@@ -15,8 +14,11 @@ if TYPE_CHECKING:
 SHOWN = ("HR@10", "time", "parameters", "memory", "tpme", "status")
 
 
-def summary_table(records: list[Record], weights: Weights | None = None) -> Group:
-    """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold."""
+def summary_table(sources: list[frame.Source], weights: Weights | None = None) -> Group:
+    """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold.
+
+    Given what `frame.load` finds in a study's directory, it shows the numbers of that directory's report.
+    """
     from rich import box
     from rich.console import Group
 
@@ -24,7 +26,7 @@ def summary_table(records: list[Record], weights: Weights | None = None) -> Grou
 
     weights = weights or Weights()
     result = []
-    for comparison in frame.compare([frame.Source(record) for record in records]):
+    for comparison in frame.compare(sources):
         main = tables.main_table(comparison, weights)
         columns = tuple(column for column in main.columns if column.key in SHOWN)
         spread = [name for name in main.frame.columns if name.endswith(" sd") and name != "HR@10 sd"]

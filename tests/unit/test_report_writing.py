@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tpmebench.errors import BenchError
 from tpmebench.reports import records as schema
+from tpmebench.reports.frame import Source, load
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 from tpmebench.reports.terminal import summary_table
 from tpmebench.reports.tpme import Weights
@@ -140,10 +141,33 @@ def test_the_terminals_table(make_record) -> None:
         make_record("lora", status="oom")
     ]
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(summary_table(records, Weights()))
+    console.print(summary_table([Source(record) for record in records], Weights()))
     text = console.export_text()
     for words in ("iisan-cached", "popularity", "oom", "TPME", "0.45,0.1,0.45"):
         assert words in text
+
+
+def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_record, write_study) -> None:
+    """The mean would be the accuracy of neither. The terminal's table shows the numbers of the report."""
+    one, whole = schema.Training(epochs=1), schema.Training()
+    short, early = make_record("fft", training=one, epochs=1), make_record("popularity", training=one)
+    short.accuracy.test.metrics["HR@10"] = 0.0101
+    early = early.model_copy(update={"started": "2025-12-31T00:00:00+00:00"})
+    rest = [make_record(method, training=whole) for method in ("fft", "lora", "popularity")]
+    write_study(tmp_path, [short, early, *rest])
+    text = write_report([tmp_path])[0].read_text()
+    assert "> **Note.** Of cells that have the same row, seed and repeat only the newest counts. Left out: " in text
+    assert "Left out: popularity seed 0 of 2025-12-31T00:00:00." in text
+    assert "Accuracy against fft (epochs=30), tested" in text
+    lines = text[text.index("| method |") : text.index("T: mean seconds")].splitlines()
+    accuracies = {line.split(" | ")[0].removeprefix("| "): line.split(" | ")[2].strip("*<u>/") for line in lines[2:-1]}
+    assert accuracies["fft (epochs=1)"] == "0.0101"
+    assert set(accuracies) == {"fft (epochs=1)", "fft (epochs=30)", "lora", "popularity"}
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(summary_table(load([tmp_path]), Weights()))
+    shown = console.export_text().splitlines()
+    for row, accuracy in accuracies.items():
+        assert [line for line in shown if line.strip().startswith(f"{row}  ") and accuracy in line], (row, accuracy)
 
 
 def test_schema_loads_without_the_heavy_libraries() -> None:

@@ -20,7 +20,8 @@ from tpmebench.reports import (
     tables,
 )
 from tpmebench.reports.frame import Comparison, Source, compare
-from tpmebench.reports.records import BackboneChoice, Training, ranks_path
+from tpmebench.reports.mixtures import mixtures
+from tpmebench.reports.records import BackboneChoice, PhaseMemory, Training, ranks_path
 from tpmebench.reports.tpme import COSTS, Weights, tpme
 from tpmebench.reports.uncertainty import time_ratios, tpme_intervals, user_tests
 
@@ -179,6 +180,57 @@ def test_options_name_a_row_when_they_differ(make_record) -> None:
     records = [make_record("lora", options={"r": 8, "alpha": 16}), make_record("lora", options={"r": 4, "alpha": 16})]
     assert set(comparison(records).methods.index) == {"lora (r=8)", "lora (r=4)"}
     assert set(comparison(records[:1]).methods.index) == {"lora"}
+
+
+def test_epochs_and_patience_name_a_row_when_they_differ_within_a_method(make_record) -> None:
+    records = [
+        make_record("lora", options={"r": r}, training=Training(epochs=epochs))
+        for r, epochs in ((8, 3), (8, 30), (4, 30))
+    ]
+    records += [make_record("iisan", training=Training(patience=5)), make_record("fft", training=Training(epochs=3))]
+    records += [make_record("popularity", training=Training(epochs=epochs)) for epochs in (3, 30)]
+    one = comparison(records)
+    labels = {"lora (r=8, epochs=3)", "lora (r=8, epochs=30)", "lora (r=4, epochs=30)", "iisan", "fft", "popularity"}
+    assert set(one.methods.index) == labels
+    assert one.row("fft") == "fft"
+    assert one.row("lora (r=8, epochs=3)") == "lora (r=8, epochs=3)"
+    assert one.row("bitfit") == "bitfit"
+    more = comparison([*records, make_record("lora", seed=1, options={"r": 8}, training=Training(epochs=3))])
+    assert more.row("lora") == "lora (r=8, epochs=3)"
+
+
+def test_of_a_row_seed_and_repeat_that_occur_twice_the_newest_stays(make_record) -> None:
+    """Another version of the suite, or another time limit, makes another cell of what is the same run."""
+    old = [make_record("fft", seed=seed, version="0.0.9") for seed in range(2)]
+    new = [make_record("fft", seed=0), make_record("fft", seed=0, repeat=1), make_record("lora")]
+    new[0] = new[0].model_copy(update={"started": "2026-02-01", "study": "again"})
+    new[0].accuracy.test.metrics["HR@10"] = 0.5
+    for records in ([*old, *new], [*new, *old]):
+        one = comparison(records)
+        assert [source.record.cell_id for source in one.replaced] == [old[0].cell_id]
+        fft = one.cells[one.cells["label"] == "fft"]
+        assert set(zip(fft["seed"], fft["repeat"], strict=True)) == {(0, 0), (0, 1), (1, 0)}
+        assert set(fft["HR@10"]) == {0.5, *(r.accuracy.test.metrics["HR@10"] for r in (new[1], old[1]))}
+        lines = mixtures(one)
+        assert "several versions of the suite" in lines[0]
+        assert "fft: 0.0.9" in lines[0]
+        assert lines[1] == "Cells of several studies are put together: fft, lora: demo; fft: again."
+        assert lines[2].endswith("Left out: fft seed 0 of 2026-01-01T00:00:03.")
+    assert mixtures(comparison([make_record("fft"), make_record("lora")])) == []
+
+
+def test_memory_of_a_build_is_that_of_the_cells_that_built(make_record) -> None:
+    """Opening a cache takes memory too, and is no build; where all cells found it ready, they tell what it took."""
+    records = [make_record("iisan-cached", seed=seed) for seed in range(3)]
+    for record, took, reused in zip(records, (3_000, 600, 600), (False, True, True), strict=True):
+        record.memory.cache_build = PhaseMemory(tensors=took)
+        record.time.cache_reused = reused
+    assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 3000
+    records[1].memory.cache_build = None
+    assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 3000
+    records[0].time.cache_reused = True
+    records[2].memory.cache_build = records[0].memory.cache_build
+    assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 3000
 
 
 def test_settings_say_everything(make_record) -> None:
