@@ -1,6 +1,16 @@
-"""The one exception for everything that a user can cause and can mend."""
+"""The one exception for everything that a user can cause and can mend, and how it names and quotes what is at fault."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_QUOTED = 80
+"""Characters of a value that a message shows."""
 
 
 class BenchError(Exception):
@@ -13,6 +23,67 @@ class BenchError(Exception):
 
 def unknown(kind: str, name: str, known: list[str]) -> BenchError:
     """The error for a name that is not among `known`, with the nearest one as a suggestion."""
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = get_close_matches(name[:_QUOTED], known, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(known)}"
-    return BenchError(f"unknown {kind} '{name}': {hint}")
+    return BenchError(f"unknown {kind} {quoted(name)}: {hint}")
+
+
+class _Short(Repr):
+    """Cuts what is long or deep, and writes no integer of thousands of digits, which Python would refuse."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother, self.maxlong = 3, _QUOTED, _QUOTED, _QUOTED
+
+    def repr_int(self, x: int, level: int) -> str:
+        return super().repr_int(x, level) if x.bit_length() < 4 * _QUOTED else f"an integer of {x.bit_length()} bits"
+
+
+def quoted(value: object) -> str:
+    """A value as a message quotes it: on one line, and no longer than a message can bear."""
+    text = _Short().repr(value)
+    return text if len(text) <= 4 * _QUOTED else f"{text[: 4 * _QUOTED]}…"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first thing that a schema finds wrong: the keys that lead to it, what it says, pydantic's kind of error."""
+
+    keys: tuple[str, ...]
+    message: str
+    kind: str
+
+    @property
+    def key(self) -> str:
+        """As a user would write it: `training.batch`."""
+        return ".".join(key if key.isprintable() and len(key) <= _QUOTED else quoted(key) for key in self.keys)
+
+
+def first_fault(error: "ValidationError", values: Any) -> Fault:
+    """What to say of `values` that a schema has refused, the value at fault included."""
+    faults = error.errors(include_url=False, include_context=False)
+    first, keys = faults[0], _keys(faults[0]["loc"], values)
+    # a key that may be of several kinds has a fault for each
+    messages = dict.fromkeys(_message(fault["msg"]) for fault in faults if _keys(fault["loc"], values) == keys)
+    got = "" if first["type"] in {"missing", "extra_forbidden"} or not keys else f" (got {quoted(first['input'])})"
+    return Fault(keys, " or ".join(messages) + got, first["type"])
+
+
+def _message(text: str) -> str:
+    text = text.removeprefix("Value error, ")
+    return f"{text[:1].lower()}{text[1:]}"
+
+
+def _keys(location: Sequence[str | int], values: Any) -> tuple[str, ...]:
+    """The part of a fault's location that a user wrote; what follows names a branch of the schema."""
+    keys: list[str] = []
+    for part in location:
+        if isinstance(values, dict):
+            keys.append(str(part))
+            values = values.get(part)
+        elif isinstance(values, list) and isinstance(part, int) and part < len(values):
+            keys.append(str(part))
+            values = values[part]
+        else:
+            break
+    return tuple(keys)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..datasets.catalogue import Dataset, Sequences
 from ..reports.records import Accuracy, Slice
+from ..reports.values import CUTOFFS
 
-CUTOFFS = (5, 10, 20)
 _SCORES_PER_CHUNK = {"cpu": 1_000_000, "cuda": 4_000_000}
 """4 MB on a CPU: what a pass over the scores leaves in the processor's cache, the next one finds there."""
 

@@ -1,21 +1,40 @@
 """A study: what to run. From a TOML file, from flags, or from both; every key is checked."""
 
 import re
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from ..errors import BenchError, unknown
-from ..files import TOML_BYTES, read_text, read_toml
+from ..errors import BenchError, first_fault, quoted, unknown
+from ..files import TOML_BYTES, parse_toml, read_text, read_toml
 from ..reports.records import Training
+from ..reports.values import (
+    Epochs,
+    ImageSide,
+    JSONTable,
+    Name,
+    PathPart,
+    PositiveSeconds,
+    Repetitions,
+    Seconds,
+    TextLength,
+    Threads,
+)
 
 STUDIES = Path(__file__).parent.parent / "studies"
 
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
 REFERENCE_ROWS = ("popularity", "random", "sasrec-id")
+
+MOST_CELLS = 100_000
+"""Of a study: they are planned at once."""
+
+Names = Annotated[list[Name], Field(min_length=1, max_length=1000)]
 
 _OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
 """Options of the command that are called otherwise than their key."""
@@ -29,37 +48,44 @@ class Study(BaseModel):
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
-    name: str = "study"
-    methods: list[str] = list(DEMO_METHODS)
+    name: PathPart = "study"
+    methods: Names = list(DEMO_METHODS)
     references: bool = True
-    datasets: list[str] = Field(default=["bazaar"], min_length=1)
-    backbones: list[str] = Field(default=["micro"], min_length=1)
-    text_backbone: str | None = None
-    image_backbone: str | None = None
+    datasets: Names = ["bazaar"]
+    backbones: Names = ["micro"]
+    text_backbone: Name | None = None
+    image_backbone: Name | None = None
     weights: Literal["pretrained", "random"] = "pretrained"
     text_pooling: Literal["auto", "cls", "last"] = "auto"
-    text_length: int = Field(default=30, ge=4)
-    image_side: int | None = Field(default=None, ge=8)
+    text_length: TextLength = 30
+    image_side: ImageSide | None = None
     modalities: Literal["both", "text", "image"] = "both"
     missing_images: Literal["neutral", "drop", "error"] = "neutral"
-    seeds: int = Field(default=1, ge=1)
-    repeats: int = Field(default=1, ge=1)
-    device: str = "auto"
-    threads: int = Field(default=0, ge=0)
+    seeds: Repetitions = 1
+    repeats: Repetitions = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Threads = 0
     deterministic: bool = False
-    timeout: float | None = Field(default=None, gt=0)
-    checkpoint_seconds: float = Field(default=60.0, ge=0)
-    repeat_disturbed: int = Field(default=0, ge=0)
+    timeout: PositiveSeconds | None = None
+    checkpoint_seconds: Seconds = 60.0
+    repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
     training: Training = Training()
-    epochs: dict[str, PositiveInt] = {}
-    options: dict[str, dict[str, Any]] = {}
+    epochs: dict[str, Epochs] = {}
+    options: dict[str, JSONTable] = {}
 
     @field_validator("methods", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> Self:
+        cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats))
+        if cells > MOST_CELLS:
+            raise ValueError(f"seeds, repeats and names make {cells} cells; a study has at most {MOST_CELLS}")
+        return self
 
 
 def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence[str]) -> Study:
@@ -68,27 +94,23 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
     Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol.
     BenchError names the file, line and key, or the option, at fault.
     """
-    values: dict[str, Any] = {}
     path = _find(source) if source else STUDIES / "demo.toml"
     named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
-    if source or not named:
-        values = read_toml(path)
-        values.setdefault("name", path.stem)
+    written = _read_file(path) if source or not named else {}
+    values = deepcopy(written)
     origins: dict[str, str] = {}
     for key, value in overrides.items():
         if value is not None:
-            _put(values, key, value)
             origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))
+            _put(values, key, value, origins[key])
     for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise BenchError(f"--set {setting}: give key=value, for example --set training.batch=32")
-        _put(values, key.strip(), _value(text.strip()))
-        origins[key.strip()] = f"--set {key.strip()}"
+        key, value = _setting(setting)
+        origins[key] = f"--set {key}"
+        _put(values, key, value, origins[key])
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise _mistake(error, values, origins, path) from error
+        raise _mistake(error, values, _Origins(path, written, origins)) from error
 
 
 def _find(source: str) -> Path:
@@ -103,54 +125,80 @@ def _find(source: str) -> Path:
     raise unknown("study", source, [*shipped, "a .toml file"])
 
 
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
+def _read_file(path: Path) -> dict[str, Any]:
+    return {"name": path.stem} | read_toml(path)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Key and value of a `--set`. The value is TOML, or else a word that stands for itself."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not all(key.split(".")):
+        raise BenchError(f"--set {_word(text)}: give key=value, for example --set training.batch=32")
+    if "\n" in text or "\r" in text:
+        raise BenchError(f"--set {_word(key)}: a setting is one line; give each its own --set")
+    try:
+        return key, parse_toml(f"value = {value}", f"--set {key}")["value"]
+    except BenchError:
+        return key, value
+
+
+def _put(values: dict[str, Any], key: str, value: Any, option: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
         if not isinstance(values, dict):
-            raise BenchError(f"--set {key}: '{parent}' holds no further keys")
+            raise BenchError(f"{_word(option)}: {quoted(parent)} holds no further keys")
     values[last] = value
 
 
-def _value(text: str) -> Any:
-    """A TOML value, or the text as it stands."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+def _word(text: str) -> str:
+    """What stands on the command line, as a message repeats it."""
+    return quoted(text)[1:-1]
 
 
-def _mistake(error: ValidationError, values: dict[str, Any], origins: dict[str, str], path: Path) -> BenchError:
-    """Names the key at fault, and the option that set it or else its line in the file at `path`."""
-    faults = error.errors()
-    keys = _keys(faults[0]["loc"], values)
-    where = ".".join(keys)
-    place = next((option for key, option in origins.items() if f"{where}.".startswith(f"{key}.")), None)
-    if place is None:
-        line = _line_of(path, keys)
-        place = f"{path}, line {line}" if line else str(path)
-    if faults[0]["type"] == "extra_forbidden":
-        model = Training if keys[0] == "training" and len(keys) > 1 else Study
-        known = [".".join([*keys[:-1], field]) for field in sorted(model.model_fields)]
-        return BenchError(f"{place}: {unknown('key', where, known)}")
-    # a key that may be of several kinds has a fault for each
-    messages = dict.fromkeys(fault["msg"] for fault in faults if _keys(fault["loc"], values) == keys)
-    message = " or ".join(f"{text[0].lower()}{text[1:]}" for text in messages)
-    return BenchError(f"{place}: '{where}': {message} (got {faults[0]['input']!r})")
+@dataclass(frozen=True)
+class _Origins:
+    """Where the values of a study come from: a file, what was written in it, and the options put over that, by key."""
+
+    path: Path
+    written: Mapping[str, Any]
+    options: Mapping[str, str]
+
+    def place(self, keys: Sequence[str]) -> str:
+        """The option that set a key, or something under it that the file has not; else the file and the key's line."""
+        where = f"{'.'.join(keys)}."
+        above = (option for key, option in self.options.items() if where.startswith(f"{key}."))
+        below = (option for key, option in self.options.items() if f"{key}.".startswith(where) and not self._has(keys))
+        option = next(above, None) or next(below, None)
+        if option is not None:
+            return _word(option)
+        if not self.written:
+            return "the study"
+        line = _line_of(self.path, keys)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+    def _has(self, keys: Sequence[str]) -> bool:
+        values: Any = self.written
+        for key in keys:
+            if not isinstance(values, Mapping) or key not in values:
+                return False
+            values = values[key]
+        return True
 
 
-def _keys(location: Sequence[str | int], values: Any) -> list[str]:
-    """The part of a fault's location that a user wrote; what follows names a branch of the schema."""
-    keys: list[str] = []
-    for part in location:
-        if not isinstance(values, dict | list):
-            break
-        keys.append(str(part))
-        values = values.get(part) if isinstance(values, dict) else values[int(part)]
-    return keys
+def _mistake(error: ValidationError, values: dict[str, Any], origins: _Origins) -> BenchError:
+    """Names the key at fault, and the option that set it or else its line in the file."""
+    fault = first_fault(error, values)
+    place = origins.place(fault.keys) if fault.keys else str(origins.path)
+    if fault.kind == "extra_forbidden":
+        model = Training if fault.keys[0] == "training" and len(fault.keys) > 1 else Study
+        known = [".".join([*fault.keys[:-1], field]) for field in sorted(model.model_fields)]
+        return BenchError(f"{place}: {unknown('key', fault.key, known)}")
+    return BenchError(f"{place}: '{fault.key}': {fault.message}" if fault.keys else f"{place}: {fault.message}")
 
 
-def _line_of(path: Path, keys: list[str]) -> int | None:
+def _line_of(path: Path, keys: Sequence[str]) -> int | None:
     """The line that sets a key, as far as it can be told from the text."""
     names = [re.escape(key) for key in keys if not key.isdigit()]
     if not names:

@@ -1,12 +1,11 @@
 """Adapter (Houlsby et al., 2019): bottlenecks after the attention and after the feed-forward of every layer."""
 
-from pydantic import Field
 from torch import Tensor, nn
 
 from .backbones import Backbones
 from .bottleneck import Bottleneck
 from .fusion import FusedEncoder, output_levels, tower_rates
-from .method import LearningRates, Method, Options
+from .method import LearningRates, Method, Options, Rank
 from .projections import projections
 from .readers import TowerReader
 from .registry import register
@@ -16,7 +15,7 @@ from .tower import Tower
 class AdapterOptions(Options):
     """`bottleneck`: hidden width of each adapter."""
 
-    bottleneck: int = Field(default=64, ge=1)
+    bottleneck: Rank = 64
 
 
 class AdaptedLinear(nn.Module):

@@ -2,13 +2,13 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import StrictBool, StrictInt
 from torch import Tensor, nn
 
 from ..errors import BenchError
 from .backbones import Backbones
 from .inputs import ItemInputs
-from .method import LearningRates, Method, Options
+from .method import LearningRates, Method, Options, Rank
 from .readers import CacheReader, TowerReader
 from .registry import register
 from .side_network import SideDesign, SideNetwork, SideNetworks
@@ -22,10 +22,10 @@ class IISANOptions(Options):
     """
 
     networks: Literal["both", "intra", "inter"] = "both"
-    gated: bool = True
-    layers: Literal["every-second", "all"] | tuple[int, ...] = "every-second"
-    bottleneck: int = Field(default=64, ge=1)
-    first_state: bool = True
+    gated: StrictBool = True
+    layers: Literal["every-second", "all"] | tuple[StrictInt, ...] = "every-second"
+    bottleneck: Rank = 64
+    first_state: StrictBool = True
 
 
 class IISANEncoder(nn.Module):

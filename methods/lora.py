@@ -1,10 +1,8 @@
 """LoRA (Hu et al., 2021): low-rank updates of the query and value projections, through peft."""
 
-from pydantic import Field
-
 from .backbones import Backbones
 from .fusion import FusedEncoder, output_levels, tower_rates
-from .method import LearningRates, Method, Options
+from .method import Dropout, LearningRates, Method, Options, Rank, Scale
 from .projections import projections
 from .readers import TowerReader
 from .registry import register
@@ -13,9 +11,9 @@ from .registry import register
 class LoRAOptions(Options):
     """`r`: rank. `alpha`: the update is scaled by alpha / r. `dropout` on the update's input."""
 
-    r: int = Field(default=8, ge=1)
-    alpha: float = Field(default=8, gt=0)
-    dropout: float = Field(default=0.0, ge=0, lt=1)
+    r: Rank = 8
+    alpha: Scale = 8
+    dropout: Dropout = 0.0
 
 
 @register("lora", family="embedded")

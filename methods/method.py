@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from ..errors import BenchError, unknown
+from ..errors import BenchError, first_fault, unknown
 from .backbones import Backbones
 
 Content = Literal["items", "states", "ids", "none"]
@@ -20,7 +20,13 @@ Encoder = TypeVar("Encoder", bound=nn.Module)
 class Options(BaseModel):
     """Base of every method's options: an unknown or ill-typed option is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Rank = Annotated[int, Field(ge=1, le=65_536, strict=True)]
+"""A rank or the width of a bottleneck."""
+Dropout = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Scale = Annotated[float, Field(gt=0, le=1e6, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -53,11 +59,10 @@ class Method(ABC, Generic[Encoder]):
         try:
             return cls.options.model_validate(dict(chosen))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            if first["type"] == "extra_forbidden":
-                raise unknown(f"option of method '{cls.name}'", key, sorted(cls.options.model_fields)) from error
-            raise BenchError(f"method '{cls.name}': option '{key}': {first['msg'].lower()}") from error
+            fault = first_fault(error, dict(chosen))
+            if fault.kind == "extra_forbidden":
+                raise unknown(f"option of method '{cls.name}'", fault.key, sorted(cls.options.model_fields)) from error
+            raise BenchError(f"method '{cls.name}': option '{fault.key}': {fault.message}") from error
 
     @abstractmethod
     def item_encoder(self, backbones: Backbones, width: int) -> Encoder:

@@ -5,12 +5,33 @@ Schema versions only add fields, each with a default, so that an old record stay
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..errors import BenchError
-from ..files import JSON_BYTES, canonical_json, digest, read_text, write_atomic
+from ..errors import BenchError, first_fault, quoted
+from ..files import canonical_json, digest, read_json, write_atomic
+from .values import (
+    METRICS,
+    Batch,
+    CellID,
+    Count,
+    Dropout,
+    Epochs,
+    HistoryLength,
+    ImageSide,
+    JSONTable,
+    Moment,
+    Name,
+    Number,
+    PositiveSeconds,
+    RateScale,
+    Seconds,
+    Share,
+    TextLength,
+    Threads,
+    Width,
+)
 
 SCHEMA_VERSION = 1
 
@@ -20,20 +41,20 @@ Family = Literal["full", "embedded", "decoupled", "reference"]
 
 
 class Schema(BaseModel):
-    """Records refuse unknown keys: a misspelt field must not vanish silently."""
+    """Records refuse unknown keys: a misspelt field must not vanish silently. Numbers are finite."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class BackboneChoice(Schema):
     """Which pair of towers, and how they are read. `fingerprint` covers configuration and weights, "" for a hub id."""
 
-    text: str | None
-    image: str | None
+    text: Name | None
+    image: Name | None
     weights: Literal["pretrained", "random"] = "pretrained"
     text_pooling: Literal["auto", "cls", "last"] = "auto"
-    text_length: int = Field(default=30, ge=4)
-    image_side: int | None = Field(default=None, ge=8)
+    text_length: TextLength = 30
+    image_side: ImageSide | None = None
     fingerprint: str = ""
 
 
@@ -45,18 +66,20 @@ class Training(Schema):
     `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
     """
 
-    epochs: int = Field(default=30, ge=1)
-    patience: int = Field(default=10, ge=1)
-    batch: int | Literal["published"] = 64
+    model_config = ConfigDict(strict=True)
+
+    epochs: Epochs = 30
+    patience: Epochs = 10
+    batch: Batch | Literal["published"] = 64
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     encode: Literal["unique", "every-slot"] = "unique"
-    learning_rate_scale: float = Field(default=1.0, gt=0)
-    width: int = Field(default=64, ge=2)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
-    max_length: int = Field(default=10, ge=1)
+    learning_rate_scale: RateScale = 1.0
+    width: Width = 64
+    dropout: Dropout = 0.1
+    max_length: HistoryLength = 10
     repeat_targets: Literal["miss", "rank"] = "miss"
     cache_dtype: Literal["float16", "float32"] = "float16"
-    evaluated_users: int | None = Field(default=None, ge=1)
+    evaluated_users: Annotated[Count, Field(ge=1)] | None = None
     compile: bool = False
     gradient_checkpointing: bool = False
 
@@ -64,20 +87,20 @@ class Training(Schema):
 class Cell(Schema):
     """One combination of a study: everything that decides its result, and nothing else."""
 
-    method: str
-    options: dict[str, Any] = {}
-    dataset: str
+    method: Name
+    options: JSONTable = {}
+    dataset: Name
     dataset_fingerprint: str = ""
     modalities: Literal["both", "text", "image"] = "both"
     missing_images: Literal["neutral", "drop", "error"] = "neutral"
     backbones: BackboneChoice
     training: Training = Training()
-    seed: int = Field(default=0, ge=0)
-    repeat: int = Field(default=0, ge=0)
-    device: str = "cpu"
-    threads: int = 0
+    seed: Count = 0
+    repeat: Count = 0
+    device: Name = "cpu"
+    threads: Threads = 0
     deterministic: bool = False
-    timeout: float | None = None
+    timeout: PositiveSeconds | None = None
     version: str = ""
 
     @property
@@ -92,32 +115,32 @@ class Environment(Schema):
     python: str = ""
     platform: str = ""
     cpu: str = ""
-    cores: int = 0
-    threads: int = 0
-    ram: int = 0
+    cores: Count = 0
+    threads: Count = 0
+    ram: Count = 0
     gpu: str | None = None
     driver: str | None = None
     versions: dict[str, str] = {}
     commit: str | None = None
     dirty: bool | None = None
     deterministic: bool = False
-    matrix_rate: float = 0.0
-    copy_rate: float = 0.0
-    load: float = 0.0
+    matrix_rate: Number = 0.0
+    copy_rate: Number = 0.0
+    load: Number = 0.0
     warnings: list[str] = []
 
 
 class Slice(Schema):
     """Metrics of a group of test users: `HR@5` … `NDCG@20`, `MRR`; none when the group is empty."""
 
-    users: int
-    metrics: dict[str, float]
+    users: Count
+    metrics: dict[str, Share]
 
 
 class Accuracy(Schema):
     """Valid and test metrics at the best epoch (by valid HR@10); test also by kind of target."""
 
-    best_epoch: int
+    best_epoch: Count
     valid: Slice
     test: Slice
     warm: Slice
@@ -136,22 +159,22 @@ class Epoch(Schema):
     """
 
     loss: float
-    total: float
-    data: float
-    forward: float
-    backward: float
-    update: float
-    steps: int
-    users: int
-    items: int = 0
-    evaluation: float = 0.0
-    valid: dict[str, float] = {}
+    total: PositiveSeconds
+    data: Seconds
+    forward: Seconds
+    backward: Seconds
+    update: Seconds
+    steps: Count
+    users: Count
+    items: Count = 0
+    evaluation: Seconds = 0.0
+    valid: dict[str, Share] = {}
     resumed: bool = False
-    waited: float | None = None
-    cpu: float | None = None
-    preempted: int | None = None
-    others: int = 0
-    attempts: int = 1
+    waited: Seconds | None = None
+    cpu: Seconds | None = None
+    preempted: Count | None = None
+    others: Count = 0
+    attempts: Count = 1
 
     @property
     def disturbance(self) -> float:
@@ -162,9 +185,9 @@ class Epoch(Schema):
 class StepTimes(Schema):
     """Percentiles over the timed training steps, in seconds."""
 
-    p50: float
-    p90: float
-    p99: float
+    p50: Seconds
+    p90: Seconds
+    p99: Seconds
 
 
 class Time(Schema):
@@ -172,31 +195,31 @@ class Time(Schema):
 
     epochs: list[Epoch] = []
     steps: StepTimes | None = None
-    warmup_steps: int = 0
-    cache_build: float | None = None
+    warmup_steps: Count = 0
+    cache_build: Seconds | None = None
     cache_reused: bool | None = None
-    test: float | None = None
-    total: float | None = None
+    test: Seconds | None = None
+    total: Seconds | None = None
     clock: Literal["cuda-events", "perf-counter"] = "perf-counter"
 
 
 class Parameters(Schema):
     """Numbers of scalars; `parts` maps a part (text tower, side network, head, …) to its trainable and total count."""
 
-    trainable: int
-    total: int
-    parts: dict[str, tuple[int, int]] = {}
-    saved_bytes: int = 0
+    trainable: Count
+    total: Count
+    parts: dict[str, tuple[Count, Count]] = {}
+    saved_bytes: Count = 0
 
 
 class PhaseMemory(Schema):
     """Peaks of one phase in bytes. `tensors` is the CPU meter's; `allocated` and `reserved` are CUDA's."""
 
-    tensors: int | None = None
-    allocated: int | None = None
-    reserved: int | None = None
-    process: int | None = None
-    rss: int | None = None
+    tensors: Count | None = None
+    allocated: Count | None = None
+    reserved: Count | None = None
+    process: Count | None = None
+    rss: Count | None = None
 
 
 class Memory(Schema):
@@ -206,9 +229,9 @@ class Memory(Schema):
     training: PhaseMemory | None = None
     evaluation: PhaseMemory | None = None
     cache_build: PhaseMemory | None = None
-    kinds: dict[str, int] = {}
-    feature_cache: int | None = None
-    metered_steps: int = 0
+    kinds: dict[str, Count] = {}
+    feature_cache: Count | None = None
+    metered_steps: Count = 0
 
     @property
     def peak(self) -> int | None:
@@ -221,10 +244,10 @@ class Memory(Schema):
 class Compute(Schema):
     """Floating-point operations of the metered training step (the epoch's heaviest), and its items and slots."""
 
-    forward: int
-    backward: int
-    items: int
-    slots: int
+    forward: Count
+    backward: Count
+    items: Count
+    slots: Count
 
 
 class Record(Schema):
@@ -233,25 +256,25 @@ class Record(Schema):
     `warnings`: what a reader must know of this cell, a line each; what the machine did stands in `environment`.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
     study: str
     cell: Cell
-    cell_id: str
+    cell_id: CellID
     family: Family
     summary: str = ""
-    batch: int = 0
-    rates: dict[str, float] = {}
+    batch: Count = 0
+    rates: dict[str, Number] = {}
     status: Status
     error: str | None = None
     warnings: list[str] = []
-    started: str
+    started: Moment
     environment: Environment = Environment()
-    dataset: dict[str, str | int | float] = {}
+    dataset: dict[str, str | Annotated[int, Field(ge=-(10**18), le=10**18)] | float] = {}
     accuracy: Accuracy | None = None
     time: Time = Time()
     parameters: Parameters | None = None
     memory: Memory | None = None
-    energy: float | None = None
+    energy: Number | None = None
     compute: Compute | None = None
 
     def save(self, directory: Path) -> Path:
@@ -278,12 +301,37 @@ def log_path(directory: Path, cell_id: str) -> Path:
 
 def read_record(path: Path) -> Record:
     """One record. BenchError names the file and the field at fault."""
+    values = read_json(path)
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BenchError(f"{path}: schema_version {quoted(version)} is of a newer version: read it with that")
     try:
-        return Record.model_validate_json(read_text(path, JSON_BYTES))
+        record = Record.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BenchError(f"{path}: {where}: {first['msg']}; remove the file and run its study again") from error
+        fault = first_fault(error, values)
+        wrong = f"{fault.key or 'the record'}: {fault.message}"
+        raise BenchError(f"{path}: {wrong}; remove the file and run its study again") from error
+    wrong = _lacking(record)
+    if wrong:
+        raise BenchError(f"{path}: {wrong}; remove the file and run its study again")
+    return record
+
+
+def _lacking(record: Record) -> str | None:
+    """What a record as written would hold and this one doesn't: some field that a hand has changed."""
+    accuracy, epochs = record.accuracy, record.time.epochs
+    if accuracy is None:
+        return None
+    slices = {f"accuracy.{name}": getattr(accuracy, name) for name in Accuracy.model_fields if name != "best_epoch"}
+    metrics = {f"{key}.metrics": (part.metrics, part.users > 0) for key, part in slices.items()}
+    metrics |= {f"time.epochs.{number}.valid": (epoch.valid, bool(epoch.valid)) for number, epoch in enumerate(epochs)}
+    for key, (found, needed) in metrics.items():
+        missing = [name for name in METRICS if name not in found]
+        if needed and missing:
+            return f"{key}: {missing[0]} is missing"
+    if epochs and not 1 <= accuracy.best_epoch <= len(epochs):
+        return f"accuracy.best_epoch: {accuracy.best_epoch} is none of the {len(epochs)} in time.epochs"
+    return None
 
 
 def load_records(directory: Path) -> list[Record]:

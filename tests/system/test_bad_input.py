@@ -68,7 +68,7 @@ def fault(folder: Path) -> str:
         (["run", "--set", "training.epoch=4"], ["--set training.epoch", "did you mean 'training.epochs'?"]),
         (["run", "--seeds", "0"], ["--seeds", "greater than or equal to 1"]),
         (["run", "--epochs", "0"], ["--epochs", "greater than or equal to 1"]),
-        (["run", "--device", "tpu"], ["--device tpu", "auto, cpu or cuda"]),
+        (["run", "--device", "tpu"], ["--device", "'auto', 'cpu' or 'cuda'", "got 'tpu'"]),
         (["run", "--weights", "none"], ["--weights", "'pretrained' or 'random'"]),
         (["run", "--dataset", "bazar"], ["unknown dataset 'bazar'", "did you mean 'bazaar'?"]),
         (["run", "--dataset", "no/such/folder"], ["no/such/folder: there is no such file", "dataset.toml"]),

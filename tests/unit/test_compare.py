@@ -25,6 +25,7 @@ from tpmebench.reports.records import (
     load_records,
     ranks_path,
 )
+from tpmebench.reports.values import METRICS
 
 USERS = 400
 
@@ -60,7 +61,8 @@ def write(folder: Path, *records: Record, ranks_of: np.ndarray | None = None) ->
         if ranks_of is not None:
             found = ranks_of <= 10
             metrics = {"HR@10": float(found.mean()), "NDCG@10": float((found / np.log2(ranks_of + 1)).mean())}
-            test, none = Slice(users=len(ranks_of), metrics=metrics), Slice(users=0, metrics={})
+            whole = dict.fromkeys(METRICS, 0.0) | metrics
+            test, none = Slice(users=len(ranks_of), metrics=whole), Slice(users=0, metrics={})
             one.accuracy = Accuracy(best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none)
             path = ranks_path(folder, one.cell_id)
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,15 @@
 """Studies: where their values come from, and that every mistake in one is named with its place."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from schemas import as_toml, keys, mutated, strange, toml_value
 
-from tpmebench.bench.study import DEMO_METHODS, STUDIES, read_study
+from tpmebench.bench.study import DEMO_METHODS, STUDIES, Study, read_study
 from tpmebench.errors import BenchError
 
 
@@ -84,7 +89,7 @@ def test_settings_take_toml_values_or_bare_words(setting, read):
         ("[training]\nepochs = 2\nbatchsize = 3", "line 3", ["unknown key 'training.batchsize'", "'training.batch'"]),
         ("seeds = 0", "line 1", ["'seeds'", "greater than or equal to 1", "got 0"]),
         ("\n[training]\nprecision = 'fp8'", "line 3", ["'training.precision'", "'fp32'", "got 'fp8'"]),
-        ("[epochs]\nlora = 0", "line 2", ["'epochs.lora'", "greater than 0", "got 0"]),
+        ("[epochs]\nlora = 0", "line 2", ["'epochs.lora'", "greater than or equal to 1", "got 0"]),
         ("seeds = 2\nmethods = = 3", "line 2", ["not valid TOML", "mend"]),
         ("[training]\nbatch = 'some'", "line 2", ["'training.batch'", "valid integer", "'published'", "got 'some'"]),
         ("seeds = 2\nmethods = ['fft',\n3]", "line 2", ["'methods.1'", "valid string", "got 3"]),
@@ -118,6 +123,28 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path):
         (["training.batch"], ["--set training.batch", "key=value"]),
         (["seeds.more=3"], ["--set seeds.more", "'seeds' holds no further keys"]),
         (["training.dropout=2"], ["--set training.dropout", "less than 1", "got 2"]),
+        (["a.b.c=1"], ["--set a.b.c", "unknown key 'a'"]),
+        (["options.lora=4"], ["--set options.lora", "valid dictionary", "got 4"]),
+        (["seeds=1\nrepeats=9"], ["--set seeds", "one line", "its own --set"]),
+        (["=1"], ["--set =1", "key=value"]),
+        (["training..batch=1"], ["--set training..batch", "key=value"]),
+        (["seeds=true"], ["--set seeds", "valid integer", "got True"]),
+        (["seeds=1000000000"], ["--set seeds", "less than or equal to 1000"]),
+        (["timeout=inf"], ["--set timeout", "'timeout'", "finite"]),
+        (["training.learning_rate_scale=nan"], ["--set training.learning_rate_scale", "finite"]),
+        (
+            ["training.batch=-5"],
+            ["--set training.batch", "equal to 1 or input should be 'published'"],
+        ),
+        (["training.epochs=" + "9" * 5000], ["--set training.epochs", "valid integer"]),
+        (["training.epochs=0x" + "f" * 5000], ["--set training.epochs", "an integer of 20000 bits"]),
+        (["seeds=" + "[" * 50_000], ["--set seeds", "valid integer"]),
+        (["name=../../x"], ["--set name", "it names a folder", "no separators"]),
+        (["name="], ["--set name", "not empty"]),
+        (['name="a\\u0000b"'], ["--set name", "control characters"]),
+        (["name=" + "n" * 101], ["--set name", "at most 100 bytes"]),
+        (["text_backbone=" + "n" * 5000], ["--set text_backbone", "at most 4096 characters"]),
+        (["seeds=1000", "repeats=1000"], ["cells", "at most 100000"]),
     ],
 )
 def test_a_mistake_in_a_setting_is_named_with_the_setting(settings, words):
@@ -137,3 +164,82 @@ def test_a_mistake_in_a_flag_is_not_blamed_on_the_shipped_demo():
 def test_an_unknown_shipped_study_gets_a_suggestion():
     with pytest.raises(BenchError, match=r"unknown study 'dmo': did you mean 'demo'\?"):
         read_study("dmo", {}, [])
+
+
+@pytest.mark.parametrize("methods", ["", ",", []])
+def test_a_study_of_no_method_is_refused(methods):
+    with pytest.raises(BenchError, match=r"--methods: 'methods': list should have at least 1 item"):
+        read_study(None, {"methods": methods}, [])
+
+
+def test_an_option_under_a_key_that_the_file_has_does_not_take_the_files_blame(study_file):
+    source = study_file("seeds = 2\n[options]\nlora = 3")
+    with pytest.raises(BenchError, match=r"--set options\.lora\.r: 'lora' holds no further keys"):
+        read_study(source, {}, ["options.lora.r=4"])
+    source = study_file("[training]\nepochs = 2\nbatchsize = 3")
+    with pytest.raises(BenchError, match=r"mine\.toml, line 3: unknown key 'training\.batchsize'"):
+        read_study(source, {}, ["training.epochs=4"])
+
+
+def test_messages_are_one_short_line_whatever_the_value(study_file):
+    for value in ("n" * 100_000, "a\nb\x1b[31m\0", ["x" * 1000] * 1000, {"n" * 1000: ["y" * 1000] * 9}, 10**4000):
+        with pytest.raises(BenchError) as caught:
+            read_study(study_file(as_toml({"seeds": value})), {}, [])
+        assert len(str(caught.value)) < 1000
+        assert str(caught.value).isprintable()
+    for key in ("n" * 5000, "a\nb"):
+        with pytest.raises(BenchError) as caught:
+            read_study(study_file(as_toml({key: 1})), {}, [])
+        assert len(str(caught.value)) < 1000
+        assert str(caught.value).isprintable()
+
+
+VALID = {
+    "name": "mine",
+    "methods": ["fft", "lora"],
+    "datasets": ["bazaar"],
+    "epochs": {"fft": 2},
+    "options": {"lora": {"r": 4}},
+    "training": {"epochs": 3},
+}
+
+
+def reads_or_refuses(read: Callable[[], Study]) -> None:
+    """A study, or a BenchError of one line; and at once."""
+    start = time.process_time()  # of this process alone, whatever else the machine does
+    try:
+        study = read()
+    except BenchError as error:
+        assert str(error).isprintable()
+        assert len(str(error)) < 2000
+    else:
+        assert Study.model_validate(study.model_dump()) == study
+        assert Study.model_validate_json(study.model_dump_json()) == study
+    assert time.process_time() - start < 1
+
+
+@given(mutated(Study, VALID))
+def test_a_study_file_is_read_or_refused_whatever_its_keys_hold(tmp_path_factory, values):
+    path = tmp_path_factory.getbasetemp() / "mutated.toml"
+    path.write_bytes(as_toml(values).encode("utf-8", "surrogatepass"))
+    reads_or_refuses(lambda: read_study(str(path), {}, []))
+
+
+@given(st.sampled_from([*keys(Study), ("unheard", "of")]), strange() | st.text())
+def test_a_setting_is_read_or_refused_whatever_it_holds(key, value):
+    for text in (str(value), toml_value(value)):
+        reads_or_refuses(lambda text=text: read_study(None, VALID, [f"{'.'.join(key)}={text}"]))
+
+
+@given(st.binary() | st.text().map(str.encode), st.integers(0, 200), st.integers(0, 200))
+def test_a_study_file_is_read_or_refused_whatever_bytes_it_holds(tmp_path_factory, piece, start, length):
+    whole = as_toml(VALID).encode()
+    path = tmp_path_factory.getbasetemp() / "bytes.toml"
+    path.write_bytes(whole[:start] + piece + whole[start + length :])
+    reads_or_refuses(lambda: read_study(str(path), {}, []))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.toml")))
+def test_a_shipped_study_written_and_read_again_is_the_same(name: str, study_file):
+    study = read_study(name, {}, [])
+    assert read_study(study_file(as_toml(study.model_dump())), {}, []) == study
