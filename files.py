@@ -1,5 +1,6 @@
 """Files: read within bounds, written whole or not at all, hashed; and where the suite keeps what it can rebuild."""
 
+import errno
 import hashlib
 import io
 import json
@@ -7,7 +8,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ def cache_directory() -> Path:
     if named:
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "tpmebench"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "tpmebench"
+    except RuntimeError as error:  # neither HOME nor an entry for the user
+        raise BenchError("this user has no home for the cache; set TPMEBENCH_CACHE to a folder") from error
 
 
 @contextmanager
@@ -38,18 +42,20 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     When the block raises, the temporary file is removed and `target` stays as it was.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
-        error.filename = error.filename or str(target)  # a failed write does not say where
+        if error.filename in {None, str(temporary), str(target.parent)}:  # a failed write does not even say where
+            error.filename = str(target)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where none can be written, none can be removed
+            temporary.unlink()
 
 
 def write_atomic(target: Path, content: str | bytes) -> None:
@@ -68,6 +74,26 @@ def set_aside(path: Path) -> Path:
         if not aside.exists() and not aside.is_symlink():
             return path.rename(aside)
     raise AssertionError("numbers do not end")
+
+
+def remedy(error: OSError) -> str | None:
+    """What a user can do about an error of the system; None for one that nobody expects."""
+    if error.errno in _FULL:
+        return "make room and run the same command again"
+    advice = next((advice for codes, advice in _REMEDIES if error.errno in codes), None)
+    return advice if error.filename else None  # without the place there is nothing to mend
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_REMEDIES = (
+    ({errno.EACCES, errno.EPERM, errno.EROFS}, "name a place that you may read and write, or allow it"),
+    (
+        {errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY},
+        "name another place",
+    ),
+    ({errno.EMFILE, errno.ENFILE}, "close other programs, or allow more open files with ulimit -n"),
+    ({errno.EBUSY, errno.EIO, errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ETXTBSY}, "look after the disk it is on"),
+)
 
 
 def canonical_json(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The command `bench`. Options are read here; the work is done elsewhere, imported when it is needed."""
 
-import errno
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,7 +10,10 @@ from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import BenchError
+from ..files import remedy
 from .console import Screen, forgive_encodings
+
+_PIPE_CLOSED = 141  # as a shell reports it
 
 app = typer.Typer(
     add_completion=False,
@@ -21,9 +24,10 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Runs the command. A mistake of the user's, or a full disk, is one line on standard error and status 2.
+    """Runs the command.
 
-    Ctrl-C is status 130.
+    A mistake of the user's, or a place that cannot be written, is one line on standard error and status 2. Ctrl-C is
+    status 130; a reader that has read enough, as `head` has, ends it without a word.
     """
     forgive_encodings()
     try:
@@ -32,10 +36,14 @@ def main() -> None:
         _refuse_usage(error)
     except BenchError as error:
         _refuse(str(error))
+    except BrokenPipeError:  # who read our output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_PIPE_CLOSED)
     except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        advice = remedy(error)
+        if advice is None:
             raise
-        _refuse(f"{error.filename or 'output'}: {error.strerror}; make room and run the same command again")
+        _refuse(f"{error.filename or 'output'}: {error.strerror}; {advice}")
     except KeyboardInterrupt:
         sys.exit(130)
 

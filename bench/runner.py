@@ -11,6 +11,7 @@ from ..reports.records import Record, Status, log_path, read_record, record_path
 from .cell_process import CellProcess, TimeLimitReached
 from .meters.kills import out_of_memory_kills
 from .plan import Planned
+from .preflight import check_places
 from .progress import Display
 from .worker import Job
 
@@ -33,7 +34,11 @@ class Runner:
     repeat_disturbed: int = 0
 
     def run(self, cells: list[Planned]) -> list[Record]:
-        """The records of the cells, in order. BenchError when no record can be written; Interrupted after Ctrl-C."""
+        """The records of the cells, in order.
+
+        BenchError when a place that they write to cannot be written; Interrupted after Ctrl-C.
+        """
+        check_places(self.directory, cells)
         records = []
         for number, planned in enumerate(cells, 1):
             self.display.start(number, len(cells), planned.cell)
