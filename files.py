@@ -235,6 +235,8 @@ def _named(path: Path) -> Iterator[None]:
         dangling = " but a link to nothing" if path.is_symlink() else ""
         raise BenchError(f"{path}: there is no such file{dangling}: correct the path") from error
     except OSError as error:
+        if error.errno is None:  # a parser's, of what the file holds
+            raise
         raise BenchError(f"{path}: cannot be read ({error.strerror or error}): check the file") from error
 
 

@@ -1,24 +1,6 @@
-"""The source `folder`: what a user brings, a `dataset.toml` over tables of interactions and items and a picture folder.
+"""The source `folder`: what a user brings, tables of interactions and items and a picture folder, by a `dataset.toml`.
 
-name = "movielens"
-source = "https://grouplens.org"        # optional, shown in the report, like `licence`
-
-[interactions]
-file = "ratings.csv"                    # CSV, TSV (both also .gz) or Parquet; paths are relative to this file
-user = "user_id"
-item = "movie_id"
-time = "timestamp"                      # optional; without it rows stand in time order
-time_unit = "s"                         # optional: s, ms, us or ns since 1970; dates need none
-
-[items]
-file = "items.csv"
-id = "movie_id"
-text = ["title", "overview"]            # optional: one column or several
-image = "poster"                        # optional: the column with the picture's file name …
-
-[images]
-folder = "posters"
-pattern = "{id}.jpg"                    # … or how it follows from the id
+The keys are those of `description.py`.
 """
 
 import os
@@ -26,98 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..errors import BenchError, unknown
-from ..files import digest, file_digest, is_folder, read_toml
+from ..errors import BenchError
+from ..files import digest, file_digest, is_file
+from .description import Description, InteractionColumns, describe
 from .images import ImageFiles
 from .raw import Interactions, RawData
 from .tables import Table, TimeUnit, pc, read_table
-
-
-class Section(BaseModel):
-    """A table of the description: a misspelt key is an error, not a silence."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class InteractionColumns(Section):
-    """Who took what, when."""
-
-    file: Path
-    user: str
-    item: str
-    time: str | None = None
-    time_unit: TimeUnit | None = None
-
-    @model_validator(mode="after")
-    def _unit_of_something(self) -> "InteractionColumns":
-        if self.time_unit and not self.time:
-            raise ValueError("'time_unit' stands without 'time': name the column or remove the unit")
-        return self
-
-
-class ItemColumns(Section):
-    """What an item is called and shows."""
-
-    file: Path
-    id: str
-    text: str | list[str] | None = None
-    image: str | None = None
-
-    @property
-    def text_columns(self) -> list[str]:
-        return [self.text] if isinstance(self.text, str) else self.text or []
-
-
-class Pictures(Section):
-    """Where pictures lie, and how a file's name follows from the item's id where no column says it."""
-
-    folder: Path
-    pattern: str = "{id}.jpg"
-
-    @model_validator(mode="after")
-    def _names_differ(self) -> "Pictures":
-        if "{id}" not in self.pattern:
-            raise ValueError(f"pattern '{self.pattern}' is the same for every item: put {{id}} into it")
-        return self
-
-
-class Description(Section):
-    """A whole `dataset.toml`."""
-
-    name: str = Field(min_length=1)
-    source: str = ""
-    licence: str = ""
-    interactions: InteractionColumns
-    items: ItemColumns
-    images: Pictures | None = None
-
-    @model_validator(mode="after")
-    def _pictures_somewhere(self) -> "Description":
-        if self.items.image and not self.images:
-            raise ValueError("items.image names pictures: add [images] with their folder")
-        return self
-
-
-def describe(path: Path) -> tuple[Path, Description]:
-    """The description at `path` (a folder with `dataset.toml`, or such a file), its paths made absolute."""
-    file = path / "dataset.toml" if is_folder(path) else path
-    if not os.path.lexists(file):
-        raise BenchError(f"{file}: there is no such file: a dataset of your own needs a dataset.toml")
-    values = read_toml(file)
-    try:
-        description = Description.model_validate(values)
-    except ValidationError as error:
-        raise BenchError(f"{file}: {_first_fault(error)}") from error
-    base = file.resolve().parent
-    for section in (description.interactions, description.items):
-        section.file = base / section.file
-    if description.images:
-        description.images.folder = base / description.images.folder
-        if not description.images.folder.is_dir():
-            raise BenchError(f"{file}: images.folder: there is no folder {description.images.folder}: correct the path")
-    return file, description
 
 
 def read(path: Path) -> RawData:
@@ -154,30 +51,30 @@ def fingerprint(path: Path) -> str:
     """What changes when the dataset does: the bytes of description and tables, the pictures' names and sizes."""
     file, description = describe(path)
     tables = (description.interactions.file, description.items.file)
-    for table in tables:
-        if not table.is_file():
-            raise BenchError(f"{table}: there is no such file: correct its name in {file}")
     listing = listed(description.images.folder) if description.images else []
     return digest("folder", file_digest(file), *(file_digest(table) for table in tables), *listing)
 
 
-def picture_folders(path: Path) -> list[Path]:
-    """Where the dataset's pictures lie."""
-    _, description = describe(path)
-    return [description.images.folder] if description.images else []
-
-
 def listed(folder: Path) -> list[str]:
-    """Every file under a folder as `name size`, sorted."""
+    """Every file under a folder as `name size`, sorted; linked folders are entered too, each but once."""
     found: list[str] = []
-    waiting = [folder]
+    waiting, entered = [folder], set[tuple[int, int]]()
     while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(Path(entry.path))
-                elif entry.is_file():
-                    found.append(f"{Path(entry.path).relative_to(folder).as_posix()} {entry.stat().st_size}")
+        here = waiting.pop()
+        try:
+            about = here.stat()
+            if (about.st_dev, about.st_ino) in entered:
+                continue
+            entered.add((about.st_dev, about.st_ino))
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        waiting.append(Path(entry.path))
+                    elif entry.is_file():
+                        found.append(f"{Path(entry.path).relative_to(folder).as_posix()} {entry.stat().st_size}")
+        except OSError as error:
+            place = error.filename or here
+            raise BenchError(f"{place}: cannot be looked through ({error.strerror}): mend or remove it") from error
     return sorted(found)
 
 
@@ -199,14 +96,23 @@ def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array,
 
 
 def _pictures(description: Description, items: Table, ids: list[str]) -> list[Path | None] | None:
+    """The file of each item's picture, None where there is none; BenchError for one outside the picture folder."""
     if description.images is None:
         return None
+    folder = description.images.folder
     if description.items.image:
         names = items.strings(description.items.image)
     else:
         names = [description.images.pattern.replace("{id}", item) for item in ids]
-    paths = [description.images.folder / name if name else None for name in names]
-    return [path if path and path.is_file() else None for path in paths]
+    prefix, paths = f"{folder}{os.sep}", list[Path | None]()
+    for row, name in enumerate(names):
+        if name.startswith("/") or (".." in name and not os.path.normpath(prefix + name).startswith(prefix)):
+            raise BenchError(
+                f"{items.path}: item '{ids[row]}' has its picture outside {folder} ('{name[:200]}'): name one below it"
+            )
+        path = folder / name if name else None
+        paths.append(path if path and is_file(path) else None)
+    return paths
 
 
 def _interactions(
@@ -232,29 +138,14 @@ def _span(times: np.ndarray, unit: TimeUnit | None, path: Path) -> dict[str, str
     """The first and the last day, when the unit is known; a unit that puts them beyond 2200 is wrong."""
     if unit is None or len(times) == 0:
         return {}
-    first, last = (str(np.datetime64(int(value), unit).astype("datetime64[D]")) for value in (times.min(), times.max()))
-    if last > "2200" or len(last) > 10:
+    days = [int(value) // (_PER_SECOND[unit] * 86400) for value in (times.min(), times.max())]
+    first, last = (str(np.datetime64(min(max(day, -_FAR), _FAR), "D")) for day in days)
+    if days[1] > (np.datetime64("2200-01-01") - np.datetime64("1970-01-01")).astype(int):
         raise BenchError(f"{path}: the last interaction would be of {last}: correct interactions.time_unit ('{unit}')")
+    if days[0] < -_FAR:
+        raise BenchError(f"{path}: the first interaction would be of before {first}: correct interactions.time_unit")
     return {"first interaction": first, "last interaction": last}
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        section: type[BaseModel] = Description
-        for part in fault["loc"][:-1]:
-            section = _SECTIONS[str(part)]
-        prefix = place.removesuffix(str(fault["loc"][-1]))
-        return str(unknown("key", place, [prefix + key for key in section.model_fields]))
-    if fault["type"] == "missing":
-        return f"'{place}' is missing: add it"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message
-
-
-_SECTIONS: dict[str, type[BaseModel]] = {
-    "interactions": InteractionColumns,
-    "items": ItemColumns,
-    "images": Pictures,
-}
+_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FAR = 700_000  # days from 1970 that still make a date of four digits

@@ -2,12 +2,15 @@
 
 import csv
 import gzip
+import io
+import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, TextIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +19,17 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ..errors import BenchError, unknown
+from ..files import open_file, too_large
 
 pc: Any = pyarrow.compute  # most of its functions are made at import, where type checkers cannot see them
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
+
+TABLE_BYTES = 1 << 34
+"""The largest table that is read, unpacked; it is held in memory whole."""
+UNPACKED_SMALL, UNPACKED_TIMES = 1 << 26, 64
+"""What a compressed table may unpack to: 64 MB, or 64 times its size where that is more (ratings shrink to a tenth)."""
+HEADER_CHARACTERS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,13 @@ class Table:
         """Names a row (from 0) as a person finds it: file and line, in Parquet file and row."""
         if self.path.suffix == ".parquet":
             return f"{self.path}, row {row + 1}"
-        with _text(self.path) as file:
-            reader = csv.reader(file, **_dialect(self.path))
-            filled = (reader.line_num for fields in reader if fields)
-            line = next(islice(filled, row + 1, None))  # the header is the first
-        return f"{self.path}, line {line}"
+        try:
+            with _text(self.path) as file:
+                reader = csv.reader(file, **_dialect(self.path))
+                filled = (reader.line_num for fields in reader if fields)
+                return f"{self.path}, line {next(islice(filled, row + 1, None))}"  # the header is the first
+        except (csv.Error, StopIteration):  # a field that only the other reader takes
+            return f"{self.path}, row {row + 1}"
 
     def strings(self, column: str) -> list[str]:
         """A column as text; a missing value is empty."""
@@ -65,34 +77,43 @@ class Table:
         values = self.data[column]
         unit: TimeUnit | None = None
         if pa.types.is_timestamp(values.type) or pa.types.is_date(values.type):
-            values, unit = values.cast(pa.timestamp("us"), safe=False).cast(pa.int64()), "us"
+            try:
+                to = pc.CastOptions(pa.timestamp("us"), allow_time_truncate=True)
+                values, unit = values.cast(options=to).cast(pa.int64()), "us"
+            except pa.ArrowException as error:
+                raise self._no_time(column) from error
         elif not pa.types.is_integer(values.type):
             try:
                 values = values.cast(pa.float64())
             except pa.ArrowException as error:
                 raise self._no_time(column) from error
         array = values.to_numpy()
-        if not np.isfinite(array).all():
+        if not (np.abs(array.astype(np.float64)) < _LATEST).all():
             raise self._no_time(column)
         return array, unit
 
     def _text_column(self, column: str) -> pa.ChunkedArray:
         try:
-            return pc.fill_null(self.data[column].cast(pa.string()), "")
+            values = self.data[column].cast(pa.string())
+            for chunk in values.chunks:
+                chunk.validate(full=True)  # a Parquet file may hold any bytes
+            return pc.fill_null(values, "")
         except pa.ArrowException as error:
+            if (row := _not_text(self.data[column])) is not None:
+                raise BenchError(f"{self.where(row)}: column '{column}' is not UTF-8: write it as text") from error
             kind = self.data[column].type
             raise BenchError(f"{self.path}: column '{column}' holds no text but {kind}: name another column") from error
 
     def _no_time(self, column: str) -> BenchError:
         values = self.data[column]
         row = pc.index(values.is_null(nan_is_null=True), True).as_py()
-        if row < 0:
+        if row < 0 and not pa.types.is_temporal(values.type):
             row = next((row for row, value in enumerate(values.to_pylist()) if not _is_number(value)), -1)
         if row < 0:
             return BenchError(f"{self.path}: column '{column}' holds no timestamps: give numbers or ISO dates")
         shown = values[row].as_py()
         return BenchError(
-            f"{self.where(row)}: '{'' if shown is None else shown}' in column '{column}' is no timestamp: "
+            f"{self.where(row)}: '{'' if shown is None else str(shown)[:60]}' in column '{column}' is no timestamp: "
             "give a number or an ISO date"
         )
 
@@ -106,38 +127,83 @@ def read_table(path: Path, text: list[str], other: list[str] | None = None) -> T
     columns: list[str] = list(dict.fromkeys([*text, *(other or [])]))
     try:
         if path.suffix == ".parquet":
-            _check_columns(path, columns, pq.read_schema(path).names)
-            return Table(path, pq.read_table(path, columns=columns))
+            return Table(path, _parquet(path, columns))
         with _text(path) as file:
-            header = next(csv.reader(file, **_dialect(path)), [])
-        _check_columns(path, columns, header)
+            head = file.read(HEADER_CHARACTERS)
+        header = next(csv.reader(io.StringIO(head, newline=""), **_dialect(path)), [])
+        _check_columns(f"{path}, line 1", columns, header)
         types = {name: pa.string() for name in text}
-        data = pa_csv.read_csv(
-            path,
-            read_options=pa_csv.ReadOptions(use_threads=False),  # so that an error knows its row
-            parse_options=_parse_options(path),
-            convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=columns),
-        )
+        with _unpacked(path) as source:
+            data = pa_csv.read_csv(
+                source,
+                read_options=pa_csv.ReadOptions(use_threads=False),  # so that an error knows its row
+                parse_options=_parse_options(path),
+                convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=columns),
+            )
         return Table(path, data)
-    except FileNotFoundError as error:
-        raise BenchError(f"{path}: there is no such file: correct its name in the dataset's description") from error
     except UnicodeDecodeError as error:
         raise BenchError(f"{path}: not UTF-8 text: convert the file to UTF-8") from error
-    except (OSError, EOFError, pa.ArrowException) as error:
-        raise BenchError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from error
+    except csv.Error as error:
+        raise BenchError(f"{path}, line 1: not a table's header ({error}): name its columns there") from error
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        raise BenchError(f"{path}: cannot be read as a table: {_reason(error)}") from error
+
+
+def _parquet(path: Path, columns: list[str]) -> pa.Table:
+    with open_file(path, TABLE_BYTES) as source:
+        file = pq.ParquetFile(cast(Any, source))
+        _check_columns(str(path), columns, file.schema_arrow.names)
+        parts, held = [], 0
+        for batch in file.iter_batches(batch_size=1 << 16, columns=columns, use_threads=False):
+            held += batch.nbytes
+            if held > TABLE_BYTES:
+                raise too_large(path, TABLE_BYTES)
+            parts.append(batch)
+        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
+        return pa.Table.from_batches(parts, None if parts else schema)
+
+
+def _reason(error: BaseException) -> str:
+    """What a parser says, without the content of the row that it shows: the file may be no table at all."""
+    first = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", first)[:300]
+
+
+_LATEST = 2.0**63
+"""The largest time, in whatever unit."""
+
+
+def _not_text(values: pa.ChunkedArray) -> int | None:
+    """The first row whose bytes are not UTF-8; None when the column is of another kind."""
+    kind = values.type
+    if not any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)):
+        return None
+    for row, value in enumerate(values):
+        try:
+            bytes(value.as_buffer() or b"").decode("utf-8")
+        except UnicodeDecodeError:
+            return row
+    return None
 
 
 def _is_number(value: object) -> bool:
     try:
-        return isinstance(value, str | int | float) and bool(np.isfinite(float(value)))
-    except ValueError:
+        return isinstance(value, str | int | float) and abs(float(value)) < _LATEST
+    except (ValueError, OverflowError):
         return False
 
 
-def _check_columns(path: Path, columns: list[str], known: list[str]) -> None:
+def _check_columns(place: str, columns: list[str], known: list[str]) -> None:
     for column in columns:
+        if column not in known and len(known) < 2:
+            raise BenchError(
+                f"{place}: no table with a column '{column}': one column only; "
+                "fields are separated by commas in .csv, by tabs in .tsv (a semicolon is no separator)"
+            )
         if column not in known:
-            raise BenchError(f"{path}: {unknown('column', column, known)}")
+            raise BenchError(f"{place}: {unknown('column', column, [name[:60] for name in known[:50]])}")
+        if known.count(column) > 1:
+            raise BenchError(f"{place}: column '{column}' stands there twice: rename or remove one")
 
 
 def _is_tabs(path: Path) -> bool:
@@ -157,9 +223,37 @@ def _parse_options(path: Path) -> pa_csv.ParseOptions:
 @contextmanager
 def _text(path: Path) -> Iterator[TextIO]:
     """The file as text with its line ends untouched, unpacked when it ends in .gz."""
-    if path.suffix == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
-            yield file
-    else:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield file
+    with _unpacked(path) as source, io.TextIOWrapper(cast(Any, source), encoding="utf-8-sig", newline="") as file:
+        yield file
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
+    """The file's bytes, unpacked when it ends in .gz: never more than a table of its size has."""
+    with open_file(path, TABLE_BYTES) as source:
+        if path.suffix != ".gz":
+            yield source
+            return
+        most = min(max(UNPACKED_SMALL, UNPACKED_TIMES * path.stat().st_size), TABLE_BYTES)
+        with gzip.open(source) as unpacked:
+            yield io.BufferedReader(_Bounded(cast(io.BufferedIOBase, unpacked), path, most), 1 << 20)
+
+
+class _Bounded(io.RawIOBase):
+    """A stream of which no more than `most` bytes are read."""
+
+    def __init__(self, stream: io.BufferedIOBase, path: Path, most: int) -> None:
+        self._stream, self._path, self._left, self._most = stream, path, most, most
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = self._stream.readinto(buffer)
+        self._left -= count
+        if self._left < 0:
+            raise BenchError(
+                f"{self._path}: unpacks to more than {self._most >> 20} MB, {UNPACKED_TIMES} times its size, as no "
+                "table does: unpack it yourself if it is one"
+            )
+        return count

@@ -108,6 +108,9 @@ def test_a_toml_elsewhere_with_absolute_paths(shop, tmp_path_factory):
     for name in ("ratings.csv", "items.csv", "posters"):
         text = text.replace(f'"{name}"', f'"{shop / name}"')
     elsewhere.write_text(text)
+    with pytest.raises(BenchError, match=rf"interactions\.file: .*outside .*folders = \['{shop}'\]"):
+        read(elsewhere)
+    elsewhere.write_text(f'folders = ["{shop}"]\n{text}')
     assert list(read(elsewhere).ids) == ["01", "NA", "3"]
 
 
@@ -154,9 +157,14 @@ def test_rows_that_repeat_an_item_word_for_word_are_one_item(shop):
             "dataset.toml",
             'user = "user_id"',
             'user = "usr_id"',
-            r"ratings\.csv: unknown column 'usr_id': .*'user_id'\?",
+            r"ratings\.csv, line 1: unknown column 'usr_id': .*'user_id'\?",
         ),
-        ("dataset.toml", '"overview"', '"zzz"', r"items\.csv: unknown column 'zzz': choose from: movie_id, title"),
+        (
+            "dataset.toml",
+            '"overview"',
+            '"zzz"',
+            r"items\.csv, line 1: unknown column 'zzz': choose from: movie_id, title",
+        ),
         ("dataset.toml", 'file = "items.csv"', 'file = "itms.csv"', r"itms\.csv: there is no such file"),
         ("dataset.toml", 'folder = "posters"', 'folder = "covers"', r"images\.folder: there is no folder .*covers"),
         ("dataset.toml", 'name = "shop"', "name = shop", r"dataset\.toml: not valid TOML: .*line 2"),
@@ -293,5 +301,5 @@ def test_fingerprint_follows_every_file(shop, changed):
 
 def test_fingerprint_of_a_missing_table(shop):
     (shop / "items.csv").unlink()
-    with pytest.raises(BenchError, match=r"items\.csv: there is no such file: correct its name in .*dataset\.toml"):
+    with pytest.raises(BenchError, match=r"items\.csv: there is no such file: correct the path"):
         fingerprint(shop)
