@@ -89,12 +89,16 @@ def listing() -> Grid:
 
 def verify() -> list[str]:
     """Checks every entry against its checksums; a line for each file that is missing, changed or unreadable."""
+    from ..datasets import images
+
     faults = []
     for entry in entries():
         if entry.about is None:
             path = entry.folder / _ABOUT[entry.kind]
             faults.append(f"{path}: cannot be read; remove the folder and it is built again")
             continue
+        if entry.kind == "images" and entry.about:
+            faults += images.verify(entry.folder)
         for name, checksum in entry.about.get("sha256", {}).items():
             path = entry.folder / name
             if not path.exists():

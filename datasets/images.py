@@ -1,6 +1,8 @@
 """Pictures: those that lie in files, and the decoded store that every method reads."""
 
 import os
+import warnings
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,10 +14,22 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
+from ..arrays import map_array
 from ..errors import BenchError
-from ..files import atomic_path, cache_directory, canonical_json, digest, file_digest, lock, write_atomic
+from ..files import (
+    atomic_path,
+    cache_directory,
+    canonical_json,
+    digest,
+    file_digest,
+    lock,
+    open_file,
+    read_json,
+    write_atomic,
+)
 from ..ownership import take
 from .catalogue import Catalogue, ImageSource
+from .decoding import decode
 
 VERSION = "1"  # of the pixels: raised when the same picture would be stored otherwise
 NEUTRAL = 128
@@ -34,22 +48,12 @@ class ImageFiles:
     def fingerprint(self, item: int) -> str:
         """SHA-256 of the file, "" without one."""
         path = self.paths[item - 1] if item else None
-        try:
-            return file_digest(path) if path else ""
-        except OSError as error:
-            raise BenchError(f"{path}: cannot read the picture ({error.strerror}): check the file") from error
+        return file_digest(path) if path else ""
 
     def load(self, item: int, side: int) -> Image.Image | None:
-        """The whole picture as RGB in its own size; BenchError, naming the file, when it cannot be decoded."""
+        """The whole picture as RGB at `side` × `side`; BenchError, naming the file, when it cannot be decoded."""
         path = self.paths[item - 1] if item else None
-        if path is None:
-            return None
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise BenchError(f"{path}: cannot decode the picture ({reason}): replace the file or remove it") from error
+        return decode(path, side) if path else None
 
 
 class SelectedImages:
@@ -95,14 +99,14 @@ class ImageStore:
         key = digest("images", VERSION, str(side), "bicubic", *hashes)
         folder = (directory or cache_directory() / "images") / key[:32]
         about = {"digest": key, "items": catalogue.size, "side": side, "missing": missing, "version": VERSION}
-        pixels = _mapped(folder, about)
+        pixels = _mapped(folder, about, workers)
         if pixels is None:
             try:
                 with lock(folder):
-                    pixels = _mapped(folder, about)  # whoever held the lock may have built it meanwhile
+                    pixels = _mapped(folder, about, workers)  # whoever held the lock may have built it meanwhile
                     if pixels is None:
                         _build(folder, catalogue.images, about, workers)
-                        pixels = _mapped(folder, about)
+                        pixels = _mapped(folder, about, workers)
             except OSError as error:
                 raise BenchError(f"{folder}: cannot write the image store ({error.strerror or error})") from error
         if pixels is None:
@@ -110,16 +114,44 @@ class ImageStore:
         return cls(pixels, key, missing)
 
 
-def _mapped(folder: Path, about: dict[str, str | int]) -> np.memmap | None:
-    """The store's pixels, or None unless it is complete and of the expected shape."""
+def verify(folder: Path) -> list[str]:
+    """What is wrong with the pixels in a complete store's folder, a line that names the file: one pass of CRC-32."""
+    path = folder / "pixels.npy"
     try:
-        if (folder / "about.json").read_text(encoding="utf-8") != canonical_json(about):
-            return None
-        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        about = read_json(folder / "about.json")
+        if "crc32" not in about:
+            return [f"{path}: written without checksums by an earlier version; the next run builds it again"]
+        damaged = about["crc32"] != _checksums(path, os.cpu_count() or 1)
+    except (BenchError, TypeError) as error:
+        return [f"{error}; remove the folder and it is built again"]
+    return [f"{path}: changed since it was written; remove the folder and it is built again"] if damaged else []
+
+
+def _mapped(folder: Path, about: dict[str, str | int], workers: int) -> np.memmap | None:
+    """The store's pixels, or None unless it is complete, of the expected shape, and as it was written."""
+    path = folder / "pixels.npy"
+    if not (folder / "about.json").exists():
         return None
-    shape = (int(about["items"]) + 1, 3, about["side"], about["side"])
-    return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
+    try:
+        said = read_json(folder / "about.json")
+        pixels = map_array(path)
+        shape = (int(about["items"]) + 1, 3, about["side"], about["side"])
+        if not isinstance(said, dict) or {**said, "crc32": None} != {**about, "crc32": None} or "crc32" not in said:
+            return None
+        if pixels.shape != shape or pixels.dtype != np.uint8 or said["crc32"] != _checksums(path, workers):
+            raise BenchError(f"{path}: changed since it was written")
+    except BenchError as error:
+        warnings.warn(f"{error}; the pictures are decoded again", stacklevel=2)
+        return None
+    return pixels
+
+
+def _checksums(path: Path, workers: int) -> list[int]:
+    """CRC-32 of each stretch of the file, so that all cores check it: about a second for a gigabyte and core."""
+    with open_file(path) as file:
+        handle, size = file.fileno(), os.fstat(file.fileno()).st_size
+        stretches = _chunks(0, size, CHUNK_BYTES)
+        return list(_parallel(lambda part: zlib.crc32(os.pread(handle, len(part), part.start)), stretches, workers))
 
 
 def _build(folder: Path, source: ImageSource, about: dict[str, str | int], workers: int) -> None:
@@ -135,7 +167,8 @@ def _build(folder: Path, source: ImageSource, about: dict[str, str | int], worke
         np.lib.format.write_array_header_1_0(file, header)
         for block in _parallel(lambda items: _decode(source, items, side), chunks, workers):
             file.write(block.data)
-    write_atomic(folder / "about.json", canonical_json(about))
+    marked = about | {"crc32": _checksums(folder / "pixels.npy", workers)}
+    write_atomic(folder / "about.json", canonical_json(marked))
 
 
 def _decode(source: ImageSource, items: range, side: int) -> np.ndarray:

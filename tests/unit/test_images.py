@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tpmebench.datasets.catalogue import Catalogue
-from tpmebench.datasets.images import ImageFiles, ImageStore, SelectedImages
+from tpmebench.datasets.images import ImageFiles, ImageStore, SelectedImages, verify
 from tpmebench.errors import BenchError
 
 
@@ -96,7 +96,8 @@ def test_decoded_once_and_again_when_content_or_side_changes(paths, tmp_path):
     assert np.array_equal(changed.pixels[3], first.pixels[3])
 
 
-@pytest.mark.parametrize("damage", ["truncated", "unmarked", "other shape"])
+@pytest.mark.filterwarnings("ignore:.*decoded again")
+@pytest.mark.parametrize("damage", ["truncated", "unmarked", "other shape", "archive", "other type", "endless"])
 def test_a_damaged_store_is_built_again(paths, tmp_path, damage):
     store = ImageStore.open(catalogue(paths), 8, tmp_path / "store")
     expected = np.array(store.pixels)
@@ -107,9 +108,40 @@ def test_a_damaged_store_is_built_again(paths, tmp_path, damage):
     elif damage == "unmarked":
         (folder / "about.json").unlink()
         (folder / "pixels.npy").write_bytes(b"")
+    elif damage == "archive":
+        np.savez(tmp_path / "other.npz", pixels=expected)
+        (tmp_path / "other.npz").replace(folder / "pixels.npy")
+    elif damage == "other type":
+        np.save(folder / "pixels.npy", expected.astype("U1"))
+    elif damage == "endless":
+        data = (folder / "pixels.npy").read_bytes()
+        (folder / "pixels.npy").write_bytes(
+            data.replace(b"(6, 3, 8, 8), }            ", b"(1000000000000, 3, 8, 8), }")
+        )
     else:
         np.save(folder / "pixels.npy", expected[:3])
     assert np.array_equal(ImageStore.open(catalogue(paths), 8, tmp_path / "store").pixels, expected)
+
+
+def flipped(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("place", [-1, -700])
+def test_a_flipped_byte_is_noticed_named_and_mended(paths, tmp_path, monkeypatch, place):
+    monkeypatch.setattr("tpmebench.datasets.images.CHUNK_BYTES", 500)
+    store = ImageStore.open(catalogue(paths), 8, tmp_path / "store")
+    expected = np.array(store.pixels)
+    (folder,) = (entry for entry in (tmp_path / "store").iterdir() if entry.is_dir())
+    assert verify(folder) == []
+    flipped(folder / "pixels.npy", place)
+    (fault,) = verify(folder)
+    assert fault.startswith(f"{folder / 'pixels.npy'}: changed since it was written")
+    with pytest.warns(UserWarning, match=r"pixels\.npy: changed since it was written"):
+        again = ImageStore.open(catalogue(paths), 8, tmp_path / "store")
+    assert np.array_equal(again.pixels, expected) and verify(folder) == []
 
 
 def test_a_corrupt_picture_is_named_and_leaves_nothing_behind(paths, tmp_path):
@@ -164,4 +196,4 @@ def test_selected_images_renumber(paths):
     assert selected.load(2, 8) is None
     first = selected.load(1, 8)
     assert first is not None
-    assert first.size == (64, 16)
+    assert first.size == (8, 8)

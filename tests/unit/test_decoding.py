@@ -1,0 +1,131 @@
+"""What is decoded: the stated formats alone, within a limit for one picture and a budget for all."""
+
+import os
+import struct
+import threading
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from tpmebench.datasets import decoding
+from tpmebench.datasets.decoding import FORMATS, Budget, decode
+from tpmebench.errors import BenchError
+
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_stated_formats_are_decoded_whatever_the_name(tmp_path: Path, kind: str):
+    NOISE.save(tmp_path / "picture.xyz", kind)
+    with Image.open(tmp_path / "picture.xyz") as image:
+        expected = image.convert("RGB").resize((8, 8), Image.Resampling.BICUBIC)
+    assert decode(tmp_path / "picture.xyz", 8).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "ICO", "PCX", "TGA", "PDF"])
+def test_another_format_under_a_pictures_name_is_refused(tmp_path: Path, kind: str):
+    NOISE.save(tmp_path / "picture.png", kind)
+    with pytest.raises(BenchError, match=r"picture\.png: cannot decode the picture \(none of JPEG, PNG"):
+        decode(tmp_path / "picture.png", 8)
+
+
+def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    started = tmp_path / "started"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {started}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    (tmp_path / "picture.png").write_text(text)
+    with pytest.raises(BenchError, match=r"picture\.png"):
+        decode(tmp_path / "picture.png", 8)
+    assert not started.exists()
+
+
+def empty_png(path: Path, width: int, height: int) -> Path:
+    """A small file of very many pixels, of which only the first row is there."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(3 * width + 1))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+@pytest.mark.parametrize("side", [8200, 13_300, 60_000])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int):
+    start = time.monotonic()
+    with pytest.raises(BenchError, match=r"picture\.png: .*pixels.*scale it down"):
+        decode(empty_png(tmp_path / "picture.png", side, side), 8)
+    assert time.monotonic() - start < 1
+
+
+def test_a_jpeg_of_too_many_pixels_is_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    Image.new("RGB", (400, 300), (200, 100, 50)).save(tmp_path / "picture.jpg", quality=95)
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 200 * 150)
+    assert np.abs(np.asarray(decode(tmp_path / "picture.jpg", 8)).astype(int) - (200, 100, 50)).max() < 4
+    monkeypatch.setattr(decoding, "MOST_PIXELS", 30 * 30)
+    with pytest.raises(BenchError, match="scale it down"):
+        decode(tmp_path / "picture.jpg", 8)
+
+
+def test_threads_together_hold_no_more_than_the_budget():
+    budget, held, most = Budget(100), [0], [0]
+    guard = threading.Lock()
+
+    def work(count: int) -> None:
+        with budget.taken(count):
+            with guard:
+                held[0] += min(count, 100)
+                most[0] = max(most[0], held[0])
+            time.sleep(0.01)
+            with guard:
+                held[0] -= min(count, 100)
+
+    threads = [threading.Thread(target=work, args=(count,)) for count in [40, 60, 10, 100, 30, 250, 70] * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert 60 < most[0] <= 100
+
+
+def test_decoding_holds_what_the_picture_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    taken = []
+
+    class Counting(Budget):
+        def taken(self, count: int):
+            taken.append(count)
+            return super().taken(count)
+
+    monkeypatch.setattr(decoding, "_BUDGET", Counting(1 << 20))
+    NOISE.save(tmp_path / "picture.png")
+    decode(tmp_path / "picture.png", 8)
+    assert taken == [20 * 30 * decoding.BYTES_PER_PIXEL]
+
+
+@settings(max_examples=150, deadline=2000)
+@given(st.sampled_from(FORMATS), st.data())
+@pytest.mark.filterwarnings("ignore")
+def test_a_damaged_picture_is_decoded_or_named(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+):
+    path = tmp_path_factory.mktemp("damaged") / "picture.bin"
+    NOISE.save(path, kind)
+    content = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))] if data.draw(st.booleans()) else content)
+    try:
+        assert decode(path, 8).size == (8, 8)
+    except BenchError as error:
+        assert "picture.bin" in str(error) and "\n" not in str(error)
