@@ -22,12 +22,13 @@ from ..files import (
     canonical_json,
     digest,
     file_digest,
+    is_folder,
     lock,
     open_file,
     read_json,
     write_atomic,
 )
-from ..ownership import take
+from ..ownership import take, take_over
 from .catalogue import Catalogue, ImageSource
 from .decoding import decode
 
@@ -35,6 +36,8 @@ VERSION = "1"  # of the pixels: raised when the same picture would be stored oth
 NEUTRAL = 128
 CHUNK_BYTES = 1 << 23
 CHUNK_ITEMS = 1024
+
+_FILES = {"about.json", "pixels.npy"}
 
 Block = TypeVar("Block")
 
@@ -156,6 +159,8 @@ def _checksums(path: Path, workers: int) -> list[int]:
 
 def _build(folder: Path, source: ImageSource, about: dict[str, str | int], workers: int) -> None:
     """Decodes every picture into `pixels.npy`; `about.json`, written last, marks it as complete."""
+    if is_folder(folder) and all(file.name in _FILES or file.suffix == ".tmp" for file in folder.iterdir()):
+        take_over(folder)  # an earlier version's, which set no marker
     take(folder)
     for abandoned in folder.glob(".*.tmp"):
         abandoned.unlink()

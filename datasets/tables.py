@@ -3,7 +3,6 @@
 import csv
 import gzip
 import io
-import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ..errors import BenchError, unknown
-from ..files import open_file, too_large
+from ..files import open_file, reason, too_large
 
 pc: Any = pyarrow.compute  # most of its functions are made at import, where type checkers cannot see them
 
@@ -146,7 +145,7 @@ def read_table(path: Path, text: list[str], other: list[str] | None = None) -> T
     except csv.Error as error:
         raise BenchError(f"{path}, line 1: not a table's header ({error}): name its columns there") from error
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-        raise BenchError(f"{path}: cannot be read as a table: {_reason(error)}") from error
+        raise BenchError(f"{path}: cannot be read as a table: {reason(error)}") from error
 
 
 def _parquet(path: Path, columns: list[str]) -> pa.Table:
@@ -161,12 +160,6 @@ def _parquet(path: Path, columns: list[str]) -> pa.Table:
             parts.append(batch)
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         return pa.Table.from_batches(parts, None if parts else schema)
-
-
-def _reason(error: BaseException) -> str:
-    """What a parser says, without the content of the row that it shows: the file may be no table at all."""
-    first = (str(error).splitlines() or [type(error).__name__])[0]
-    return re.sub(r"(Expected \d+ columns, got \d+).*", r"\1", first)[:300]
 
 
 _LATEST = 2.0**63

@@ -118,11 +118,11 @@ def test_a_model_folder_without_weights(refused: Refused, towers: str, tmp_path:
 @pytest.mark.parametrize(
     ("file", "before", "after", "words"),
     [
-        ("ratings.csv", "user,item,time", "user,thing,time", ["ratings.csv", "unknown column 'item'"]),
+        ("ratings.csv", "user,item,time", "user,thing,time", ["ratings.csv, line 1", "unknown column 'item'"]),
         ("dataset.toml", 'time = "time"', 'time = "tiem"', ["ratings.csv", "'tiem'", "did you mean 'time'?"]),
         ("dataset.toml", 'text = "title"', 'text = "titel"', ["items.csv", "'titel'", "did you mean 'title'?"]),
         ("dataset.toml", "pattern", "patern", ["dataset.toml", "'images.patern'", "did you mean 'images.pattern'?"]),
-        ("dataset.toml", 'file = "items.csv"', 'file = "item.csv"', ["item.csv", "no such file", "correct its name"]),
+        ("dataset.toml", 'file = "items.csv"', 'file = "item.csv"', ["item.csv", "no such file", "correct the path"]),
         ("dataset.toml", 'folder = "pictures"', 'folder = "photos"', ["images.folder", "photos", "correct the path"]),
         ("dataset.toml", 'name = "shop"', "name = shop", ["dataset.toml", "TOML", "line 1"]),
         ("ratings.csv", "u0,i2,1001", "u0,i99,1001", ["ratings.csv, line 3", "item 'i99' is not in", "items.csv"]),

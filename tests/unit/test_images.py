@@ -1,5 +1,6 @@
 """Decoding into the shared store, and what it does with missing, broken and changed pictures."""
 
+import json
 import threading
 
 import numpy as np
@@ -115,6 +116,7 @@ def test_a_damaged_store_is_built_again(paths, tmp_path, damage):
         np.save(folder / "pixels.npy", expected.astype("U1"))
     elif damage == "endless":
         data = (folder / "pixels.npy").read_bytes()
+        assert b"(6, 3, 8, 8), }            " in data
         (folder / "pixels.npy").write_bytes(
             data.replace(b"(6, 3, 8, 8), }            ", b"(1000000000000, 3, 8, 8), }")
         )
@@ -127,6 +129,20 @@ def flipped(path, place):
     data = bytearray(path.read_bytes())
     data[place] ^= 1
     path.write_bytes(bytes(data))
+
+
+def test_a_store_without_marker_and_checksums_is_built_again(paths, tmp_path):
+    """As earlier versions left them."""
+    store = ImageStore.open(catalogue(paths), 8, tmp_path / "store")
+    expected = np.array(store.pixels)
+    (folder,) = (entry for entry in (tmp_path / "store").iterdir() if entry.is_dir())
+    (folder / ".tpmebench").unlink()
+    about = json.loads((folder / "about.json").read_text())
+    del about["crc32"]
+    (folder / "about.json").write_text(json.dumps(about))
+    assert "without checksums" in verify(folder)[0]
+    assert np.array_equal(ImageStore.open(catalogue(paths), 8, tmp_path / "store").pixels, expected)
+    assert verify(folder) == []
 
 
 @pytest.mark.parametrize("place", [-1, -700])
@@ -158,7 +174,7 @@ def test_text_in_place_of_a_picture(tmp_path):
 
 
 def test_a_picture_removed_after_listing_is_named(tmp_path):
-    with pytest.raises(BenchError, match=r"gone\.jpg: cannot read"):
+    with pytest.raises(BenchError, match=r"gone\.jpg: there is no such file"):
         ImageFiles([tmp_path / "gone.jpg"]).fingerprint(1)
 
 
