@@ -1,39 +1,39 @@
-"""What a run measured, as it is compared: a readable JSON file, made from records or from pytest-benchmark."""
+"""The baseline: what is known of a study's cost, in a readable JSON file that holds several machines.
+
+Settings, exact numbers and accuracy are the same wherever a study runs and stand once; times stand by machine. A run is
+measured into the same form (`measured`), so that the two can be held against each other.
+"""
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import BenchError
-from ..files import JSON_BYTES, read_json, read_text, write_atomic
-from ..reports.cells import origin, timed_epochs
+from ..files import read_json, write_atomic
 from ..reports.formats import Kind
-from ..reports.records import Record, load_records
-from .matching import Settings, group, names
+from ..reports.statistics import Runs
+from ..text import visible
+from .matching import Settings, names, pair_up, same
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METRICS = ("HR@10", "NDCG@10")
+# Nothing that is measured comes near these: what does is a slip of the hand.
+_MOST_COUNTED, _MOST_SECONDS = 10**18, 10**7
 
-EXACT: dict[str, Callable[[Record], int | None]] = {
-    "trainable parameters": lambda record: record.parameters.trainable if record.parameters else None,
-    "saved bytes": lambda record: record.parameters.saved_bytes if record.parameters else None,
-    "forward operations": lambda record: record.compute.forward if record.compute else None,
-    "backward operations": lambda record: record.compute.backward if record.compute else None,
-    "training memory": lambda record: _memory(record, "training"),
-    "evaluation memory": lambda record: _memory(record, "evaluation"),
-    "cache build memory": lambda record: _memory(record, "cache_build"),
-    "feature cache bytes": lambda record: record.memory.feature_cache if record.memory else None,
-}
-"""Numbers that repeat exactly (on CUDA, memory nearly so)."""
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+Count = Annotated[int, Field(ge=0, le=_MOST_COUNTED)]
+Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Tolerance = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+RunKey = Annotated[str, Field(pattern=r"^\d{1,9}/\d{1,9}$")]
 
 
 class Schema(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Tolerances(Schema):
@@ -43,12 +43,12 @@ class Tolerances(Schema):
     ratio must exceed; `deviations` is by how many deviations of their difference an accuracy may fall.
     """
 
-    exact: float = Field(default=0.0, ge=0)
-    operations: float = Field(default=0.01, ge=0)
-    memory: float = Field(default=0.01, ge=0)
-    time: float = Field(default=0.15, ge=0)
-    time_elsewhere: float = Field(default=0.30, ge=0)
-    deviations: float = Field(default=3.0, gt=0)
+    exact: Tolerance = 0.0
+    operations: Tolerance = 0.01
+    memory: Tolerance = 0.01
+    time: Tolerance = 0.15
+    time_elsewhere: Tolerance = 0.30
+    deviations: float = Field(default=3.0, gt=0, le=1000)
 
     def of(self, number: str) -> float:
         """The tolerance of an exact number, by its name."""
@@ -57,117 +57,238 @@ class Tolerances(Schema):
         return self.memory if "memory" in number or "tensor" in number else self.exact
 
 
+class Timing(Schema):
+    """Seconds of a case's timed epochs by "seed/repeat"; `disturbed` counts epochs that other work kept out of it."""
+
+    runs: dict[RunKey, Annotated[list[Seconds], Field(min_length=1)]] = {}
+    disturbed: int = Field(default=0, ge=0, le=_MOST_COUNTED)
+
+    @property
+    def by_run(self) -> Runs:
+        """The times as the statistics want them, by (seed, repeat)."""
+        keys = {key: key.partition("/") for key in self.runs}
+        return {(int(seed), int(repeat)): self.runs[key] for key, (seed, _, repeat) in keys.items()}
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are timed."""
+        return sum(map(len, self.runs.values()))
+
+
 class Case(Schema):
     """One method in one setting, over its seeds and repeats. Lists in `exact` and `accuracy` go with `seeds`.
 
-    `times` holds for each cell, in order of seed and repeat, the seconds of its timed epochs. `reference` names the
-    benchmark that a benchmark is compared with.
+    `times` are by machine. `reference` names the benchmark that a benchmark is compared with.
     """
 
-    name: str
+    name: Name
     settings: dict[str, Any] = {}
-    reference: str | None = None
-    seeds: list[int] = [0]
-    exact: dict[str, list[int | None]] = {}
-    times: list[list[float]] = []
-    accuracy: dict[str, list[float]] = {}
-    users: int = 0
+    reference: Name | None = None
+    seeds: list[Annotated[int, Field(ge=0, le=_MOST_COUNTED)]] = [0]
+    exact: dict[Name, list[Count | None]] = {}
+    times: dict[Name, Timing] = {}
+    accuracy: dict[Literal["HR@10", "NDCG@10"], list[Share]] = {}
+    users: Count = 0
     failure: str | None = None
+
+    @model_validator(mode="after")
+    def _lists_go_with_the_seeds(self) -> "Case":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: {self.seeds} names one twice")
+        for group, lists in (("exact", self.exact), ("accuracy", self.accuracy)):
+            for number, values in lists.items():
+                if len(values) != len(self.seeds):
+                    raise ValueError(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
+        missing = [metric for metric in METRICS if self.accuracy and metric not in self.accuracy]
+        if missing:
+            raise ValueError(f"accuracy.{missing[0]}: missing, though the other metric is there")
+        if self.accuracy and not self.users:
+            raise ValueError("users: must be above 0 where there is accuracy")
+        return self
+
+    def on(self, machine: str) -> Timing:
+        """The times on a machine; none where it has none."""
+        return self.times.get(machine, Timing())
+
+
+class Machine(Schema):
+    """When a machine was measured, and whether something else used it when the run began."""
+
+    made: str = ""
+    busy: bool = False
 
 
 class Baseline(Schema):
-    """Everything that one run measured. `settings` are those that all cases share, `reference` a method's name.
+    """Everything that is known of a study. `settings` are those that all cases share, `reference` a method's name.
 
-    `busy`: something else used the machine when the run started.
+    `machines` by name (processor or card, cores, threads, torch), the one measured last at the end.
     """
 
     schema_version: int = SCHEMA_VERSION
-    made: str
     source: str
-    machine: str
-    busy: bool = False
-    reference: str
+    reference: Name
     tolerances: Tolerances = Tolerances()
+    machines: dict[Name, Machine] = {}
     settings: dict[str, Any] = {}
-    cases: list[Case]
+    cases: Annotated[list[Case], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _cases_fit(self) -> "Baseline":
+        for number, case in enumerate(self.cases):
+            settings = self.full(case)
+            if self.of_benchmarks and settings:
+                raise ValueError(f"cases.{number}.settings: a benchmark has none")
+            for key in () if self.of_benchmarks else ("method", "dataset", "device"):
+                if not isinstance(settings.get(key), str):
+                    raise ValueError(f"cases.{number}.settings.{key}: a text is needed")
+            if any(case.name == other.name for other in self.cases[:number]):
+                raise ValueError(f"cases.{number}.name: '{case.name}' stands twice")
+            for machine in case.times:
+                if machine not in self.machines:
+                    raise ValueError(f"cases.{number}.times.{machine}: not one of 'machines'")
+        return self
 
     def full(self, case: Case) -> Settings:
-        """All settings of a case."""
+        """All settings of a case; none for a benchmark."""
         return self.settings | case.settings
 
+    @property
+    def of_benchmarks(self) -> bool:
+        """Whether it was made by pytest-benchmark instead of from a study's records."""
+        return self.source == "pytest-benchmark"
+
+    @property
+    def latest(self) -> str | None:
+        """The machine that was measured last."""
+        return next(reversed(self.machines), None)
+
     def save(self, path: Path) -> None:
-        """Writes the file, whole or not at all, with short lists on one line."""
-        text = json.dumps(self.model_dump(mode="json", exclude_none=True), indent=1)
+        """Writes the file, whole or not at all, short lists on one line. BenchError for what `read` would refuse."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        try:
+            Baseline.model_validate(content)
+        except ValidationError as error:
+            raise BenchError(f"--baseline {path}: this run cannot be one: {fault(error)}") from error
+        text = json.dumps(content, indent=1)
         flat = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
         write_atomic(path, flat + "\n")
 
 
 def read(path: Path) -> Baseline:
-    """A baseline from its file. BenchError names the file and the field at fault."""
+    """A baseline from its file, of this schema or an older one. BenchError names the file and the field at fault."""
     if not path.exists():
         raise BenchError(f"--baseline {path}: no such file; make it with --update")
+    content = read_json(path)
+    version = content.get("schema_version", 1) if isinstance(content, dict) else 1
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BenchError(f"--baseline {path}: schema_version {version} is newer than this version of the suite reads")
     try:
-        return Baseline.model_validate_json(read_text(path, JSON_BYTES))
+        return Baseline.model_validate(upgrade(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise BenchError(f"--baseline {path}: {where}: {first['msg']}; make it again with --update") from error
+        raise BenchError(f"--baseline {path}: {fault(error)}; mend it or make it again with --update") from error
 
 
-def measure(path: Path, reference: str = "fft") -> Baseline:
-    """What a run measured: a study's directory, or a JSON file of pytest-benchmark."""
-    return from_benchmarks(path, reference) if path.is_file() else from_records(load_records(path), reference)
+def fault(error: ValidationError) -> str:
+    """The field at fault and what is wrong with it. A validator's own message begins with the rest of the field."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(map(visible, first["loc"]))
+    said = first["msg"].removeprefix("Value error, ")
+    return said if not where else f"{where}.{said}" if first["type"] == "value_error" else f"{where}: {said}"
 
 
-def from_records(records: Sequence[Record], reference: str = "fft") -> Baseline:
-    """One case for each method and setting; failed cells are named in its `failure`."""
-    groups = group(records)
-    everything = [settings for settings, _ in groups]
+def upgrade(content: Any) -> Any:
+    """A baseline of schema 1, which knew one machine, without torch's version, in the form of today."""
+    if not isinstance(content, dict) or content.get("schema_version", 1) != 1 or "machine" not in content:
+        return content
+    old = dict(content)
+    machine = old.pop("machine")
+    old["machines"] = {machine: {"made": old.pop("made", ""), "busy": old.pop("busy", False)}}
+    old["schema_version"] = SCHEMA_VERSION
+    if isinstance(old.get("cases"), list):
+        old["cases"] = [_upgrade_case(case, machine) for case in old["cases"]]
+    return old
+
+
+def _upgrade_case(case: Any, machine: str) -> Any:
+    if not isinstance(case, dict) or not isinstance(case.get("times", []), list):
+        return case
+    runs = {f"{number}/0": times for number, times in enumerate(case.get("times", [])) if times}
+    return case | {"times": {machine: {"runs": runs}} if runs else {}}
+
+
+def renew(run: Baseline, known: Baseline) -> tuple[Baseline, list[str]]:
+    """`known` with a new run in it, and what was dropped, in words.
+
+    Tolerances, reference and other devices' cases stay. So do other machines' times, but for cases that cost something
+    else now: those times are of what the method used to be.
+    """
+    cases = [case.model_copy(update={"settings": run.full(case)}) for case in run.cases]
+    dropped: dict[str, list[str]] = {}
+    for old in known.cases:
+        wanted = known.full(old)
+        case = next((new for new in cases if belongs(wanted, old, new.settings, new)), None)
+        if case is None:
+            if is_elsewhere(wanted, old, run):
+                cases.append(old.model_copy(update={"settings": wanted}))
+            continue
+        for machine in old.times.keys() - run.machines.keys():
+            if old.exact == case.exact:
+                case.times = case.times | {machine: old.times[machine]}
+            else:
+                dropped.setdefault(machine, []).append(case.name)
+    used = {machine for case in cases for machine in case.times}
+    machines = {name: about for name, about in known.machines.items() if name in used and name not in run.machines}
+    whole = gather(cases).model_copy(
+        update={
+            "source": run.source,
+            "reference": known.reference,
+            "tolerances": known.tolerances,
+            "machines": machines | run.machines,
+        }
+    )
+    words = [
+        f"times of {', '.join(methods)} on {machine} were dropped: they cost something else now; run it there again"
+        for machine, methods in sorted(dropped.items())
+    ]
+    return whole, words
+
+
+def gather(cases: Sequence[Case]) -> Baseline:
+    """A baseline of cases with all their settings: what they share is said once, and each is named by the rest."""
+    everything = [case.settings for case in cases]
     shared = {
         name: value
         for name, value in everything[0].items()
         if name != "method" and all(name in other and other[name] == value for other in everything)
     }
-    cases = [
-        _case(name, {key: value for key, value in settings.items() if key not in shared}, members)
-        for name, (settings, members) in zip(names(everything), groups, strict=True)
+    titles = names(everything) if all(everything) else [case.name for case in cases]
+    named = [
+        case.model_copy(
+            update={"name": title, "settings": {key: v for key, v in case.settings.items() if key not in shared}}
+        )
+        for title, case in zip(titles, cases, strict=True)
     ]
-    return Baseline(
-        made=_today(),
-        source=f"study {records[0].study}",
-        machine=_machine(records),
-        busy=any(record.environment.warnings for record in records),
-        reference=reference,
-        settings=shared,
-        cases=cases,
-    )
+    return Baseline.model_construct(source="", reference="fft", settings=shared, cases=named)
 
 
-def from_benchmarks(path: Path, reference: str = "fft") -> Baseline:
-    """One case for each benchmark; whole numbers of its `extra_info` are exact, its rounds are the times.
+def pairs(known: Baseline, run: Baseline) -> list[tuple[Case, Case | None]]:
+    """Each case of the baseline that this run should hold, and its case in the run: the same or the nearest one."""
+    if known.of_benchmarks:  # these go by name
+        return [(case, next((new for new in run.cases if new.name == case.name), None)) for case in known.cases]
+    old = [case for case in known.cases if not is_elsewhere(known.full(case), case, run)]
+    found = dict(pair_up([known.full(case) for case in old], [run.full(case) for case in run.cases]))
+    return [(case, run.cases[found[number]] if number in found else None) for number, case in enumerate(old)]
 
-    The reference of `test_step[lora]` is `test_step[fft]`. Without kept rounds (`--benchmark-save-data`) quartiles
-    stand for them. BenchError when the file is not one of pytest-benchmark's.
-    """
-    content = read_json(path)
-    try:
-        cases = [_benchmark(entry, reference) for entry in content["benchmarks"]]
-        machine = content.get("machine_info", {})
-    except (ValueError, KeyError, TypeError) as error:
-        raise BenchError(
-            f"{path}: not a JSON file of pytest-benchmark ({error!r}); write one with `make perf`"
-        ) from error
-    if not cases:
-        raise BenchError(f"{path}: no benchmarks in it; run `make perf` again")
-    cpu = machine.get("cpu", {})
-    brand = cpu.get("brand_raw") or machine.get("machine", "unknown")
-    return Baseline(
-        made=_today(),
-        source="pytest-benchmark",
-        machine=f"{brand}, {cpu.get('count', '?')} cores",
-        reference=reference,
-        cases=cases,
-    )
+
+def belongs(first: Settings, case: Case, second: Settings, other: Case) -> bool:
+    """Whether two cases are the same experiment; benchmarks go by their name."""
+    return same(first, second) if first or second else case.name == other.name
+
+
+def is_elsewhere(settings: Settings, case: Case, run: Baseline) -> bool:
+    """Whether a case was measured on a kind of device that this run does not use. What trains nothing has none."""
+    devices = {run.full(other).get("device") for other in run.cases if other.exact}
+    return bool(case.exact and settings and devices and settings.get("device") not in devices)
 
 
 def kind_of(number: str) -> Kind:
@@ -175,62 +296,3 @@ def kind_of(number: str) -> Kind:
     if "operations" in number:
         return "operations"
     return "bytes" if any(word in number for word in ("memory", "bytes")) else "count"
-
-
-def _case(name: str, settings: Settings, records: list[Record]) -> Case:
-    records = sorted(records, key=lambda record: (record.cell.seed, record.cell.repeat))
-    done = [record for record in records if record.status == "ok"]
-    failed = [record for record in records if record.status != "ok"]
-    by_seed = {record.cell.seed: record for record in reversed(done)}
-    seeds = sorted(by_seed)
-    first = [by_seed[seed] for seed in seeds]
-    exact = {number: [value(record) for record in first] for number, value in EXACT.items()}
-    accuracies = [record.accuracy.test for record in first if record.accuracy]
-    scored = accuracies if len(accuracies) == len(first) else []
-    return Case(
-        name=name,
-        settings=settings,
-        seeds=seeds,
-        exact={number: values for number, values in exact.items() if any(value is not None for value in values)},
-        times=[
-            [round(epoch.total, 6) for epoch in epochs]
-            for record in done
-            if len(record.time.epochs) > 1 and (epochs := timed_epochs(record))
-        ],
-        accuracy={metric: [round(slice.metrics[metric], 6) for slice in scored] for metric in METRICS}
-        if scored
-        else {},
-        users=min((slice.users for slice in scored), default=0),
-        failure=f"{failed[0].status}: {failed[0].error or 'no message'}" if failed else None,
-    )
-
-
-def _benchmark(entry: dict[str, Any], reference: str) -> Case:
-    name, stats = entry["name"], entry["stats"]
-    exact: dict[str, list[int | None]] = {
-        key.replace("_", " "): [value]
-        for key, value in entry.get("extra_info", {}).items()
-        if isinstance(value, int) and not isinstance(value, bool)
-    }
-    return Case(
-        name=name,
-        reference=re.sub(r"\[[^\[\]]*\]$", f"[{reference}]", name) if name.endswith("]") else None,
-        exact=exact,
-        times=[stats.get("data") or [stats["q1"], stats["median"], stats["q3"]]],
-    )
-
-
-def _memory(record: Record, phase: str) -> int | None:
-    measured = getattr(record.memory, phase) if record.memory else None
-    if measured is None:
-        return None
-    return measured.allocated if origin(record) == "cuda-allocated" else measured.tensors
-
-
-def _machine(records: Sequence[Record]) -> str:
-    environment = next((r.environment for r in records if r.environment.cpu), records[0].environment)
-    return f"{environment.gpu or environment.cpu}, {environment.cores} cores, {environment.threads} threads"
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()

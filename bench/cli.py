@@ -3,7 +3,7 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -13,6 +13,11 @@ from ..errors import BenchError
 from ..files import remedy
 from .console import Screen, forgive_encodings
 
+if TYPE_CHECKING:
+    from .findings import Outcome
+
+Form = Literal["table", "markdown", "json", "junit"]
+_LOG_WIDTH = 180
 _PIPE_CLOSED = 141  # as a shell reports it
 
 app = typer.Typer(
@@ -163,34 +168,62 @@ def report(
 def compare(
     first: Annotated[Path, typer.Argument(help="A study's directory.")],
     second: Annotated[Path, typer.Argument(help="Another study's directory.")],
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print markdown, for a pull request.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = "table",
+    markdown: Annotated[bool, typer.Option("--markdown", hidden=True)] = False,
+    fail_on: Annotated[
+        Literal["worse"] | None, typer.Option(help="Status 1 when a number got worse, or a cell failed or is gone.")
+    ] = None,
 ) -> None:
     """Compare two studies cell by cell: what changed, and whether it is more than noise."""
     from .compare import run_compare
 
-    table, page = run_compare(first, second)
-    if markdown:
-        typer.echo(page)
-    else:
-        Screen().print(table)
+    outcome = run_compare(first, second, fail_on)
+    _print_outcome(outcome, "markdown" if markdown else form)
+    sys.exit(1 if outcome.failed else 0)
 
 
 @app.command()
 def check(
     directory: Annotated[Path, typer.Argument(help="A study's directory, or a JSON file of pytest-benchmark.")],
     baseline: Annotated[Path, typer.Option(help="The baseline file.")],
-    update: Annotated[bool, typer.Option("--update", help="Make this run the baseline.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print markdown, for a job summary.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Make this run the baseline; other machines' times stay in it.")
+    ] = False,
+    form: Annotated[Form, typer.Option("--format", help="How to print it.")] = "table",
+    markdown: Annotated[bool, typer.Option("--markdown", hidden=True)] = False,
+    disturbed: Annotated[
+        bool, typer.Option("--disturbed", help="Judge by epochs that lost time to other work as well.")
+    ] = False,
 ) -> None:
     """Check a run against a baseline: status 1, with a table of what got worse and by how much."""
-    from .guard import run_check
+    from .guard import CheckOptions, run_check
 
-    status, table, page = run_check(directory, baseline, update)
-    if markdown:
-        typer.echo(page)
-    else:
-        Screen().print(table)
+    status, outcome = run_check(directory, baseline, CheckOptions(update, disturbed))
+    _print_outcome(outcome, "markdown" if markdown else form)
     sys.exit(status)
+
+
+def _print_outcome(outcome: "Outcome", form: Form) -> None:
+    """Prints it; in a workflow of GitHub's the job's summary and annotations as well."""
+    from .github import add_to_summary, in_workflow
+
+    screen = Screen()
+    if form == "table":
+        # Where nobody looks, as in a job's log, a table need not be squeezed into the width of a terminal.
+        if not screen.is_terminal and "COLUMNS" not in os.environ:
+            screen.width = _LOG_WIDTH
+        if outcome.rows:
+            screen.print(outcome.table())
+        else:
+            screen.say(outcome.title)
+        for note in outcome.notes:
+            screen.say(note)
+    else:
+        screen.file.write(outcome.render(form) + "\n")
+    if in_workflow():
+        sys.stdout.flush()
+        sys.stderr.writelines(f"{line}\n" for line in outcome.annotations())
+    add_to_summary(outcome.markdown())
 
 
 @app.command(name="list")

@@ -1,29 +1,25 @@
 """`bench compare`: two studies cell by cell, what changed and whether it is more than noise.
 
-Cells are matched as `matching` says. A method that is left over on both sides is matched once more whatever its
-settings, and the settings that differ are named: that is how two precisions, or two batch sizes, are compared.
+Cells are matched as `matching` says; the settings in which two differ are named: that is how two precisions, or two
+batch sizes, are compared.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
 
 from ..reports import statistics
-from ..reports.cells import timed_epochs
-from ..reports.frame import machine
+from ..reports.cells import is_marked
 from ..reports.records import Record, load_records, ranks_path
 from ..reports.uncertainty import kept_ranks
-from . import findings
-from .baseline import EXACT, METRICS, kind_of
-from .findings import Finding, Verdict, relative
-from .matching import Settings, differing, group, names, same
+from .baseline import METRICS, kind_of
+from .findings import QUIET, Finding, Outcome, Verdict, relative
+from .matching import changes, group, names, pair_up
+from .measured import EXACT, machine_of, warm
 from .timing import LEAST_CELLS, LEAST_TIMES, LEVEL
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 # A time counts as changed when its interval lies wholly beyond this: two runs of the same thing differ by as much.
 _TIME_FLOOR = 0.05
@@ -35,20 +31,24 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class Match:
-    """The same experiment in both studies: cells with the same seed and repeat, first and second."""
+    """The same experiment in both studies: cells with the same seed and repeat, and the settings that changed."""
 
     name: str
     pairs: list[tuple[Record, Record]]
-    differing: list[str]
+    changes: str
 
 
-def run_compare(first: Path, second: Path) -> tuple["RenderableType", str]:
-    """Compares two studies' directories: a table for the terminal, and markdown."""
+def run_compare(first: Path, second: Path, fail_on: Literal["worse"] | None = None) -> Outcome:
+    """Compares two studies' directories. With `fail_on` what got worse, failed or is gone counts as failed."""
     found = compare(first, second)
-    shown = [finding for finding in found if finding.verdict not in ("same", "noise")]
-    title = f"{first} → {second}: " + (f"{len(shown)} changes" if shown else "no change beyond noise")
-    caption = f"{len(found) - len(shown)} of {len(found)} numbers did not change beyond noise. {_CAPTION}"
-    return findings.terminal(title, shown, caption), findings.markdown(title, shown, caption)
+    quiet = sum(finding.verdict in QUIET for finding in found)
+    unjudged = sum(finding.verdict == "not judged" for finding in found)
+    changed = len(found) - quiet - unjudged
+    title = f"{first} → {second}: " + (f"{changed} changes" if changed else "no change beyond noise")
+    failing: tuple[Verdict, ...] = ("worse", "failed", "missing") if fail_on else ()
+    judged = f", {unjudged} were not judged." if unjudged else "."
+    notes = [f"{quiet} of {len(found)} numbers did not change beyond noise{judged}", _CAPTION]
+    return Outcome(title, found, failing, notes, name="bench compare")
 
 
 def compare(first: Path, second: Path) -> list[Finding]:
@@ -63,25 +63,17 @@ def match(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Match
     """Pairs of experiments, and the names of those that are only in one of the two."""
     ours, theirs = group(first), group(second)
     titles = names([settings for settings, _ in [*ours, *theirs]])
-    left = list(zip(titles[: len(ours)], ours, strict=True))
-    right = list(zip(titles[len(ours) :], theirs, strict=True))
-    matches = []
-    for alike in (same, _same_method):
-        for entry in list(left):
-            name, (settings, records) = entry
-            candidates = [other for other in right if alike(settings, other[1][0])]
-            rivals = [other for other in left if alike(settings, other[1][0])]
-            if len(candidates) != 1 or len(rivals) != 1:
-                continue
-            other_settings, other_records = candidates[0][1]
-            left.remove(entry)
-            right.remove(candidates[0])
-            matches.append(Match(name, _pair(records, other_records), differing(settings, other_settings)))
-    return matches, [name for name, _ in left], [name for name, _ in right]
-
-
-def _same_method(first: Settings, second: Settings) -> bool:
-    return first["method"] == second["method"] and first["dataset"] == second["dataset"]
+    found = pair_up([settings for settings, _ in ours], [settings for settings, _ in theirs])
+    matches = [
+        Match(titles[one], _pair(ours[one][1], theirs[other][1]), changes(ours[one][0], theirs[other][0]))
+        for one, other in found
+    ]
+    left, right = ({pair[side] for pair in found} for side in (0, 1))
+    return (
+        matches,
+        [title for number, title in enumerate(titles[: len(ours)]) if number not in left],
+        [title for number, title in enumerate(titles[len(ours) :]) if number not in right],
+    )
 
 
 def _pair(first: list[Record], second: list[Record]) -> list[tuple[Record, Record]]:
@@ -91,8 +83,8 @@ def _pair(first: list[Record], second: list[Record]) -> list[tuple[Record, Recor
 
 
 def _compare_match(matched: Match, first: Path, second: Path) -> Iterator[Finding]:
-    if matched.differing:
-        yield Finding(matched.name, "settings", "changed", why=", ".join(matched.differing))
+    if matched.changes:
+        yield Finding(matched.name, "settings", "changed", why=matched.changes)
     if not matched.pairs:
         yield Finding(matched.name, "cell", "not judged", why="no seed and repeat in common")
         return
@@ -127,35 +119,42 @@ def _exact(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
 
 def _time(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
     """Seconds of an epoch, which only mean something on the same machine."""
-    before, now = ({(r.cell.seed, r.cell.repeat): _times(r) for r in side} for side in zip(*pairs, strict=True))
-    if not all(before.values()) or not all(now.values()):
-        if all(record.time.epochs for pair in pairs for record in pair):
-            yield Finding(name, "epoch", "not judged", kind="seconds", why="every epoch of a cell was disturbed")
+    if not all(record.time.epochs for pair in pairs for record in pair):
         return
-    ratio = statistics.ratio_interval(now, before, level=LEVEL)
-    row = (float(np.mean([np.mean(t) for t in side.values()])) for side in (before, now))
-    few = any(sum(map(len, side.values())) < LEAST_TIMES for side in (before, now))
-    verdict, why = _time_verdict(ratio, few, pairs)
-    yield Finding(name, "epoch", verdict, *row, kind="seconds", change=ratio.value - 1, why=why)
-
-
-def _time_verdict(ratio: statistics.Interval, few: bool, pairs: list[tuple[Record, Record]]) -> tuple[Verdict, str]:
-    if any(machine(a) != machine(b) for a, b in pairs):
-        return "not judged", "different machines or threads"
-    if few or np.isnan(ratio.low):
-        return "not judged", f"fewer than {LEAST_TIMES} timed epochs"
-    if any(record.environment.warnings for pair in pairs for record in pair):
-        return "not judged", "the machine was busy"
+    before, now = (
+        {(record.cell.seed, record.cell.repeat): times for record in side if (times := _undisturbed(record))}
+        for side in zip(*pairs, strict=True)
+    )
+    row = [statistics.mean(side) if side else None for side in (before, now)]
+    lack = _lack(before, now, pairs)
+    if lack or row[0] is None or row[1] is None:
+        yield Finding(name, "epoch", "not judged", *row, kind="seconds", why=lack)
+        return
+    draws = [statistics.Resampling([side], seed=seed).means(side) for seed, side in enumerate((before, now))]
+    ratio = statistics.interval(row[1] / row[0], draws[1] / draws[0], LEVEL)
     why = f"interval {ratio.low - 1:+.0%} … {ratio.high - 1:+.0%}"
     if len(pairs) < LEAST_CELLS:
         why += ", of a single cell: the machine's drift is not in it"
+    verdict: Verdict = "better" if ratio.high < 1 / (1 + _TIME_FLOOR) else "noise"
     if ratio.low > 1 + _TIME_FLOOR:
-        return "worse", why
-    return ("better" if ratio.high < 1 / (1 + _TIME_FLOOR) else "noise"), why
+        verdict = "worse"
+    yield Finding(name, "epoch", verdict, *row, kind="seconds", change=ratio.value - 1, why=why)
 
 
-def _times(record: Record) -> list[float]:
-    return [epoch.total for epoch in timed_epochs(record)]
+def _lack(before: statistics.Runs, now: statistics.Runs, pairs: list[tuple[Record, Record]]) -> str:
+    """Why times cannot be judged, or ""."""
+    if any(machine_of(a) != machine_of(b) for a, b in pairs):
+        return "different machines, threads or versions of torch"
+    if any(sum(map(len, side.values())) < LEAST_TIMES for side in (before, now)):
+        marked = sum(is_marked(epoch) for pair in pairs for record in pair for epoch in warm(record))
+        return f"fewer than {LEAST_TIMES} timed epochs" + (f", {marked} disturbed by other work" if marked else "")
+    if any(record.environment.warnings for pair in pairs for record in pair):
+        return "the machine was busy"
+    return ""
+
+
+def _undisturbed(record: Record) -> list[float]:
+    return [epoch.total for epoch in warm(record) if not is_marked(epoch)]
 
 
 def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second: Path) -> Iterator[Finding]:

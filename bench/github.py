@@ -1,8 +1,12 @@
 """GitHub's log: what a line means to a workflow, and how our own annotations are written."""
 
+import os
 import re
+import sys
+from pathlib import Path
 from typing import Literal
 
+from ..errors import BenchError
 from ..text import visible
 
 # A runner takes a line that begins with `::`, after spaces, for a command of ours, and `##[` anywhere in a line.
@@ -28,6 +32,31 @@ def annotation(
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
     text = "%0A".join(_data(part) for part in message.splitlines())
     return f"::{level} {given}::{text}" if given else f"::{level}::{text}"
+
+
+def in_workflow() -> bool:
+    """Whether this runs in a workflow of GitHub's, which obeys annotations."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def add_to_summary(page: str) -> None:
+    """Adds markdown to the job's summary, where there is one, unless standard output goes there already."""
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        return
+    try:
+        with Path(name).open("a", encoding="utf-8") as file:
+            if not _is_standard_output(file.fileno()):
+                file.write(page + "\n")
+    except OSError as error:
+        raise BenchError(f"GITHUB_STEP_SUMMARY={name}: cannot be written ({error.strerror or error})") from error
+
+
+def _is_standard_output(number: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(number), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):  # closed, or no file
+        return False
 
 
 def _data(value: object) -> str:

@@ -43,9 +43,23 @@ def same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     return not differing(first, second)
 
 
+def same_as_far_as_known(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two cells differ in nothing but options that only one of them knows."""
+    return not any(name in first and name in second for name in differing(first, second))
+
+
+def same_method(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
+    """Whether two cells are of one method on one dataset."""
+    return all(first[name] == second[name] for name in ("method", "dataset"))
+
+
 def same_setting(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two cells differ in nothing but the method and its options, as a method and its reference do."""
-    return all(name == "method" or name.startswith("options.") for name in differing(first, second))
+    """Whether two cells differ in nothing but the method and its options, as a method and its reference do.
+
+    How many epochs each was given changes no cost of an epoch.
+    """
+    loose = ("method", "training.epochs", "training.patience")
+    return all(name in loose or name.startswith("options.") for name in differing(first, second))
 
 
 def names(cases: Sequence[Settings]) -> list[str]:
@@ -78,6 +92,32 @@ def group(records: Sequence[Record]) -> list[tuple[Settings, list[Record]]]:
         else:
             known.append(record)
     return groups
+
+
+def pair_up(first: Sequence[Settings], second: Sequence[Settings]) -> list[tuple[int, int]]:
+    """Which cases of two runs belong together, as pairs of their numbers, each at most once.
+
+    The same experiment first; then those that are the same as far as both know (a newer version may have added an
+    option); then the only two cells of a method on a dataset, whatever their settings.
+    """
+    left, right, found = dict(enumerate(first)), dict(enumerate(second)), []
+    for alike in (same, same_as_far_as_known, same_method):
+        for number, wanted in list(left.items()):
+            candidates = [other for other, settings in right.items() if alike(wanted, settings)]
+            rivals = [other for other, settings in left.items() if candidates and alike(settings, right[candidates[0]])]
+            if len(candidates) == 1 and len(rivals) == 1:
+                found.append((number, candidates[0]))
+                del left[number], right[candidates[0]]
+    return sorted(found)
+
+
+def changes(first: Mapping[str, Any], second: Mapping[str, Any]) -> str:
+    """The settings in which two cells differ, with both values: `options.r 8 → 16`."""
+    return ", ".join(f"{name} {_said(first, name)} → {_said(second, name)}" for name in differing(first, second))
+
+
+def _said(settings: Mapping[str, Any], name: str) -> str:
+    return str(settings[name]) if name in settings else "(unknown)"
 
 
 def _vary(name: str, cases: Sequence[Settings]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tpmebench.bench.assembly import assemble
 from tpmebench.bench.execution import execute
-from tpmebench.bench.guard import run_check
+from tpmebench.bench.guard import CheckOptions, run_check
 from tpmebench.bench.training import Trainer
 from tpmebench.bench.worker import Events, Job
 from tpmebench.methods.backbones import Backbones
@@ -112,7 +112,7 @@ def study(tmp_path, monkeypatch):
 def test_an_honest_repetition_raises_no_alarm(study, tmp_path):
     first = study("")
     baseline = tmp_path / "baseline.json"
-    run_check(first, baseline, update=True)
+    run_check(first, baseline, CheckOptions(update=True))
     assert run_check(study(""), baseline)[0] == 0
     assert json.loads(baseline.read_text(encoding="utf-8"))
 
@@ -122,10 +122,10 @@ def test_an_honest_repetition_raises_no_alarm(study, tmp_path):
 )
 def test_a_costlier_method_fails_the_check(study, tmp_path, fault, named):
     baseline = tmp_path / "baseline.json"
-    run_check(study(""), baseline, update=True)
-    status, _, page = run_check(study(fault), baseline)
+    run_check(study(""), baseline, CheckOptions(update=True))
+    status, found = run_check(study(fault), baseline)
     assert status == 1
-    assert any("worse" in line and named in line for line in page.splitlines()), page
+    assert any(named in finding.number for finding in found.failed), found.markdown()
 
 
 @pytest.fixture
@@ -148,6 +148,8 @@ def timed_study(tmp_path, monkeypatch):
             for method, trainer in trainers.items():
                 record = new_record(planted_cell(method, epochs=3, repeat=repeat))
                 record.time.epochs = [trainer.epoch(number).record(users=64) for number in range(3)]
+                for epoch in record.time.epochs:
+                    epoch.waited = 0.0  # the processor's clock stands still meanwhile
                 record.save(directory)
         return directory
 
@@ -156,12 +158,11 @@ def timed_study(tmp_path, monkeypatch):
 
 def test_slower_steps_fail_the_check(timed_study, tmp_path):
     baseline = tmp_path / "baseline.json"
-    run_check(timed_study("first"), baseline, update=True)
+    run_check(timed_study("first"), baseline, CheckOptions(update=True))
     assert run_check(timed_study("again"), baseline)[0] == 0
-    status, _, page = run_check(timed_study("slower", "steps"), baseline)
-    assert status == 1, page
-    [found] = [line for line in page.splitlines() if "worse" in line and "time / fft" in line]
-    assert "Planted" in found
+    status, found = run_check(timed_study("slower", "steps"), baseline)
+    assert status == 1, found.markdown()
+    assert [("Planted" in one.case, one.number) for one in found.failed] == [(True, "time / fft")]
 
 
 def test_the_planted_method_is_one_of_its_own():

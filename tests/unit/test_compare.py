@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from tpmebench.bench.compare import compare, match, run_compare
 from tpmebench.bench.findings import Finding
@@ -110,6 +109,7 @@ def test_exact_numbers_count_whenever_they_change(tmp_path: Path) -> None:
         ((9, 1.4, 1.41, 1.39, 1.42), "better"),
         ((9, 2.4, 2.41), "not judged"),
         ((2.0,), "not judged"),
+        ((2.0, 2.0, 2.0, 2.0), "noise"),
     ],
 )
 def test_a_time_counts_beyond_its_interval(tmp_path: Path, totals: tuple[float, ...], verdict: str) -> None:
@@ -171,7 +171,9 @@ def test_changed_settings_are_matched_and_named(tmp_path: Path) -> None:
     half = Training(precision="bf16")
     second = write(tmp_path / "b", record("fft", training=half), record("lora", training=half))
     found = {(f.case, f.number, f.why) for f in compare(first, second) if f.verdict not in ("same", "noise")}
-    assert found == {(f"{method} (precision=fp32)", "settings", "training.precision") for method in ("fft", "lora")}
+    assert found == {
+        (f"{method} (precision=fp32)", "settings", "training.precision fp32 → bf16") for method in ("fft", "lora")
+    }
 
 
 def test_what_cannot_be_matched_is_listed(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_what_cannot_be_matched_is_listed(tmp_path: Path) -> None:
     assert found == {
         "fft": ("missing", f"only in {first}"),
         "bitfit": ("new", f"only in {second}"),
-        "lora (r=4)": ("changed", "options.r"),
+        "lora (r=4)": ("changed", "options.r 4 → 16"),
     }
 
 
@@ -196,15 +198,24 @@ def test_a_cell_that_failed_or_recovered(tmp_path: Path) -> None:
     assert compare(bad, bad) == []
 
 
-def test_both_forms_show_the_same_rows(tmp_path: Path) -> None:
+def test_what_failed_is_told_to_a_build_only_when_asked(tmp_path: Path) -> None:
     other = record("fft|x")
     assert other.parameters
     other.parameters.trainable = 150
     first, second = write(tmp_path / "a", record("fft|x")), write(tmp_path / "b", other)
-    table, page = run_compare(first, second)
-    assert "| fft\\|x | trainable parameters | 100 | 150 | +50.0% | worse |" in page
-    console = Console(width=200, record=True)
-    console.print(table)
-    assert "+50.0%" in console.export_text()
-    _, page = run_compare(first, first)
-    assert "no change beyond noise" in page
+    assert "| fft\\|x | trainable parameters | 100 | 150 | +50.0% | worse |" in run_compare(first, second).markdown()
+    assert not run_compare(first, second).failed
+    assert [f.number for f in run_compare(first, second, "worse").failed] == ["trainable parameters"]
+    assert not run_compare(second, first, "worse").failed
+    assert "no change beyond noise" in run_compare(first, first).title
+
+
+def test_disturbed_epochs_are_not_compared(tmp_path: Path) -> None:
+    other = record(totals=(9, 40.0, 2.0, 2.0, 2.0))
+    other.time.epochs[1].waited = 30.0
+    first = write(tmp_path / "a", record())
+    assert changes(first, write(tmp_path / "b", other)) == {}
+    for epoch in other.time.epochs:
+        epoch.waited = epoch.total / 2
+    found = changes(first, write(tmp_path / "c", other))["epoch"]
+    assert (found.verdict, found.why) == ("not judged", "fewer than 3 timed epochs, 4 disturbed by other work")
