@@ -158,3 +158,15 @@ def test_a_cells_memory_settings_give_way_to_the_users(monkeypatch: pytest.Monke
     assert cell_environment(planned).keys() >= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
     assert cell_environment(planned)["MALLOC_TRIM_THRESHOLD_"] == "0"
+
+
+def test_waiting_threads_give_way_soon_unless_the_user_says_how_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
+        monkeypatch.delenv(name, raising=False)
+    assert cell_environment(planned)["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    assert cell_environment(planned)["GOMP_SPINCOUNT"] == "7"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # which the count of turns would override
+    assert not cell_environment(planned).keys() & {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
