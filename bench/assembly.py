@@ -15,8 +15,8 @@ from ..datasets.sources import load_dataset
 from ..files import canonical_json
 from ..methods.backbones import Backbones, BackboneSource
 from ..methods.content import CachedContent, Content, IDContent, RawContent
-from ..methods.feature_build import BuildJob, ensure_features
-from ..methods.feature_cache import CacheKey
+from ..methods.feature_build import BuildJob, BuildMeter, ensure_features
+from ..methods.feature_cache import CacheKey, FeatureCache
 from ..methods.last_layer import narrow_last_layer
 from ..methods.method import Method
 from ..methods.preprocessing import make_tokenizer, token_table
@@ -24,7 +24,7 @@ from ..methods.readers import TowerReader
 from ..methods.recommender import Recommender, build_recommender
 from ..methods.registry import make_method
 from ..methods.sasrec import HeadSize
-from ..reports.records import Cell
+from ..reports.records import Cell, PhaseMemory
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,13 +33,27 @@ Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""
 
 
+BuildApart = Callable[[Cell, str, Tell], None]
+"""Has a cell's feature cache of a modality built by another process."""
+
+
 @dataclass
 class CacheUse:
-    """What the feature cache cost: seconds of building it, whenever that was, bytes on disk, found or built."""
+    """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built."""
 
     seconds: float = 0.0
     bytes: int = 0
     reused: bool = True
+    memory: PhaseMemory | None = None
+    built_by: str = ""
+
+    def add_build(self, cache: FeatureCache) -> None:
+        """One tower's entry: seconds add up, of peaks the highest counts, for towers are built one after another."""
+        self.seconds += cache.seconds
+        if cache.memory:
+            found = PhaseMemory.model_validate(cache.memory)
+            self.memory = found if self.memory is None else self.memory.higher(found)
+        self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), cache.built_by))))
 
 
 @dataclass
@@ -64,8 +78,35 @@ class Assembly:
         return self.method.published_batch if chosen == "published" else chosen
 
 
-def assemble(cell: Cell, tell: Tell) -> Assembly:
-    """Loads and builds everything that a cell needs. BenchError for whatever the user can mend."""
+def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None) -> Assembly:
+    """Loads and builds everything that a cell needs. BenchError for whatever the user can mend.
+
+    A feature cache that is not there is built `apart`, or here when nothing is given.
+    """
+    parts = _loaded(cell, tell)
+    if parts.method.content == "none":
+        return parts
+    backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
+    parts.content = _content(parts, backbones, apart)
+    training = cell.training
+    size = HeadSize(training.width, training.max_length, training.dropout)
+    tell("building the model", 0, 0)
+    recommender = build_recommender(parts.method, backbones, size, parts.dataset.popularity, cell.seed)
+    parts.recommender = _sped_up(recommender, cell).to(parts.device)
+    parts.plan = BatchPlan(parts.dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
+    return parts
+
+
+def build_features(cell: Cell, modality: str, tell: Tell, meter: BuildMeter) -> None:
+    """Builds a cell's feature cache of one modality, unless it is there, and measures that."""
+    parts = _loaded(cell, tell)
+    backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
+    job = _build_job(parts, backbones, modality, _raw_content(parts, modality))
+    ensure_features(replace(job, meter=meter))
+
+
+def _loaded(cell: Cell, tell: Tell) -> Assembly:
+    """Data, method and towers' sources."""
     method = make_method(cell.method, cell.options)
     tell("reading data", 0, 0)
     dataset = load_dataset(
@@ -76,18 +117,8 @@ def assemble(cell: Cell, tell: Tell) -> Assembly:
     )
     dataset = _with_fewer_evaluated(dataset, cell.training.evaluated_users)
     parts = Assembly(cell, dataset, method, torch.device(cell.device), tell)
-    if method.content == "none":
-        return parts
-    if method.content != "ids":
+    if method.content not in {"none", "ids"}:
         parts.sources = backbone_sources(cell, dataset)
-    backbones = Backbones.of(parts.sources, dataset.catalogue.size)
-    parts.content = _content(parts, backbones)
-    training = cell.training
-    size = HeadSize(training.width, training.max_length, training.dropout)
-    tell("building the model", 0, 0)
-    recommender = build_recommender(method, backbones, size, dataset.popularity, cell.seed)
-    parts.recommender = _sped_up(recommender, cell).to(parts.device)
-    parts.plan = BatchPlan(dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
     return parts
 
 
@@ -138,7 +169,7 @@ def backbone_sources(cell: Cell, dataset: Dataset) -> dict[str, BackboneSource]:
     return sources
 
 
-def _content(parts: Assembly, backbones: Backbones) -> Content:
+def _content(parts: Assembly, backbones: Backbones, apart: BuildApart | None) -> Content:
     if parts.method.content == "ids":
         return IDContent(parts.dataset.catalogue.size)
     raw = {name: _raw_content(parts, name) for name in parts.sources}
@@ -147,7 +178,7 @@ def _content(parts: Assembly, backbones: Backbones) -> Content:
         for content in raw.values():
             merged = merged | content
         return merged
-    return _cached_content(parts, backbones, raw)
+    return _cached_content(parts, backbones, raw, apart)
 
 
 def _raw_content(parts: Assembly, modality: str) -> RawContent:
@@ -165,29 +196,33 @@ def _raw_content(parts: Assembly, modality: str) -> RawContent:
     return RawContent(catalogue.size, None, store.pixels, store.digest)
 
 
-def _cached_content(parts: Assembly, backbones: Backbones, raw: dict[str, RawContent]) -> CachedContent:
-    levels = parts.method.levels(backbones)
+def _cached_content(
+    parts: Assembly, backbones: Backbones, raw: dict[str, RawContent], apart: BuildApart | None
+) -> CachedContent:
     use, caches = CacheUse(), {}
-    for name, source in parts.sources.items():
-
-        def tell(done: int, total: int, name: str = name) -> None:
-            parts.tell(f"caching {name} features", done, total)
-
-        job = BuildJob(
-            key=_cache_key(parts, source, raw[name], levels[name]),
-            tower=lambda name=name: backbones.load(name),
-            content=raw[name],
-            device=parts.device,
-            progress=tell,
-        )
+    for name in parts.sources:
+        job = _build_job(parts, backbones, name, raw[name])
+        if apart is not None:
+            job = replace(job, apart=lambda name=name: apart(parts.cell, name, parts.tell))
         caches[name], found = ensure_features(job)
         use.bytes += caches[name].nbytes
-        use.seconds += caches[name].seconds
+        use.add_build(caches[name])
         use.reused &= found
     parts.cache = use
     if _fits_on_card(use.bytes, parts.device):
         caches = {name: cache.to(parts.device) for name, cache in caches.items()}
     return CachedContent(parts.dataset.catalogue.size, caches)
+
+
+def _build_job(parts: Assembly, backbones: Backbones, modality: str, content: RawContent) -> BuildJob:
+    """How the feature cache of a modality is built."""
+    return BuildJob(
+        key=_cache_key(parts, parts.sources[modality], content, parts.method.levels(backbones)[modality]),
+        tower=lambda: backbones.load(modality),
+        content=content,
+        device=parts.device,
+        progress=lambda done, total: parts.tell(f"caching {modality} features", done, total),
+    )
 
 
 def _fits_on_card(size: int, device: torch.device) -> bool:

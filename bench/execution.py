@@ -1,6 +1,5 @@
 """What happens inside a cell's process: assemble, measure, train, rank, and fill in the record."""
 
-import random
 import time
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from ..methods.references import ScoringReference
 from ..reports.records import Cell, Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from .assembly import Assembly, assemble
+from .cache_build import build_apart
 from .checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
 from .evaluation import Evaluator
 from .fitting import Fit, Progress
@@ -16,6 +16,7 @@ from .measuring import MemoryMeter, count_operations, count_parameters, tensor_m
 from .meters import environment
 from .meters.cuda import CudaEnergy
 from .meters.rates import copy_rate, matrix_rate
+from .preparation import prepare_process
 from .ranking import RankingRule, accuracy, rank_targets
 from .training import Trainer
 from .worker import Events, Job, save_ranks
@@ -29,8 +30,7 @@ def execute(record: Record, job: Job, events: Events) -> None:
     record.environment = environment.describe(cell.device, cell.deterministic)
     record.environment.warnings = job.warnings
     memory = MemoryMeter(torch.device(cell.device))
-    with memory.phase("cache_build"):
-        parts = assemble(cell, events.phase)
+    parts = assemble(cell, events.phase, build_apart)
     record.dataset, record.batch = parts.dataset.facts, parts.batch
     if isinstance(parts.method, ScoringReference):
         _score(record, job, parts, parts.method)
@@ -39,18 +39,6 @@ def execute(record: Record, job: Job, events: Events) -> None:
         device = torch.device(cell.device)
         record.environment.matrix_rate, record.environment.copy_rate = matrix_rate(device), copy_rate(device)
     record.time.total = (record.time.total or 0.0) + time.perf_counter() - start
-
-
-def prepare_process(cell: Cell) -> None:
-    """Seeds, threads and kernels of this process."""
-    random.seed(cell.seed)
-    np.random.seed(cell.seed)  # noqa: NPY002 - for libraries; our own code uses generators of its own
-    torch.manual_seed(cell.seed)
-    if cell.threads:
-        torch.set_num_threads(cell.threads)
-    if cell.deterministic:
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
 
 
 def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:
@@ -83,6 +71,7 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
     record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source)
     if parts.cache is not None:
         record.time.cache_build, record.time.cache_reused = parts.cache.seconds, parts.cache.reused
+        record.time.cache_built_by, measured.cache_build = parts.cache.built_by, parts.cache.memory
         measured.feature_cache = parts.cache.bytes
     torch.manual_seed(cell.seed)
 
@@ -91,7 +80,7 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
 
     progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed))
     _keep(record, job, parts, progress)
-    record.memory = _with_phases(measured, memory, cached=parts.cache is not None)
+    record.memory = _with_phases(measured, memory)
 
 
 def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
@@ -147,11 +136,9 @@ def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None
     save_ranks(job.directory, record.cell_id, progress.test_ranks)
 
 
-def _with_phases(measured: Memory, memory: MemoryMeter, cached: bool) -> Memory:
+def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
     """The exact tensor peaks joined with what the process and the card needed in each phase."""
-    for name in ("training", "evaluation", "cache_build"):
-        if name not in memory.phases or (name == "cache_build" and not cached):
-            continue
+    for name in ("training", "evaluation"):
         exact: PhaseMemory | None = getattr(measured, name)
         phase = memory.phases[name].model_copy(update={"tensors": exact.tensors if exact else None})
         setattr(measured, name, phase)

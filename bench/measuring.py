@@ -35,7 +35,7 @@ class MemoryMeter:
             process=self._cuda.process(),
             rss=process.peak_rss(),
         )
-        self.phases[name] = _higher(self.phases[name], found) if name in self.phases else found
+        self.phases[name] = self.phases[name].higher(found) if name in self.phases else found
 
 
 def count_parameters(trainer: Trainer) -> Parameters:
@@ -92,11 +92,3 @@ def _evaluation_peak(evaluator: Evaluator) -> int:
         table = evaluator.embeddings(batches=1)
         evaluator.ranks(evaluator.first_users(evaluator.dataset.test), table)
     return meter.peak
-
-
-def _higher(a: PhaseMemory, b: PhaseMemory) -> PhaseMemory:
-    peaks = {
-        name: max((value for value in (getattr(a, name), getattr(b, name)) if value is not None), default=None)
-        for name in PhaseMemory.model_fields
-    }
-    return PhaseMemory(**peaks)

@@ -60,16 +60,16 @@ class Events:
 def main() -> int:
     """Runs the job; 0 when a record was written, whatever its status."""
     events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
-    _keep_to_the_log()
+    keep_to_the_log()
     job = Job.model_validate_json(jobs.readline())
-    threading.Thread(target=_die_with_parent, args=(jobs,), daemon=True).start()
+    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
     record = _run(job, events)
     record.save(job.directory)
     events.tell("done", status=record.status)
     return 0
 
 
-def _keep_to_the_log() -> None:
+def keep_to_the_log() -> None:
     """From here on, what is printed goes to the log, in UTF-8 whatever the terminal speaks, and nobody can be asked."""
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -90,11 +90,11 @@ def _run(job: Job, events: Events) -> Record:
         record.status = "ok"
     except BaseException as error:
         traceback.print_exc()
-        record.status, record.error = _classify(error), _one_line(error)
+        record.status, record.error = classify(error), one_line(error)
     return record
 
 
-def _classify(error: BaseException) -> Status:
+def classify(error: BaseException) -> Status:
     if isinstance(error, BenchError):
         return "refused"
     from .ranking import Diverged
@@ -124,14 +124,14 @@ def save_ranks(directory: Path, cell_id: str, ranks: np.ndarray) -> None:
         np.save(file, ranks)
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     if isinstance(error, BenchError):
         return text  # written for the user already
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _die_with_parent(jobs: IO[bytes]) -> None:
+def die_with_parent(jobs: IO[bytes]) -> None:
     """Ends this process and all it started when the harness is gone, however it went: its end of the pipe closes."""
     while jobs.readline():
         continue

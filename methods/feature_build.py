@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..errors import BenchError
 from ..files import file_digest, lock, write_atomic
@@ -28,15 +30,32 @@ Progress = Callable[[int, int], None]
 """Called with the items done and the items in all."""
 
 
+class BuildMeter(Protocol):
+    """Measures a build; see the harness for the one that is used."""
+
+    def start(self) -> None:
+        """The build begins."""
+        ...
+
+    def stop(self, tower: nn.Module, heaviest: Callable[[], object]) -> dict[str, Any]:
+        """What the entry keeps of it. `heaviest()` encodes the batch that needs the most memory once more."""
+        ...
+
+
 @dataclass(frozen=True)
 class BuildJob:
-    """What to build and with what: a loader for the tower (called only when something is missing), and its inputs."""
+    """What to build and with what: a loader for the tower (called only when something is missing), and its inputs.
+
+    `meter` measures the build. `apart` has the entry built by another process instead.
+    """
 
     key: CacheKey
     tower: Callable[[], Tower | GeneratedTower]
     content: RawContent
     device: torch.device
     progress: Progress
+    meter: BuildMeter | None = None
+    apart: Callable[[], None] | None = None
 
 
 def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
@@ -45,18 +64,24 @@ def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
     found = open_features(folder)
     if found is not None:
         return found, True
-    with lock(folder):
-        found = open_features(folder)  # another process may have built it while this one waited
-        if found is not None:
-            return found, True
-        _build(job, folder)
+    if job.apart is not None:
+        job.apart()
+    else:
+        with lock(folder):
+            found = open_features(folder)  # another process may have built it while this one waited
+            if found is not None:
+                return found, True
+            _build(job, folder)
     built = open_features(folder)
-    assert built is not None, "the entry was just renamed into place"
+    if built is None:
+        raise BenchError(f"{folder}: gone as soon as it was built; do not clear the cache while a study runs")
     return built, False
 
 
 def _build(job: BuildJob, folder: Path) -> None:
     start = time.monotonic()
+    if job.meter:
+        job.meter.start()
     partial = folder.with_name(f"{folder.name}.partial")
     take(partial)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
@@ -72,8 +97,10 @@ def _build(job: BuildJob, folder: Path) -> None:
             first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
             np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
         earlier = _fill(job, tower, states, levels, partial)
-    states.flush()
-    _finish(job.key, partial, folder, earlier + time.monotonic() - start)
+        states.flush()
+        seconds = earlier + time.monotonic() - start
+        measured = job.meter.stop(tower, lambda: _encode_heaviest(job, tower, levels)) if job.meter else {}
+    _finish(job.key, partial, folder, {"seconds": seconds, **measured})
 
 
 def _open_states(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
@@ -109,11 +136,8 @@ def _fill(
     done = before["batches"]
     items_done, start = sum(map(len, batches[:done])), time.monotonic()
     saved = start
-    autocast = torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16")
     for number, items in enumerate(batches[done:], start=done + 1):
-        with autocast:
-            found = tower.states(job.content.gather(torch.from_numpy(items)).to(job.device), levels)
-        states[items] = _checked(torch.stack(found, dim=1), job.key).cpu().numpy()
+        states[items] = _encode(job, tower, items, levels).cpu().numpy()
         items_done += len(items)
         job.progress(items_done, states.shape[0])
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
@@ -121,6 +145,24 @@ def _fill(
             saved = time.monotonic()
             write_atomic(progress, json.dumps({"batches": number, "seconds": before["seconds"] + saved - start}))
     return before["seconds"]
+
+
+def _encode(job: BuildJob, tower: Tower | GeneratedTower, items: np.ndarray, levels: tuple[int, ...]) -> torch.Tensor:
+    """States of some items, `[n, levels, hidden]`, in the cache's dtype."""
+    with torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16"):
+        found = tower.states(job.content.gather(torch.from_numpy(items)).to(job.device), levels)
+    return _checked(torch.stack(found, dim=1), job.key)
+
+
+def _encode_heaviest(job: BuildJob, tower: Tower | GeneratedTower, levels: tuple[int, ...]) -> torch.Tensor:
+    """Encodes the batch with the most tokens, of several the one with the longest text; any of pictures."""
+    tokens = job.content.tokens
+
+    def weight(items: np.ndarray) -> tuple[int, int]:
+        longest = int(tokens.lengths[items].max()) if tokens is not None else 1
+        return len(items) * longest, longest
+
+    return _encode(job, tower, max(_batches(job.content), key=weight), levels)
 
 
 def _batches(content: RawContent) -> list[np.ndarray]:
@@ -147,7 +189,7 @@ def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
     return converted
 
 
-def _finish(key: CacheKey, partial: Path, folder: Path, seconds: float) -> None:
+def _finish(key: CacheKey, partial: Path, folder: Path, measured: dict[str, Any]) -> None:
     arrays = sorted(path.name for path in partial.glob("*.npy"))
     for name in arrays:
         with (partial / name).open("rb") as file:
@@ -155,7 +197,7 @@ def _finish(key: CacheKey, partial: Path, folder: Path, seconds: float) -> None:
     entry = {
         **asdict(key),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": seconds,
+        **measured,
         "sha256": {name: file_digest(partial / name) for name in arrays},
     }
     (partial / "progress.json").unlink(missing_ok=True)

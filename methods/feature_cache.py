@@ -5,7 +5,7 @@ state 0 is the same for every item, and `entry.json`. Nothing in it is executabl
 """
 
 import mmap
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -58,13 +58,16 @@ class FeatureCache:
     """A complete entry, open for reading.
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
-    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`: what building it took.
+    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes) and
+    `built_by`: what building it took and who did it, as the entry says; empty where that was not measured.
     """
 
     folder: Path
     states: Tensor
     shared: Tensor | None
     seconds: float
+    memory: dict[str, int] = field(default_factory=dict)
+    built_by: str = ""
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
@@ -97,7 +100,7 @@ def open_features(folder: Path) -> FeatureCache | None:
             )
     states = torch.from_numpy(_mapped(folder / "states.npy"))
     shared = torch.from_numpy(read_array(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
-    return FeatureCache(folder, states, shared, entry["seconds"])
+    return FeatureCache(folder, states, shared, entry["seconds"], entry.get("memory", {}), entry.get("built_by", ""))
 
 
 def _mapped(path: Path) -> np.ndarray:

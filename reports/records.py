@@ -191,13 +191,17 @@ class StepTimes(Schema):
 
 
 class Time(Schema):
-    """Wall times in seconds. `epochs` are raw; the first is a warm-up epoch for means when there are more."""
+    """Wall times in seconds. `epochs` are raw; the first is a warm-up epoch for means when there are more.
+
+    `cache_build` is what building the feature cache took, whenever that was; `cache_built_by`: the cells that did.
+    """
 
     epochs: list[Epoch] = []
     steps: StepTimes | None = None
     warmup_steps: Count = 0
     cache_build: Seconds | None = None
     cache_reused: bool | None = None
+    cache_built_by: str = ""
     test: Seconds | None = None
     total: Seconds | None = None
     clock: Literal["cuda-events", "perf-counter"] = "perf-counter"
@@ -220,6 +224,12 @@ class PhaseMemory(Schema):
     reserved: Count | None = None
     process: Count | None = None
     rss: Count | None = None
+
+    def higher(self, other: "PhaseMemory") -> "PhaseMemory":
+        """Of each peak the higher one."""
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in PhaseMemory.model_fields}
+        known = {name: [peak for peak in pair if peak is not None] for name, pair in pairs.items()}
+        return PhaseMemory(**{name: max(peaks, default=None) for name, peaks in known.items()})
 
 
 class Memory(Schema):

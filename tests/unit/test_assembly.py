@@ -1,0 +1,310 @@
+"""From a study to the parts of a cell: every setting arrives where it acts, through the real builder."""
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tpmebench.bench import assembly, execution
+from tpmebench.bench.assembly import Assembly
+from tpmebench.bench.plan import plan
+from tpmebench.bench.preparation import prepare_process
+from tpmebench.bench.study import Study
+from tpmebench.bench.training import Trainer
+from tpmebench.methods.feature_build import BuildJob
+from tpmebench.methods.feature_cache import CacheKey, FeatureCache
+from tpmebench.methods.fusion import FusedEncoder
+from tpmebench.methods.inputs import ItemInputs
+from tpmebench.methods.readers import TowerReader
+from tpmebench.reports.records import BackboneChoice, Cell, Training
+
+Build = Callable[..., Assembly]
+
+MICRO = {"text": "micro", "image": "micro", "image_side": 32}
+
+
+def backbones(**changed: Any) -> BackboneChoice:
+    return BackboneChoice.model_validate(MICRO | changed)
+
+
+@dataclass
+class Keys:
+    """The keys that a cell asked the feature cache for, by modality."""
+
+    text: CacheKey
+    image: CacheKey
+
+
+@pytest.fixture
+def keys(small_cell: Build, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keys]:
+    """The keys of a cell; nothing is built."""
+
+    def of(method: str = "iisan-cached", **fields: Any) -> Keys:
+        found: dict[str, CacheKey] = {}
+
+        def ensure(job: BuildJob) -> tuple[FeatureCache, bool]:
+            found[job.key.modality] = job.key
+            states = torch.zeros(job.content.items + 1, len(job.key.levels), 8)
+            return FeatureCache(Path("nowhere"), states, None, 0.0), True
+
+        monkeypatch.setattr(assembly, "ensure_features", ensure)
+        small_cell(method, **fields)
+        return Keys(found["text"], found["image"])
+
+    return of
+
+
+def differing(a: CacheKey, b: CacheKey) -> set[str]:
+    one, other = asdict(a), asdict(b)
+    return {name for name in one if one[name] != other[name]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "text", "image"),
+    [
+        ({"method": "frozen-cached"}, {"levels"}, {"levels"}),
+        ({"backbones": backbones(text_pooling="last")}, {"pooling"}, set()),
+        ({"backbones": backbones(text_length=7)}, {"preprocessing", "content"}, set()),
+        ({"backbones": backbones(image_side=16)}, set(), {"content"}),
+        ({"dataset": "bazaar:items=190,users=40"}, {"content"}, {"content"}),
+        ({"cache_dtype": "float32"}, {"dtype"}, {"dtype"}),
+        ({"precision": "bf16"}, {"precision"}, {"precision"}),
+        ({"seed": 3}, set(), set()),
+        ({"batch": 3}, set(), set()),
+    ],
+)
+def test_every_part_of_a_key_follows_the_cell(
+    keys: Callable[..., Keys], changed: dict[str, Any], text: set[str], image: set[str]
+):
+    plain, other = keys(), keys(**changed)
+    assert differing(plain.text, other.text) == text
+    assert differing(plain.image, other.image) == image
+
+
+def test_a_key_says_which_weights_and_what_was_read(keys: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch):
+    plain = keys()
+    assert (plain.text.backbone, plain.text.modality, plain.image.modality) == ("micro", "text", "image")
+    assert len(plain.text.weights) > 8 and plain.text.weights != plain.image.weights
+    assert plain.text.content and plain.image.content and plain.text.content != plain.image.content
+    assert "30" in plain.text.preprocessing and plain.image.preprocessing != plain.text.preprocessing
+    assert (plain.text.pooling, plain.text.dtype, plain.text.precision) == ("cls", "float16", "fp32")
+    fingerprint = assembly.BackboneSource.fingerprint
+    monkeypatch.setattr(assembly.BackboneSource, "fingerprint", lambda self: f"other {fingerprint(self)}")
+    assert differing(plain.text, keys().text) == {"weights"}
+
+
+@pytest.mark.parametrize("reused", ["text", "image"])
+def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: pytest.MonkeyPatch, reused: str):
+    def ensure(job: BuildJob) -> tuple[FeatureCache, bool]:
+        rows = 2 if job.key.modality == "text" else 3
+        states = torch.zeros(rows, 1, 8, dtype=torch.float32)
+        peaks = {"tensors": 10 * rows, "rss": 100 - rows}
+        cache = FeatureCache(Path("nowhere"), states, None, 0.5 * rows, peaks, "whoever")
+        return cache, job.key.modality == reused
+
+    monkeypatch.setattr(assembly, "ensure_features", ensure)
+    use = small_cell("iisan-cached").cache
+    assert use is not None
+    assert (use.bytes, use.seconds, use.reused) == (160, 2.5, False)
+    assert use.memory is not None and (use.memory.tensors, use.memory.rss, use.memory.allocated) == (30, 98, None)
+    assert use.built_by == "whoever"
+
+
+def reader_of(parts: Assembly) -> TowerReader:
+    assert parts.recommender is not None
+    encoder = parts.recommender.item_encoder
+    assert isinstance(encoder, FusedEncoder) and isinstance(encoder.reader, TowerReader)
+    return encoder.reader
+
+
+def plan_of(parts: Assembly) -> Any:
+    assert parts.plan is not None
+    return parts.plan
+
+
+def head_of(parts: Assembly) -> Any:
+    assert parts.recommender is not None
+    return parts.recommender.head
+
+
+def narrowed(parts: Assembly) -> int:
+    """Hooks that keep the last layer to one position."""
+    tower = reader_of(parts).tower("text")
+    return sum(len(module._forward_pre_hooks) for module in tower.layers[-1].modules())  # type: ignore[union-attr]
+
+
+def compiled(parts: Assembly) -> bool:
+    return reader_of(parts).tower("text").model._compiled_call_impl is not None
+
+
+def rates_of(parts: Assembly) -> list[float]:
+    return [group["lr"] for group in Trainer(parts).optimiser.param_groups]
+
+
+def inputs_of(parts: Assembly) -> ItemInputs:
+    assert parts.content is not None
+    return parts.content.gather(torch.arange(1, 60))
+
+
+ARRIVALS: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+    "batch": (5, lambda parts: (parts.batch, max(len(b.slots) for b in plan_of(parts).epoch(0))), (16, 16), (5, 5)),
+    "precision": (
+        "bf16",
+        lambda parts: (Trainer(parts).autocast._enabled, Trainer(parts).autocast.fast_dtype),
+        (False, torch.float32),
+        (True, torch.bfloat16),
+    ),
+    "encode": ("every-slot", lambda parts: (plan_of(parts).encode, narrowed(parts) > 0), ("unique", True), None),
+    "learning_rate_scale": (2.0, rates_of, None, None),
+    "width": (16, lambda parts: head_of(parts).positions.embedding_dim, 64, 16),
+    "dropout": (0.25, lambda parts: {m.p for m in head_of(parts).modules() if hasattr(m, "p")}, {0.1}, {0.25}),
+    "max_length": (
+        4,
+        lambda parts: (
+            plan_of(parts).length,
+            head_of(parts).positions.num_embeddings,
+            execution._rule(parts.cell).max_length,
+        ),
+        (10, 10, 10),
+        (4, 4, 4),
+    ),
+    "repeat_targets": ("rank", lambda parts: execution._rule(parts.cell).repeat_targets, "miss", "rank"),
+    "evaluated_users": (9, lambda parts: (len(parts.dataset.valid), len(parts.dataset.test)), (40, 40), (9, 9)),
+    "compile": (True, compiled, False, True),
+    "gradient_checkpointing": (
+        True,
+        lambda parts: reader_of(parts).tower("image").model.is_gradient_checkpointing,
+        False,
+        True,
+    ),
+}
+ELSEWHERE = {
+    "epochs": "test_fitting.py",
+    "patience": "test_fitting.py",
+    "cache_dtype": "the cache's keys above",
+}
+
+
+def test_every_field_of_training_has_a_test_of_where_it_acts():
+    assert ARRIVALS.keys() | ELSEWHERE.keys() == set(Training.model_fields)
+
+
+@pytest.mark.parametrize("name", ARRIVALS)
+def test_every_field_of_training_arrives_where_it_acts(small_cell: Build, name: str):
+    value, look, before, after = ARRIVALS[name]
+    plain, changed = look(small_cell("fft")), look(small_cell("fft", **{name: value}))
+    if name == "learning_rate_scale":
+        assert changed == pytest.approx([2 * rate for rate in plain]) and len(plain) > 1
+        return
+    assert plain == before
+    assert changed == (("every-slot", False) if name == "encode" else after)
+
+
+def test_a_batch_as_published_is_the_methods_own(small_cell: Build):
+    for name in ("fft", "iisan"):
+        parts = small_cell(name, batch="published")
+        assert parts.batch == parts.method.published_batch == plan_of(parts).size
+
+
+def test_precision_fp16_scales_the_loss(small_cell: Build, monkeypatch: pytest.MonkeyPatch):
+    made: list[bool] = []
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: made.append(enabled))
+    for precision in ("fp32", "bf16", "fp16"):
+        Trainer(small_cell("sasrec-id", precision=precision))
+    assert made == [False, False, True]
+
+
+def test_the_sample_of_users_is_the_same_for_all_methods_and_both_splits(small_cell: Build):
+    one, other = (small_cell(name, evaluated_users=9).dataset for name in ("sasrec-id", "popularity"))
+    whole = small_cell("popularity").dataset
+    for split in ("valid", "test"):
+        assert np.array_equal(getattr(one, split).starts, getattr(other, split).starts)
+        assert set(getattr(one, split).stops) <= set(getattr(whole, split).stops)
+    assert np.array_equal(one.valid.starts, one.test.starts), "the same users in both"
+
+
+def test_the_seed_decides_batches_and_the_first_weights(small_cell: Build):
+    first, same, other = (small_cell("sasrec-id", seed=seed) for seed in (1, 1, 2))
+
+    def drawn(parts: Assembly) -> tuple[torch.Tensor, torch.Tensor]:
+        return head_of(parts).positions.weight, next(iter(plan_of(parts).epoch(0))).slots
+
+    assert all(torch.equal(a, b) for a, b in zip(drawn(first), drawn(same), strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(drawn(first), drawn(other), strict=True))
+
+
+def test_modalities_and_options_of_a_cell_arrive(small_cell: Build):
+    assert small_cell("frozen", modalities="text").sources.keys() == {"text"}
+    assert small_cell("frozen", modalities="image").sources.keys() == {"image"}
+    small, large = (
+        sum(p.numel() for p in reader_of(small_cell("lora", options={"r": r})).parameters() if p.requires_grad)
+        for r in (2, 4)
+    )
+    assert large == 2 * small
+
+
+def test_texts_are_cut_and_pictures_sized_as_the_cell_says(small_cell: Build):
+    long = inputs_of(small_cell("frozen"))
+    short = inputs_of(small_cell("frozen", backbones=backbones(text_length=4, image_side=16)))
+    assert long.text is not None and short.text is not None and long.pixels is not None and short.pixels is not None
+    assert long.text.ids.shape[1] > short.text.ids.shape[1] == 4
+    assert (long.pixels.shape[-1], short.pixels.shape[-1]) == (32, 16)
+
+
+def test_checkpointing_and_compilation_leave_frozen_towers_alone(small_cell: Build):
+    parts = small_cell("frozen", gradient_checkpointing=True, compile=True)
+    assert not reader_of(parts).tower("text").model.is_gradient_checkpointing
+    assert not compiled(parts)
+
+
+STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
+    "methods": (["lora"], lambda cell: cell.method, "lora"),
+    "datasets": (["bazaar:items=50,users=9"], lambda cell: cell.dataset, "bazaar:items=50,users=9"),
+    "text_backbone": ("bert-base", lambda cell: (cell.backbones.text, cell.backbones.image), ("bert-base", "micro")),
+    "image_backbone": ("vit-base", lambda cell: (cell.backbones.text, cell.backbones.image), ("micro", "vit-base")),
+    "text_pooling": ("last", lambda cell: cell.backbones.text_pooling, "last"),
+    "text_length": (9, lambda cell: cell.backbones.text_length, 9),
+    "image_side": (24, lambda cell: cell.backbones.image_side, 24),
+    "modalities": ("text", lambda cell: (cell.modalities, cell.backbones.image), ("text", None)),
+    "missing_images": ("drop", lambda cell: cell.missing_images, "drop"),
+    "device": ("cpu", lambda cell: cell.device, "cpu"),
+    "threads": (3, lambda cell: cell.threads, 3),
+    "deterministic": (True, lambda cell: cell.deterministic, True),
+    "timeout": (7.0, lambda cell: cell.timeout, 7.0),
+    "training": ({"batch": 3}, lambda cell: cell.training.batch, 3),
+    "epochs": ({"fft": 5}, lambda cell: cell.training.epochs, 5),
+}
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_every_setting_of_a_study_arrives_in_its_cells(tmp_path: Path, name: str):
+    value, look, expected = STUDY[name]
+    study = Study.model_validate({"methods": ["fft"], "references": False, "device": "cpu", name: value})
+    [planned] = plan(study, tmp_path, "1")
+    assert look(planned.cell) == expected
+
+
+def drawn() -> tuple[float, float, float]:
+    return random.random(), float(np.random.rand()), float(torch.rand(()))  # noqa: NPY002 - libraries draw so
+
+
+def test_a_process_is_prepared_as_the_cell_says(monkeypatch: pytest.MonkeyPatch):
+    called: dict[str, Any] = {}
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: called.update(threads=count))
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on: called.update(deterministic=on))
+    cell = Cell(method="fft", dataset="bazaar", backbones=backbones(), seed=4, threads=3, deterministic=True)
+    found = []
+    for _ in range(2):
+        prepare_process(cell)
+        found.append(drawn())
+    assert found[0] == found[1]
+    assert called == {"threads": 3, "deterministic": True}
+    called.clear()
+    prepare_process(cell.model_copy(update={"seed": 5, "threads": 0, "deterministic": False}))
+    assert not set(found[0]) & set(drawn())
+    assert called == {}
