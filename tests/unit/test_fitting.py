@@ -61,7 +61,7 @@ def run(
 ) -> tuple[Progress, FakeTrainer, FakeEvaluator, list[int]]:
     trainer = FakeTrainer()
     evaluator = FakeEvaluator(trainer, hits)
-    settings = Training(**({"epochs": len(hits), "patience": 10} | training))
+    settings = Training.model_validate({"epochs": len(hits), "patience": 10} | training)
     parts = SimpleNamespace(cell=SimpleNamespace(training=settings), dataset=evaluator.dataset)
     fit = Fit(parts, trainer, evaluator, MemoryMeter(torch.device("cpu")))  # type: ignore[arg-type]
     seen: list[int] = []
