@@ -159,7 +159,7 @@ def report(
     names = tuple(part.strip() for part in formats.split(","))
     options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out, disturbed=disturbed)
     screen = Screen()
-    for path in write_report(directories, options):
+    for path in write_report(directories, options, screen.say):
         if path.name.startswith("report."):
             screen.say(path)
 

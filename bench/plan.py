@@ -111,4 +111,7 @@ def _backbones(study: Study, pair: str) -> BackboneChoice:
 
 def _earlier(directory: Path, cell: Cell) -> Record | None:
     path = record_path(directory, cell.id)
-    return read_record(path) if path.exists() else None
+    try:
+        return read_record(path) if path.exists() else None
+    except BenchError:
+        return None  # it counts as not done: the runner sets the file aside, and says so

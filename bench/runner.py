@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..errors import BenchError
+from ..files import set_aside
 from ..reports.records import Record, Status, log_path, read_record, record_path
 from .cell_process import CellProcess, TimeLimitReached
 from .meters.kills import out_of_memory_kills
@@ -49,6 +50,7 @@ class Runner:
 
     def _run_cell(self, planned: Planned) -> Record:
         blank, kills, done = self._blank(planned), out_of_memory_kills(), False
+        blank.warnings += self._clear_the_way(blank.cell_id)
         log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as printed:
@@ -74,6 +76,19 @@ class Runner:
         if done:  # whatever went wrong while the process ended changes nothing of a record that is whole
             return read_record(record_path(self.directory, blank.cell_id))
         return self._failed(blank, *what_became(code, log, out_of_memory_kills() != kills))
+
+    def _clear_the_way(self, cell_id: str) -> list[str]:
+        """Sets a record aside that cannot be read, so that a new one can stand there; a line that says so."""
+        path = record_path(self.directory, cell_id)
+        if not path.exists() and not path.is_symlink():
+            return []
+        try:
+            read_record(path)
+        except BenchError as error:
+            line = f"an earlier record could not be used (kept as {set_aside(path).name}): {error}"
+            self.display.update({"event": "warning", "message": line})
+            return [line.replace(f"{self.directory}/", "")]
+        return []
 
     def _job(self, blank: Record) -> Job:
         return Job(

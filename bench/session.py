@@ -41,7 +41,9 @@ def run_study(study: Study, request: Request) -> int:
         return 0
     wanted = [cell for cell in cells if _is_wanted(cell, request.only_failed)]
     console.say(f"{len(cells)} cells, {len(wanted)} to run; records in {request.directory}")
-    device = cells[0].cell.device
+    device = next((planned.cell.device for planned in wanted if planned.method.content != "none"), "cpu")
+    for line in environment.unseen(device):
+        console.say(f"note: {line}")
     warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
     for warning in warnings:
         console.say(f"warning: {warning}", style="yellow")
@@ -74,8 +76,8 @@ def _conclude(console: Screen, directory: Path, records: list[Record]) -> None:
     from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
-    console.print(summary_table(load([directory])))
-    written = write_report([directory], ReportOptions(formats=("md", "html")))
+    console.print(summary_table(load([directory], [])))
+    written = write_report([directory], ReportOptions(formats=("md", "html")), console.say)
     console.say(f"report: {written[0]}")
 
 

@@ -126,11 +126,11 @@ class Comparison:
         return pd.DataFrame(means).T.fillna(0.0)
 
 
-def load(directories: Iterable[Path]) -> list[Source]:
-    """All records of some studies; of a cell that stands in several, the latest."""
+def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[Source]:
+    """All records of some studies; of a cell that stands in several, the latest. `damage` as in `load_records`."""
     latest: dict[str, Source] = {}
     for directory in directories:
-        for record in load_records(directory):
+        for record in load_records(directory, damage):
             known = latest.get(record.cell_id)
             if known is None or known.record.started <= record.started:
                 latest[record.cell_id] = Source(record, directory)

@@ -344,9 +344,20 @@ def _lacking(record: Record) -> str | None:
     return None
 
 
-def load_records(directory: Path) -> list[Record]:
-    """All records of a study's directory, in the order in which they were written. BenchError when there are none."""
+def load_records(directory: Path, damage: list[str] | None = None) -> list[Record]:
+    """All records of a study's directory, in the order in which they were written. BenchError when there are none.
+
+    One that cannot be read is a BenchError too, unless there is a list to take a line on it: then it is left out.
+    """
     paths = sorted((directory / "records").glob("*.json"))
     if not paths:
         raise BenchError(f"{directory}: no records here; run a study with --out {directory} first")
-    return sorted((read_record(path) for path in paths), key=lambda record: record.started)
+    records = []
+    for path in paths:
+        try:
+            records.append(read_record(path))
+        except BenchError as error:
+            if damage is None:
+                raise
+            damage.append(str(error).removeprefix(f"{directory}/"))
+    return sorted(records, key=lambda record: record.started)

@@ -1,5 +1,6 @@
 """Writes a report over one or several studies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,23 +32,40 @@ class ReportOptions:
                 raise unknown("report format", name, list(FORMATS))
 
 
-def write_report(directories: list[Path], options: ReportOptions | None = None) -> list[Path]:
+@dataclass(frozen=True)
+class Head:
+    """What a report begins with: its title, and what a reader must know of the whole."""
+
+    title: str
+    notes: list[str]
+
+
+def write_report(
+    directories: list[Path], options: ReportOptions | None = None, say: Callable[[str], None] = lambda _: None
+) -> list[Path]:
     """Writes `report.<format>` and, for pages, `pictures/`; returns the files, pages first.
 
-    BenchError when a directory has no records, or the reference method is in none of them; and, once all others are
-    written, when a format could not be made.
+    Records that cannot be read are left out, named in the head and told to `say`. BenchError when a directory has no
+    records, or the reference method is in none of them; and, once all others are written, when a format could not be
+    made.
     """
     options = options or ReportOptions()
     output = options.output or directories[0]
     claim(output, "--out" if options.output else "report")
-    comparisons = frame.compare(frame.load(directories), options.disturbed)
+    damage: list[str] = []
+    comparisons = frame.compare(frame.load(directories, damage), options.disturbed)
+    if not comparisons:
+        raise BenchError(f"{directories[0]}: no record can be read, the first as {damage[0]}")
+    for line in damage:
+        say(f"left out: {line}")
+    head = Head(title(comparisons), [*notes(comparisons), *(f"Left out: {line}." for line in damage)])
     check_reference(comparisons, options.reference)
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
     written, failures = [], []
     for kind in FORMATS:
         if kind in options.formats:
             try:
-                content = render(kind, comparisons, built, options, output)
+                content = render(kind, head, built, options, output)
             except (BenchError, OSError):
                 raise
             except Exception as error:  # one format that fails must not take the others with it
@@ -65,17 +83,14 @@ def write_report(directories: list[Path], options: ReportOptions | None = None) 
     return written
 
 
-def render(
-    kind: str, comparisons: list[frame.Comparison], built: list[pages.Page], options: ReportOptions, output: Path
-) -> str | bytes:
+def render(kind: str, head: Head, built: list[pages.Page], options: ReportOptions, output: Path) -> str | bytes:
     """A report in one of the formats."""
-    heading, remarks = title(comparisons), notes(comparisons)
     if kind == "md":
-        return markdown.render(heading, remarks, built)
+        return markdown.render(head.title, head.notes, built)
     if kind == "html":
-        return html.render(heading, remarks, built, options.weights, output)
+        return html.render(head.title, head.notes, built, options.weights, output)
     if kind == "tex":
-        return latex.render(heading, built)
+        return latex.render(head.title, built)
     long = export.long_frame(built)
     return export.csv(long) if kind == "csv" else export.parquet(long)
 

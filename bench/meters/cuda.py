@@ -7,7 +7,7 @@ from typing import Any
 class CudaMemory:
     """Peaks of torch's allocator on one device, and what the driver says of this process.
 
-    Driver figures need NVML's Python bindings (the package `nvidia-ml-py`), and None stands for them without.
+    Driver figures need NVML's Python bindings (`nvidia-ml-py`, the extra `gpu`), and None stands for them without.
     """
 
     def __init__(self, device: Any) -> None:
@@ -79,6 +79,15 @@ def driver_version(device: str | None) -> str | None:
         return None
     version = nvml.nvmlSystemGetDriverVersion()
     return version.decode() if isinstance(version, bytes) else str(version)
+
+
+def has_bindings() -> bool:
+    """Whether NVML's Python bindings are installed."""
+    try:
+        import pynvml  # noqa: F401  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return False
+    return True
 
 
 def _cuda() -> Any:

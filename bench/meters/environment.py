@@ -59,6 +59,14 @@ def busy_warnings(load: float, cores: int, device: str = "cpu") -> list[str]:
     return warnings
 
 
+def unseen(device: str) -> list[str]:
+    """One line when the card's driver cannot be asked, so that energy, driver and other processes stay unknown."""
+    if device.startswith("cuda") and not cuda.has_bindings():
+        missing = "nvidia-ml-py is not installed, so energy and other processes on the card are not measured"
+        return [f"{missing}: pip install 'tpme-bench[gpu]'"]
+    return []
+
+
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -70,6 +70,15 @@ def test_a_busy_machine_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None
     assert "1 other process" in warning
 
 
+def test_what_the_driver_cannot_be_asked_is_said_on_a_card_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert environment.unseen("cpu") == []
+    (line,) = environment.unseen("cuda:0")
+    assert "nvidia-ml-py" in line and "tpme-bench[gpu]" in line
+    monkeypatch.setitem(sys.modules, "pynvml", SimpleNamespace())  # type: ignore[arg-type]
+    assert environment.unseen("cuda:0") == []
+
+
 def test_use_of_the_cores_is_a_share() -> None:
     assert 0 <= environment.share_in_use() <= 1
 

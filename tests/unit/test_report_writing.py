@@ -176,3 +176,24 @@ def test_schema_loads_without_the_heavy_libraries() -> None:
     code = f"import sys, tpmebench.reports.records; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_record_that_cannot_be_read_is_left_out_and_named(tmp_path, write_study, make_record) -> None:
+    write_study(tmp_path, [make_record("fft"), make_record("lora")])
+    whole = list((tmp_path / "records").iterdir())
+    names = [f"{number:016x}" for number in range(5)]
+    for name, content in zip(names, (b"", b"no JSON", b'{"a": "\xff"}', b'{"schema_version": 99}'), strict=False):
+        (tmp_path / "records" / f"{name}.json").write_bytes(content)
+    (tmp_path / "records" / f"{names[-1]}.json").mkdir()
+    said: list[str] = []
+    text = write_report([tmp_path], say=said.append)[0].read_text()
+    for name in names:
+        assert sum(f"records/{name}.json" in line for line in said) == 1
+        assert f"Left out: records/{name}.json" in text
+    assert str(tmp_path) not in text
+    with pytest.raises(BenchError, match="records/"):  # a comparison or a check of half a study would mislead
+        schema.load_records(tmp_path)
+    for path in whole:
+        path.unlink()
+    with pytest.raises(BenchError, match="no record can be read"):
+        write_report([tmp_path])

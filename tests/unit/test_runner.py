@@ -188,3 +188,20 @@ def test_kills_are_counted_by_the_cells_group(
     counted.parent.mkdir(parents=True)
     counted.write_text("oom 9\noom_kill 7\noom_group_kill 0\n")
     assert kills.out_of_memory_kills() == 7
+
+
+def test_a_record_that_cannot_be_read_makes_room_for_a_new_one(run: Run, tmp_path: Path) -> None:
+    """The error's remedy would be to remove it; a folder, or a record of a newer version, is kept."""
+    path = record_path(tmp_path, run("leave(status='ok'); tell('done')").cell_id)
+    newer = path.read_text().replace('"schema_version": 1', '"schema_version": 99')
+    for number, damage in enumerate(("", "[]", "{", "\xff", newer, None), 1):
+        path.unlink()
+        if damage is None:
+            path.mkdir()
+        else:
+            path.write_bytes(damage.encode("latin-1"))
+        record = run("leave(status='ok'); tell('done')")
+        assert record.status == "ok"
+        (warning,) = record.warnings
+        assert f"records/{path.name}" in warning and str(tmp_path) not in warning
+        assert path.with_name(f"{path.name}.unusable-{number}").exists()
