@@ -10,6 +10,7 @@ from ..files import lock
 from ..ownership import claim
 from ..reports.records import Record
 from .console import Screen
+from .found import describe_data
 from .listing import wrapping_table
 from .meters import environment
 from .output import check_study_output
@@ -36,6 +37,7 @@ def run_study(study: Study, request: Request) -> int:
     console = Screen()
     cells = plan(study, request.directory, __version__)
     check_study_output(study, request.directory)
+    describe_data(study, console, read=False)
     if request.dry_run:
         console.print(_listing(cells, request.only_failed))
         return 0
@@ -47,6 +49,8 @@ def run_study(study: Study, request: Request) -> int:
     warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
     for warning in warnings:
         console.say(f"warning: {warning}", style="yellow")
+    if wanted:
+        describe_data(study, console, read=True)
     status = 0
     claim(request.directory, "--out")
     with lock(request.directory / "study"), Display(console) as display:

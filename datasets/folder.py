@@ -14,7 +14,7 @@ from ..files import digest, file_digest, is_file
 from .description import Description, InteractionColumns, describe
 from .images import ImageFiles
 from .raw import Interactions, RawData
-from .tables import Table, TimeUnit, pc, read_table
+from .tables import Table, TimeUnit, check_columns, pc, read_table
 
 
 def read(path: Path) -> RawData:
@@ -29,21 +29,23 @@ def read(path: Path) -> RawData:
     if columns.text_columns:
         parts = zip(*(items.strings(column) for column in columns.text_columns), strict=True)
         texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
-    pictures = _pictures(description, items, ids.to_pylist())
+    pictures, looked = _pictures(description, items, ids.to_pylist())
     interactions, facts = _interactions(description.interactions, ids, columns.file)
     if len(rows) < len(table):
         facts["repeated item rows"] = len(table) - len(rows)
     for key in ("source", "licence"):
         if said := getattr(description, key):
             facts[key] = said
+    if description.images and pictures:
+        facts |= example(description.images.folder, pictures, looked)
     return RawData(
         name=description.name,
         ids=ids.to_pylist(),
         texts=texts,
-        images=None if pictures is None else ImageFiles(pictures),
+        images=ImageFiles(pictures) if description.images else None,
         interactions=interactions,
         facts=facts,
-        missing_images=[row for row, picture in enumerate(pictures or []) if picture is None],
+        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
     )
 
 
@@ -53,6 +55,37 @@ def fingerprint(path: Path) -> str:
     tables = (description.interactions.file, description.items.file)
     listing = listed(description.images.folder) if description.images else []
     return digest("folder", file_digest(file), *(file_digest(table) for table in tables), *listing)
+
+
+def picture_folders(path: Path) -> list[Path]:
+    """Where the dataset's pictures lie."""
+    _, description = describe(path)
+    return [description.images.folder] if description.images else []
+
+
+def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
+    """What headers and names alone tell; a misspelt column is a BenchError, and with `strict` a pattern that fits none.
+
+    No row of a table is read.
+    """
+    _, description = describe(path)
+    columns, of = description.items, description.interactions
+    check_columns(columns.file, [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])])
+    check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
+    found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
+    if description.images is None or not pictures:
+        return found
+    names = [line.rpartition(" ")[0] for line in listed(description.images.folder)]
+    if columns.image:
+        return [*found, f"{len(names):,} files in the picture folder"]
+    before, _, after = description.images.pattern.partition("{id}")
+    fitting = sum(name.startswith(before) and name.endswith(after.replace("{id}", "")) for name in names)
+    if names and not fitting and strict:
+        raise BenchError(
+            f"{description.images.folder}: none of {len(names):,} files is named as pattern "
+            f"'{description.images.pattern}' says; there is '{names[0]}': correct the pattern"
+        )
+    return [*found, f"{fitting:,} of {len(names):,} files in the picture folder are named as the pattern says"]
 
 
 def listed(folder: Path) -> list[str]:
@@ -78,6 +111,16 @@ def listed(folder: Path) -> list[str]:
     return sorted(found)
 
 
+def example(folder: Path, pictures: list[Path | None], looked: list[str]) -> dict[str, str | int | float]:
+    """A picture's name that was looked for and one that is there, when some are missing; both below the folder."""
+    missing = next((row for row, picture in enumerate(pictures) if picture is None and looked[row]), None)
+    if missing is None:
+        return {}
+    there = next((line.rpartition(" ")[0] for line in listed(folder)), "")
+    found: dict[str, str | int | float] = {"picture looked for": looked[missing]}
+    return found | {"picture there": there} if there else found
+
+
 def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array, np.ndarray]:
     """The items' ids and the rows to read them from; rows that repeat an item must show the same as its first."""
     codes, ids = items.codes(id_column)
@@ -95,10 +138,10 @@ def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array,
     return ids, rows
 
 
-def _pictures(description: Description, items: Table, ids: list[str]) -> list[Path | None] | None:
-    """The file of each item's picture, None where there is none; BenchError for one outside the picture folder."""
+def _pictures(description: Description, items: Table, ids: list[str]) -> tuple[list[Path | None], list[str]]:
+    """Each item's picture file, or None, and the names looked for; BenchError for one outside the picture folder."""
     if description.images is None:
-        return None
+        return [], []
     folder = description.images.folder
     if description.items.image:
         names = items.strings(description.items.image)
@@ -112,7 +155,7 @@ def _pictures(description: Description, items: Table, ids: list[str]) -> list[Pa
             )
         path = folder / name if name else None
         paths.append(path if path and is_file(path) else None)
-    return paths
+    return paths, names
 
 
 def _interactions(

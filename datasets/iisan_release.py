@@ -1,20 +1,22 @@
 """The source `iisan-release`: the layout in which the IISAN paper's data were published.
 
-A folder with `…_items.tsv` (id, tab, title) and `…_users.tsv` (user, tab, ids in time order, spaces between), both
-without a header, and perhaps a folder `images` with `{id}.jpg` or `{id}.png`.
+A folder with `…_items.tsv` (id, tab, title) and `…_users.tsv` or `…_users_10K.tsv` (user, tab, ids in time order with
+spaces between), both without a header, and perhaps a folder `images`, or one whose name ends in it, with `{id}.jpg` or
+`{id}.png`. Whatever else lies there is left alone; packed pictures (`….zip`, `….tar…`) must be unpacked.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from ..errors import BenchError
-from ..files import digest, file_digest
-from .folder import listed
+from ..files import digest, file_digest, is_file, is_folder, read_bytes
+from .folder import example, listed
 from .images import ImageFiles
 from .raw import Interactions, RawData
-from .tables import pc
+from .tables import TABLE_BYTES, pc
 
 PICTURE_SUFFIXES = (".jpg", ".png")
 
@@ -37,39 +39,83 @@ def read(path: Path) -> RawData:
             f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
         )
     names = ids.to_pylist()
-    pictures = [_picture(path / "images", name) for name in names] if (path / "images").is_dir() else None
+    folder = _picture_folder(path)
+    pictures = [_picture(folder, name) for name in names] if folder else []
+    facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
+    if folder:
+        facts |= example(folder, pictures, [f"{name}{PICTURE_SUFFIXES[0]}" for name in names])
     return RawData(
         name=path.resolve().name,
         ids=names,
         texts=titles.to_pylist(),
-        images=None if pictures is None else ImageFiles(pictures),
+        images=ImageFiles(pictures) if folder else None,
         interactions=Interactions(users, items, None),
-        facts={"source": f"{items_file.name}, {users_file.name}"},
-        missing_images=[row for row, picture in enumerate(pictures or []) if picture is None],
+        facts=facts,
+        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
     )
 
 
 def fingerprint(path: Path) -> str:
     """What changes when the dataset does: the bytes of both tables, the pictures' names and sizes."""
-    listing = listed(path / "images") if (path / "images").is_dir() else []
-    return digest("iisan-release", *(file_digest(file) for file in _files(path)), *listing)
+    folder = _picture_folder(path)
+    return digest("iisan-release", *(file_digest(file) for file in _files(path)), *(listed(folder) if folder else []))
 
 
 def picture_folders(path: Path) -> list[Path]:
     """Where the dataset's pictures lie."""
-    return [path / "images"]
+    return [_picture_folder(path) or path / "images"]
+
+
+def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
+    """The files that would be read, and how many pictures there are; BenchError for packed ones and other names."""
+    items, users = _files(path)
+    folder = _picture_folder(path)
+    if not pictures or folder is None:
+        return [f"{items.name}, {users.name}"]
+    names = [line.rpartition(" ")[0] for line in listed(folder)]
+    fitting = sum(name.endswith(PICTURE_SUFFIXES) for name in names)
+    if strict and names and not fitting:
+        raise BenchError(f"{folder}: pictures are named {{id}}.jpg or {{id}}.png; there is '{names[0]}': rename them")
+    return [f"{items.name}, {users.name}, {fitting:,} pictures in {folder.name}"]
+
+
+def packed(path: Path) -> str:
+    """The name of an archive in which the pictures may lie, "" when they are unpacked or there is none."""
+    if _picture_folder(path):
+        return ""
+    return next((file.name for file in _entries(path) if file.suffix in _PACKED and is_file(file)), "")
+
+
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z"}
+_USERS = re.compile(r".*_users(_\w+)?\.tsv")
+_ITEMS = re.compile(r".*_items(_\w+)?\.tsv")
+
+
+def _picture_folder(path: Path) -> Path | None:
+    """The folder `images`, else the only one whose name ends so."""
+    if not is_folder(path) or is_folder(path / "images"):
+        return path / "images" if is_folder(path) else None
+    found = [folder for folder in _entries(path) if folder.name.lower().endswith("images") and is_folder(folder)]
+    return found[0] if len(found) == 1 else None
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be looked through ({error.strerror}): mend it") from error
 
 
 def _files(path: Path) -> tuple[Path, Path]:
     """The items file and the users file of a folder."""
-    if not path.is_dir():
+    if not is_folder(path):
         raise BenchError(f"{path}: there is no such folder: iisan-release:PATH names the one with the published files")
     found = []
-    for suffix in ("_items.tsv", "_users.tsv"):
-        matches = sorted(path.glob(f"*{suffix}"))
+    for name, shape in (("_items.tsv", _ITEMS), ("_users.tsv or *_users_10K.tsv", _USERS)):
+        matches = [file for file in _entries(path) if shape.fullmatch(file.name)]
         if len(matches) != 1:
             names = ", ".join(match.name for match in matches) or "none"
-            raise BenchError(f"{path}: one file *{suffix} is needed, found: {names}")
+            raise BenchError(f"{path}: one file *{name} is needed, found: {names}")
         found.append(matches[0])
     return found[0], found[1]
 
@@ -78,7 +124,7 @@ def _pairs(file: Path, first: str, second: str) -> tuple[pa.Array, pa.Array]:
     """The two fields of every line, split at its first tab; the first one never empty and never repeated."""
     try:
         # Not splitlines(): titles may hold characters that it takes for line ends.
-        lines = file.read_bytes().decode("utf-8-sig").removesuffix("\n").split("\n")
+        lines = read_bytes(file, TABLE_BYTES).decode("utf-8-sig").removesuffix("\n").split("\n")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise BenchError(f"{file}, line {line}: not UTF-8 text: convert the file to UTF-8") from error
@@ -104,4 +150,4 @@ def _pairs(file: Path, first: str, second: str) -> tuple[pa.Array, pa.Array]:
 
 
 def _picture(folder: Path, item: str) -> Path | None:
-    return next((file for suffix in PICTURE_SUFFIXES if (file := folder / f"{item}{suffix}").is_file()), None)
+    return next((file for suffix in PICTURE_SUFFIXES if is_file(file := folder / f"{item}{suffix}")), None)

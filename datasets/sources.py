@@ -1,5 +1,6 @@
 """Datasets by name: from what stands after `--dataset` to a `Dataset` with the protocol's splits."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -70,9 +71,9 @@ def parse(spec: str) -> Spec:
     if name in SUMMARIES:
         if not argument:
             raise BenchError(f"dataset '{spec}': the path is missing: write {name}:PATH")
-        return Spec(name, Path(argument).expanduser())
-    path = Path(spec).expanduser()
-    if path.exists() or len(path.parts) > 1 or path.suffix == ".toml":
+        return Spec(name, Path(os.path.expanduser(argument)))  # noqa: PTH111 (which raises for an unknown user)
+    path = Path(os.path.expanduser(spec))  # noqa: PTH111
+    if os.path.lexists(path) or len(path.parts) > 1 or path.suffix == ".toml":
         return Spec("folder", path)
     raise unknown("dataset", name, list(SUMMARIES))
 
@@ -93,6 +94,17 @@ def picture_folders(spec: str) -> list[Path]:
     return [] if parsed.source == "bazaar" else _reader(parsed.source).picture_folders(parsed.path)
 
 
+def inspect(spec: str, modalities: Modalities, *, strict: bool) -> list[str]:
+    """What can be told of a dataset from headers and names alone, a line each; misspelt columns are BenchErrors.
+
+    `strict`: pictures of which not one is there under the name looked for are an error too.
+    """
+    parsed = parse(spec)
+    if parsed.source == "bazaar":
+        return []
+    return _reader(parsed.source).inspect(parsed.path, pictures=modalities != "text", strict=strict)
+
+
 def load_dataset(
     spec: str, *, modalities: Modalities = "both", missing_images: MissingImages = "neutral", max_length: int = 10
 ) -> Dataset:
@@ -104,7 +116,14 @@ def load_dataset(
     """
     _check("modalities", modalities, Modalities)
     _check("missing_images", missing_images, MissingImages)
-    raw = _restricted(_read(parse(spec)), modalities)
+    parsed = parse(spec)
+    raw = _read(parsed)
+    if raw.images is None and modalities != "text" and parsed.source == "iisan-release":
+        from .iisan_release import packed
+
+        if archive := packed(parsed.path):
+            raise BenchError(f"dataset '{spec}': {archive} is packed: unpack it into {parsed.path / 'images'}")
+    raw = _restricted(raw, modalities)
     absent = np.zeros(len(raw.ids), dtype=bool)
     absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
     interactions = raw.interactions
@@ -115,6 +134,8 @@ def load_dataset(
     except BenchError as error:
         raise BenchError(f"dataset '{spec}': {error}") from error
     facts = {**raw.facts, **prepared.facts}
+    if raw.texts is not None:
+        facts["missing titles"] = sum(not str(raw.texts[row]).strip() for row in prepared.order.tolist())
     if raw.images is not None:
         missing = prepared.order[absent[prepared.order]]
         if missing_images == "error" and len(missing):

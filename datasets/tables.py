@@ -124,13 +124,10 @@ def read_table(path: Path, text: list[str], other: list[str] | None = None) -> T
     Raises BenchError for a missing file or column and for a row with too many or too few fields.
     """
     columns: list[str] = list(dict.fromkeys([*text, *(other or [])]))
-    try:
+    check_columns(path, columns)
+    with _errors_named(path):
         if path.suffix == ".parquet":
             return Table(path, _parquet(path, columns))
-        with _text(path) as file:
-            head = file.read(HEADER_CHARACTERS)
-        header = next(csv.reader(io.StringIO(head, newline=""), **_dialect(path)), [])
-        _check_columns(f"{path}, line 1", columns, header)
         types = {name: pa.string() for name in text}
         with _unpacked(path) as source:
             data = pa_csv.read_csv(
@@ -140,6 +137,25 @@ def read_table(path: Path, text: list[str], other: list[str] | None = None) -> T
                 convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=columns),
             )
         return Table(path, data)
+
+
+def check_columns(path: Path, columns: list[str]) -> None:
+    """BenchError unless a table has these columns, each once; only its header is read."""
+    with _errors_named(path):
+        if path.suffix == ".parquet":
+            with open_file(path, TABLE_BYTES) as source:
+                _check_columns(str(path), columns, pq.ParquetFile(cast(Any, source)).schema_arrow.names)
+            return
+        with _text(path) as file:
+            head = file.read(HEADER_CHARACTERS)
+        header = next(csv.reader(io.StringIO(head, newline=""), **_dialect(path)), [])
+        _check_columns(f"{path}, line 1", columns, header)
+
+
+@contextmanager
+def _errors_named(path: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise BenchError(f"{path}: not UTF-8 text: convert the file to UTF-8") from error
     except csv.Error as error:
@@ -151,7 +167,6 @@ def read_table(path: Path, text: list[str], other: list[str] | None = None) -> T
 def _parquet(path: Path, columns: list[str]) -> pa.Table:
     with open_file(path, TABLE_BYTES) as source:
         file = pq.ParquetFile(cast(Any, source))
-        _check_columns(str(path), columns, file.schema_arrow.names)
         parts, held = [], 0
         for batch in file.iter_batches(batch_size=1 << 16, columns=columns, use_threads=False):
             held += batch.nbytes

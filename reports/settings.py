@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from .data_facts import missing_warnings
 from .formats import quantity
 from .frame import Comparison, shared
 from .records import SCHEMA_VERSION, Record
@@ -105,6 +106,10 @@ def warnings(comparison: Comparison) -> list[str]:
     for source in comparison.sources:
         for line in [*source.record.environment.warnings, *source.record.warnings]:
             busy.setdefault(line, set()).add(comparison.labels[source.record.cell_id])
+        for line in missing_warnings(source.record.dataset):
+            busy.setdefault(f"{source.record.cell.dataset}: {line}", set()).add(
+                comparison.labels[source.record.cell_id]
+            )
     lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
     epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
     if ";" in epochs:

@@ -68,6 +68,8 @@ def test_rows_texts_times_and_pictures(shop):
         "licence": "CC0",
         "first interaction": "2001-09-09",
         "last interaction": "2001-09-09",
+        "picture looked for": "NA.jpg",
+        "picture there": "01.jpg",
     }
 
 

@@ -96,3 +96,35 @@ def test_fingerprint_follows_the_data(folder):
     assert second != first
     (folder / "am_Shop_users.tsv").write_text(USERS + "u9\ta\n")
     assert fingerprint(folder) not in (first, second)
+
+
+@pytest.mark.parametrize(
+    ("items", "users"),
+    [
+        ("Musical_Instruments_items.tsv", "am_Musical_Instruments_users.tsv"),
+        ("Musical_Instruments_items.tsv", "am_Musical_Instruments_users_10K.tsv"),
+        ("Office_Products_items.tsv", "am_Office_Products_users_10K.tsv"),
+    ],
+)
+def test_all_published_datasets_are_read_as_they_are_named(tmp_path, items, users):
+    """Instrument and Office have their users in files of another suffix, beside pictures and files of other kinds."""
+    (tmp_path / items).write_text("".join(f"{name}\tTitle of {name}\n" for name in "abcdef"))
+    (tmp_path / users).write_text("u1\ta b c d e\nu2\tf e d c b a\n")
+    (tmp_path / "README.md").write_text("# Data\n")
+    (tmp_path / "am_images.lmdb").write_bytes(b"\0" * 16)
+    (tmp_path / "am_images").mkdir()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "am_images" / "a.jpg")
+    dataset = load_dataset(f"iisan-release:{tmp_path}")
+    assert dataset.catalogue.size == 6 and len(dataset.test) == 2
+    assert dataset.facts["source"] == f"{items}, {users}"
+    assert dataset.facts["missing images"] == 5
+    before = fingerprint(tmp_path)
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "am_images" / "b.jpg")
+    assert fingerprint(tmp_path) != before
+
+
+def test_packed_pictures_are_to_be_unpacked(folder):
+    (folder / "am_Shop_images.zip").write_bytes(b"PK")
+    with pytest.raises(BenchError, match=r"am_Shop_images\.zip is packed: unpack it into .*images"):
+        load_dataset(f"iisan-release:{folder}")
+    assert load_dataset(f"iisan-release:{folder}", modalities="text").catalogue.size == 5
