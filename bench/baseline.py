@@ -11,24 +11,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
-from ..errors import BenchError
+from ..errors import BenchError, first_fault
 from ..files import read_json, write_atomic
 from ..reports.formats import Kind
 from ..reports.statistics import Runs
-from ..text import visible
+from ..reports.values import Count, JSONTable, Name, PositiveSeconds, Share
 from .matching import Settings, names, pair_up, same
 
 SCHEMA_VERSION = 2
 METRICS = ("HR@10", "NDCG@10")
-# Nothing that is measured comes near these: what does is a slip of the hand.
-_MOST_COUNTED, _MOST_SECONDS = 10**18, 10**7
+_MISFIT = "misfit"
 
-Name = Annotated[str, Field(min_length=1, max_length=500)]
-Count = Annotated[int, Field(ge=0, le=_MOST_COUNTED)]
-Seconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Tolerance = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
+Tolerance = Annotated[float, Field(ge=0, le=1000)]
 RunKey = Annotated[str, Field(pattern=r"^\d{1,9}/\d{1,9}$")]
 
 
@@ -60,8 +56,8 @@ class Tolerances(Schema):
 class Timing(Schema):
     """Seconds of a case's timed epochs by "seed/repeat"; `disturbed` counts epochs that other work kept out of it."""
 
-    runs: dict[RunKey, Annotated[list[Seconds], Field(min_length=1)]] = {}
-    disturbed: int = Field(default=0, ge=0, le=_MOST_COUNTED)
+    runs: dict[RunKey, Annotated[list[PositiveSeconds], Field(min_length=1)]] = {}
+    disturbed: Count = 0
 
     @property
     def by_run(self) -> Runs:
@@ -82,9 +78,9 @@ class Case(Schema):
     """
 
     name: Name
-    settings: dict[str, Any] = {}
+    settings: JSONTable = {}
     reference: Name | None = None
-    seeds: list[Annotated[int, Field(ge=0, le=_MOST_COUNTED)]] = [0]
+    seeds: list[Count] = [0]
     exact: dict[Name, list[Count | None]] = {}
     times: dict[Name, Timing] = {}
     accuracy: dict[Literal["HR@10", "NDCG@10"], list[Share]] = {}
@@ -94,16 +90,16 @@ class Case(Schema):
     @model_validator(mode="after")
     def _lists_go_with_the_seeds(self) -> "Case":
         if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: {self.seeds} names one twice")
+            raise _misfit(f"seeds: {self.seeds} names one twice")
         for group, lists in (("exact", self.exact), ("accuracy", self.accuracy)):
             for number, values in lists.items():
                 if len(values) != len(self.seeds):
-                    raise ValueError(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
+                    raise _misfit(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
         missing = [metric for metric in METRICS if self.accuracy and metric not in self.accuracy]
         if missing:
-            raise ValueError(f"accuracy.{missing[0]}: missing, though the other metric is there")
+            raise _misfit(f"accuracy.{missing[0]}: missing, though the other metric is there")
         if self.accuracy and not self.users:
-            raise ValueError("users: must be above 0 where there is accuracy")
+            raise _misfit("users: must be above 0 where there is accuracy")
         return self
 
     def on(self, machine: str) -> Timing:
@@ -129,7 +125,7 @@ class Baseline(Schema):
     reference: Name
     tolerances: Tolerances = Tolerances()
     machines: dict[Name, Machine] = {}
-    settings: dict[str, Any] = {}
+    settings: JSONTable = {}
     cases: Annotated[list[Case], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -137,15 +133,15 @@ class Baseline(Schema):
         for number, case in enumerate(self.cases):
             settings = self.full(case)
             if self.of_benchmarks and settings:
-                raise ValueError(f"cases.{number}.settings: a benchmark has none")
+                raise _misfit(f"cases.{number}.settings: a benchmark has none")
             for key in () if self.of_benchmarks else ("method", "dataset", "device"):
                 if not isinstance(settings.get(key), str):
-                    raise ValueError(f"cases.{number}.settings.{key}: a text is needed")
+                    raise _misfit(f"cases.{number}.settings.{key}: a text is needed")
             if any(case.name == other.name for other in self.cases[:number]):
-                raise ValueError(f"cases.{number}.name: '{case.name}' stands twice")
+                raise _misfit(f"cases.{number}.name: '{case.name}' stands twice")
             for machine in case.times:
                 if machine not in self.machines:
-                    raise ValueError(f"cases.{number}.times.{machine}: not one of 'machines'")
+                    raise _misfit(f"cases.{number}.times.{machine}: not one of 'machines'")
         return self
 
     def full(self, case: Case) -> Settings:
@@ -168,7 +164,7 @@ class Baseline(Schema):
         try:
             Baseline.model_validate(content)
         except ValidationError as error:
-            raise BenchError(f"--baseline {path}: this run cannot be one: {fault(error)}") from error
+            raise BenchError(f"--baseline {path}: this run cannot be one: {fault(error, content)}") from error
         text = json.dumps(content, indent=1)
         flat = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
         write_atomic(path, flat + "\n")
@@ -182,18 +178,26 @@ def read(path: Path) -> Baseline:
     version = content.get("schema_version", 1) if isinstance(content, dict) else 1
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BenchError(f"--baseline {path}: schema_version {version} is newer than this version of the suite reads")
+    content = upgrade(content)
     try:
-        return Baseline.model_validate(upgrade(content))
+        return Baseline.model_validate(content)
     except ValidationError as error:
-        raise BenchError(f"--baseline {path}: {fault(error)}; mend it or make it again with --update") from error
+        raise BenchError(
+            f"--baseline {path}: {fault(error, content)}; mend it or make it again with --update"
+        ) from error
 
 
-def fault(error: ValidationError) -> str:
-    """The field at fault and what is wrong with it. A validator's own message begins with the rest of the field."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(map(visible, first["loc"]))
-    said = first["msg"].removeprefix("Value error, ")
-    return said if not where else f"{where}.{said}" if first["type"] == "value_error" else f"{where}: {said}"
+def fault(error: ValidationError, content: Any) -> str:
+    """The field at fault and what is wrong with it."""
+    found = first_fault(error, content)
+    if found.kind == _MISFIT:  # its message begins with the rest of the field
+        return ".".join([*found.keys, error.errors()[0]["msg"]])
+    return f"{found.key or 'the file'}: {found.message}"
+
+
+def _misfit(message: str) -> PydanticCustomError:
+    """The error for fields that do not fit together; the message begins with the one at fault."""
+    return PydanticCustomError(_MISFIT, "{message}", {"message": message})
 
 
 def upgrade(content: Any) -> Any:

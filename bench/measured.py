@@ -62,7 +62,7 @@ def from_benchmarks(path: Path, reference: str = "fft") -> Baseline:
         machine = f"{cpu.get('brand_raw') or about.get('machine', 'unknown')}, {cpu.get('count', '?')} cores"
         cases = [_benchmark(entry, reference, machine) for entry in content["benchmarks"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        cause = fault(error) if isinstance(error, ValidationError) else repr(error)
+        cause = fault(error, None) if isinstance(error, ValidationError) else repr(error)
         raise BenchError(
             f"{path}: not a JSON file of pytest-benchmark ({cause}); write one with `make perf`"
         ) from error
@@ -112,7 +112,9 @@ def _case(settings: Settings, records: list[Record], disturbed: bool) -> Case:
         return Case.model_validate(content)
     except ValidationError as error:
         cells = ", ".join(record.cell_id for record in records)
-        raise BenchError(f"records of {settings['method']} ({cells}): {fault(error)}; run these cells again") from error
+        raise BenchError(
+            f"records of {settings['method']} ({cells}): {fault(error, content)}; run these cells again"
+        ) from error
 
 
 def _times(records: Sequence[Record], disturbed: bool) -> dict[str, Any]:
