@@ -164,7 +164,7 @@ def _memory(record: Record, phase: str) -> int | None:
 
 
 def _build_memory(record: Record) -> int | None:
-    """Of a cell that built its cache: one that found it there measured something else."""
+    """Of a cell that built its cache: an entry that was there may have been built by other code."""
     return None if record.time.cache_reused is not False else _memory(record, "cache_build")
 
 
