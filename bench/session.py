@@ -80,8 +80,10 @@ def _conclude(console: Screen, directory: Path, records: list[Record]) -> None:
     from ..reports.report import ReportOptions, write_report
     from ..reports.terminal import summary_table
 
-    console.print(summary_table(load([directory], [])))
-    written = write_report([directory], ReportOptions(formats=("md", "html")), console.say)
+    try:
+        written = write_report([directory], ReportOptions(formats=("md", "html")), console.say)
+    finally:
+        console.print(summary_table(load([directory], [])))
     console.say(f"report: {written[0]}")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What begins a heading, a list, a quotation or a rule; and, anywhere, formulas, struck text, entities, bare links.
 _BLOCK = re.compile(r"^(#{1,6}(?=\s|$)|>|[-+=](?=[-+=]*(?:\s|$))|\d+(?=[.)](?:\s|$)))")
-_RARE = re.compile(r"[~$]|\](?=[(\[:])|&(?=#?\w+;)|#(?=#*$)|:(?=//)|(?<=www)\.")
+_RARE = re.compile(r"[~$]|&(?=#?\w+;)|#(?=#*$)|:(?=//)|(?<=www)\.")
 
 
 def escape(text: object) -> str:

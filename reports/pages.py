@@ -42,33 +42,29 @@ class Section:
 
     def table(self, build: Callable[..., Table | None], *values: Any, **options: Any) -> Table | None:
         """Adds the table that `build(*values, **options)` makes, if there is one."""
-        made = self._attempt(lambda: complete(build(*values, **options)), f"The table '{words(build)}'")
+        made = attempt(self.failures, build, *values, **options)
         self.tables += [made] if made else []
         return made
 
     def picture(self, build: Callable[..., Picture | None], *values: Any, **options: Any) -> None:
         """Adds the picture that `build(*values, **options)` draws, if there is one."""
-        made = self._attempt(lambda: build(*values, **options), f"The picture '{words(build)}'")
+        made = attempt(self.failures, build, *values, **options)
         self.pictures += [made] if made else []
 
-    def _attempt(self, build: Callable[[], T | None], what: str) -> T | None:
-        try:
-            return build()
-        except (BenchError, OSError):
-            raise
-        except Exception as error:  # whatever it is, the measurements must not be lost with it
-            self.failures.append(f"{what} could not be made ({type(error).__name__}: {error}).")
-            return None
 
-
-def words(build: Callable[..., object]) -> str:
-    """What a function makes, by its name."""
-    return getattr(build, "__name__", "unnamed").replace("_", " ")
-
-
-def complete(table: Table | None) -> Table | None:
-    """The table with its texts, which are made when they are first asked for."""
-    return table if table is None or table.marks is not None else None
+def attempt(failures: list[str], build: Callable[..., T | None], *values: Any, **options: Any) -> T | None:
+    """What `build(*values, **options)` makes; when that fails, a sentence in `failures`, and nothing else is lost."""
+    try:
+        made = build(*values, **options)
+        if isinstance(made, Table):
+            _ = made.marks  # texts and marks are made when they are first asked for
+    except (BenchError, OSError):
+        raise
+    except Exception as error:
+        name = build.__name__.replace("_", " ")  # pyright: ignore[reportFunctionMemberAccess]
+        failures.append(f"A part of this report, '{name}', could not be made ({type(error).__name__}: {error}).")
+        return None
+    return made
 
 
 @dataclass(frozen=True)
@@ -96,24 +92,31 @@ class Page:
 def build(comparison: Comparison, weights: Weights, reference: str) -> Page:
     """Everything a report shows of a comparison. `reference` is a row or a method."""
     reference = comparison.row(reference)
-    tests = user_tests(comparison, reference)
-    every_cell, all_settings = Section("cells", "Every cell", aside=True), Section("settings", "Settings", aside=True)
-    every_cell.table(cells_table, comparison)
-    all_settings.table(settings_table, comparison)
+    failures: list[str] = []
+    tests = attempt(failures, user_tests, comparison, reference)
+    tests = pd.DataFrame() if tests is None else tests
     drafts = [
-        overview(comparison, weights),
-        weighing(comparison, weights, reference, tests),
-        caches(comparison),
-        accuracy(comparison, reference, tests),
-        costs(comparison, reference),
-        every_cell,
-        all_settings,
+        attempt(failures, overview, comparison, weights),
+        attempt(failures, weighing, comparison, weights, reference, tests),
+        attempt(failures, caches, comparison),
+        attempt(failures, accuracy, comparison, reference, tests),
+        attempt(failures, costs, comparison, reference),
+        aside("cells", "Every cell", cells_table, comparison),
+        aside("settings", "Settings", settings_table, comparison),
     ]
-    sections = [draft for draft in drafts if draft.tables or draft.pictures or draft.failures]
+    sections = [draft for draft in drafts if draft and (draft.tables or draft.pictures or draft.failures)]
     for section in sections:
         name_pictures(section, comparison.name)
-    lines = findings(comparison, weights)
-    return Page(comparison, tuple(lines), (*mixtures(comparison), *warnings(comparison)), tuple(sections))
+    lines = attempt(failures, findings, comparison, weights) or []
+    remarks = [line for of in (mixtures, warnings) for line in attempt(failures, of, comparison) or []]
+    return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections))
+
+
+def aside(name: str, title: str, build_table: Callable[[Comparison], Table], comparison: Comparison) -> Section:
+    """A section of one long table, for the few who look something up."""
+    section = Section(name, title, aside=True)
+    section.table(build_table, comparison)
+    return section
 
 
 def name_pictures(section: Section, suffix: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tpmebench.errors import BenchError
+from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots
 from tpmebench.reports import records as schema
 from tpmebench.reports.frame import Source, load
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
@@ -120,6 +121,56 @@ def test_accuracy_or_memory_may_be_missing(tmp_path, make_record, write_study) -
     text = (tmp_path / "report.md").read_text()
     assert "No paired tests" in text or "### Accuracy\n" not in text
     assert "over 3 rows" in text
+
+
+@pytest.mark.parametrize("broken", ["plot_costs.epoch_time", "cells_table", "user_tests", "overview", "warnings"])
+def test_what_cannot_be_made_is_named_and_loses_nothing_else(
+    tmp_path, make_record, write_study, monkeypatch, broken
+) -> None:
+    def fails(*_, **__):
+        raise ValueError("<odd> number")
+
+    fails.__name__ = broken.rpartition(".")[2]
+    monkeypatch.setattr(f"tpmebench.reports.pages.{broken}", fails)
+    monkeypatch.setattr(plots, "draw", lambda *_: None)
+    for module in (plot_costs, plot_accuracy, plot_sensitivity, caching):
+        monkeypatch.setattr(module, "draw", lambda *_: None)
+    write_study(tmp_path, [make_record("fft"), make_record("iisan-cached")])
+    write_report([tmp_path], ReportOptions(FORMATS))
+    said = f"'{fails.__name__.replace('_', ' ')}', could not be made (ValueError: "
+    text = (tmp_path / "report.md").read_text()
+    assert said.replace("_", r"\_") in text
+    assert "| iisan-cached |" in text
+    assert "Trainable parameters by part" in text
+    assert "Every cell" in text
+    assert said.replace("'", "&#39;") in (tmp_path / "report.html").read_text()
+
+
+def test_a_format_that_fails_does_not_take_the_others_with_it(tmp_path, make_record, write_study, monkeypatch) -> None:
+    def fails(*_):
+        raise KeyError("x")
+
+    monkeypatch.setattr(html, "render", fails)
+    write_study(tmp_path, [make_record("fft"), make_record("lora")])
+    with pytest.raises(
+        BenchError, match=r"report\.html could not be made \(KeyError: 'x'\); written: report\.md, report\.csv"
+    ):
+        write_report([tmp_path], ReportOptions(("html", "csv", "md")))
+    assert "| lora |" in (tmp_path / "report.md").read_text()
+    assert len(list((tmp_path / "pictures").glob("*.png"))) > 5
+
+
+def test_two_parts_of_one_name_are_two_columns(tmp_path, make_record, write_study) -> None:
+    record = make_record("fft")
+    record.parameters.parts = {"total": (1_300_000, 1_500_000)}
+    write_study(tmp_path, [record, make_record("lora")])
+    write_report([tmp_path], ReportOptions(("tex", "csv")))
+    heading = next(line for line in (tmp_path / "report.tex").read_text().splitlines() if "saved state" in line)
+    assert "total (M) & " in heading
+    assert "total (M) {[}2{]}" in heading
+    frame = pd.read_csv(tmp_path / "report.csv")
+    part = frame[(frame["row"] == "fft") & (frame["column"] == "part total")]
+    assert part["value"].tolist() == [1_300_000]
 
 
 def test_bad_requests_are_refused(tmp_path, make_record, write_study) -> None:
