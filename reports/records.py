@@ -22,10 +22,10 @@ from .values import (
     ImageSide,
     JSONTable,
     Moment,
-    Name,
     Number,
     PositiveSeconds,
     RateScale,
+    RecordedName,
     Seconds,
     Share,
     TextLength,
@@ -49,8 +49,8 @@ class Schema(BaseModel):
 class BackboneChoice(Schema):
     """Which pair of towers, and how they are read. `fingerprint` covers configuration and weights, "" for a hub id."""
 
-    text: Name | None
-    image: Name | None
+    text: RecordedName | None
+    image: RecordedName | None
     weights: Literal["pretrained", "random"] = "pretrained"
     text_pooling: Literal["auto", "cls", "last"] = "auto"
     text_length: TextLength = 30
@@ -87,9 +87,9 @@ class Training(Schema):
 class Cell(Schema):
     """One combination of a study: everything that decides its result, and nothing else."""
 
-    method: Name
+    method: RecordedName
     options: JSONTable = {}
-    dataset: Name
+    dataset: RecordedName
     dataset_fingerprint: str = ""
     modalities: Literal["both", "text", "image"] = "both"
     missing_images: Literal["neutral", "drop", "error"] = "neutral"
@@ -97,7 +97,7 @@ class Cell(Schema):
     training: Training = Training()
     seed: Count = 0
     repeat: Count = 0
-    device: Name = "cpu"
+    device: RecordedName = "cpu"
     threads: Threads = 0
     deterministic: bool = False
     timeout: PositiveSeconds | None = None

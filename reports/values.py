@@ -27,6 +27,11 @@ def _seen(text: str) -> str:
     return text
 
 
+def _whole(text: str) -> str:
+    text.encode()  # half of a surrogate pair is no text
+    return text
+
+
 def _path_part(text: str) -> str:
     if not text.strip() or text.startswith(".") or "/" in text or "\\" in text:
         raise ValueError("it names a folder: no separators, no dot at its beginning, and not empty")
@@ -49,7 +54,9 @@ def _moment(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_seen)]
-"""Of a method, a dataset or a backbone: a path, perhaps."""
+"""Of a method, a dataset or a backbone, as a study gives it: a path, perhaps."""
+RecordedName = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_whole)]
+"""The same as a record of whatever origin has it: to be read, and shown with its control characters escaped."""
 PathPart = Annotated[str, AfterValidator(_seen), AfterValidator(_path_part)]
 """What becomes one part of a path."""
 Moment = Annotated[str, AfterValidator(_moment)]

@@ -20,7 +20,6 @@ from markdown_it.token import Token
 from tpmebench.bench.cli import main
 from tpmebench.bench.console import Screen
 from tpmebench.reports import export, frame, html, latex, markdown, pages
-from tpmebench.reports.records import load_records
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 from tpmebench.reports.terminal import summary_table
 from tpmebench.text import visible
@@ -241,7 +240,7 @@ def test_the_command_prints_nothing_that_commands(
 
 def test_the_table_that_ends_a_run(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "3000")
-    Screen().print(summary_table(load_records(study)))
+    Screen().print(summary_table(frame.load([study])))
     shown = capsys.readouterr().out
     assert harmless(shown)
     assert "[bold]b[/b][/red] :smile: " in shown
