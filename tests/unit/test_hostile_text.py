@@ -240,7 +240,7 @@ def test_the_command_prints_nothing_that_commands(
 
 def test_the_table_that_ends_a_run(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "3000")
-    Screen().print(summary_table(frame.load([study])))
+    Screen().print(summary_table(frame.load([study], [])))
     shown = capsys.readouterr().out
     assert harmless(shown)
     assert "[bold]b[/b][/red] :smile: " in shown
