@@ -1,0 +1,112 @@
+"""What only a card can show: peaks, events, pinned copies, the feature cache on the card. Skipped without one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tpmebench.bench.assembly import Assembly
+from tpmebench.bench.evaluation import Evaluator
+from tpmebench.bench.fitting import Fit, Progress
+from tpmebench.bench.measuring import MemoryMeter
+from tpmebench.bench.meters.clocks import PhaseClock
+from tpmebench.bench.meters.cuda import CudaMemory
+from tpmebench.bench.prefetch import prefetch
+from tpmebench.bench.ranking import RankingRule
+from tpmebench.bench.training import Trainer
+from tpmebench.bench.training_state import TrainerState
+from tpmebench.methods.content import CachedContent
+from tpmebench.methods.feature_cache import FeatureCache
+from tpmebench.methods.inputs import ItemInputs
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card"),
+]
+CARD = torch.device("cuda", 0)
+Build = Callable[..., Assembly]
+
+
+def test_the_peak_is_of_what_follows_the_reset():
+    memory = CudaMemory(CARD)
+    before = torch.empty(8 << 20, dtype=torch.uint8, device=CARD)
+    del before
+    memory.reset_peak()
+    base = torch.cuda.memory_allocated(CARD)
+    held = torch.empty(4 << 20, dtype=torch.uint8, device=CARD)
+    del held
+    assert memory.allocated() == base + (4 << 20)
+    assert (memory.reserved() or 0) >= (memory.allocated() or 0)
+
+
+def test_a_phase_keeps_the_higher_peak_of_the_card():
+    meter = MemoryMeter(CARD)
+    peaks = []
+    for size in (8, 2):
+        with meter.phase("training"):
+            torch.empty(size << 20, dtype=torch.uint8, device=CARD)
+        peaks.append(meter.phases["training"].allocated or 0)
+    assert peaks[0] >= 8 << 20 and peaks[1] == peaks[0]
+
+
+def test_events_time_the_cards_work_and_not_the_launch():
+    clock, a = PhaseClock(CARD), torch.randn(4096, 4096, device=CARD)
+    torch.mm(a, a)
+    clock.start_epoch()
+    with clock.phase("forward"):
+        for _ in range(20):
+            torch.mm(a, a)
+    clock.end_step()
+    times = clock.end_epoch()
+    operations = 20 * 2 * 4096**3
+    assert clock.source == "cuda-events"
+    assert times.forward > operations / 1e16  # no card is that fast; a launch takes microseconds
+    assert times.forward <= times.steps[0] <= times.total * 1.001
+
+
+def test_pinned_copies_arrive_whole():
+    inputs = ItemInputs(torch.arange(1000), pixels=torch.randint(0, 255, (1000, 3, 8, 8), dtype=torch.uint8))
+    pinned = inputs.pinned()
+    assert all(tensor.is_pinned() for tensor in pinned.tensors())
+    moved = pinned.to(CARD)
+    assert all(tensor.device == CARD for tensor in moved.tensors())
+    torch.cuda.synchronize(CARD)
+    assert moved.pixels is not None and inputs.pixels is not None
+    assert torch.equal(moved.pixels.cpu(), inputs.pixels)
+    assert [item for item in prefetch(range(5), CARD)] == list(range(5))  # noqa: C416
+
+
+def test_the_feature_cache_on_the_card_gives_the_same_states():
+    states, shared = torch.randn(30, 2, 8).half(), torch.randn(8).half()
+    cache = FeatureCache(Path("nowhere"), states, shared, 0.0)
+    items = torch.tensor([3, 1, 29])
+    for a, b in zip(cache.gather(items), cache.to(CARD).gather(items), strict=True):
+        assert b.device == CARD and torch.equal(a, b.cpu())
+
+
+@pytest.mark.parametrize("method", ["lora", "iisan-cached", "sasrec-id"])
+def test_a_cell_trains_on_the_card_and_repeats_from_a_kept_state(small_cell: Build, method: str):
+    parts = small_cell(method, device="cuda", epochs=1)
+    if isinstance(parts.content, CachedContent):
+        assert all(cache.states.is_cuda for cache in parts.content.caches.values())
+    trainer = Trainer(parts)
+    trainer.warm_up()
+    torch.manual_seed(0)
+    state = TrainerState.of(trainer)
+    assert all(not value.is_cuda for value in state.tensors.values()), "a kept state must not raise the card's peak"
+    losses = []
+    for _ in range(2):
+        losses.append(trainer.epoch(0).loss)
+        state.restore(trainer)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    evaluator = Evaluator(
+        trainer.recommender, trainer.content, parts.dataset, RankingRule(), parts.device, trainer.autocast
+    )
+    memory = MemoryMeter(parts.device)
+    progress = Fit(parts, trainer, evaluator, memory).run(Progress(), lambda _: None)
+    assert progress.test_ranks is not None and np.isfinite(progress.epochs[0].loss)
+    training, evaluation = memory.phases["training"], memory.phases["evaluation"]
+    assert (training.allocated or 0) > 0 and (evaluation.allocated or 0) > 0
+    assert progress.epochs[0].total >= progress.epochs[0].forward > 0
