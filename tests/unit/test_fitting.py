@@ -20,14 +20,14 @@ USERS = 10
 
 
 class FakeTrainer:
-    """Trains nothing; epoch n takes n seconds in n + 1 steps."""
+    """Trains nothing; epoch n takes n + 1 seconds in n + 1 steps."""
 
     def __init__(self) -> None:
         self.numbers: list[int] = []
 
     def epoch(self, number: int) -> Trained:
         self.numbers.append(number)
-        times = EpochTimes(total=float(number), steps=[float(number)] * (number + 1))
+        times = EpochTimes(total=number + 1.0, steps=[float(number)] * (number + 1))
         return Trained(float(number), number + 1, 5, times, Waits(0.25, 1.5, 3))
 
 
@@ -107,7 +107,7 @@ def test_training_stops_early_as_published(hits: list[int], patience: int, epoch
 def test_every_epoch_keeps_its_numbers_and_all_steps_are_kept():
     progress, *_ = run([1, 2, 1])
     assert [epoch.loss for epoch in progress.epochs] == [0.0, 1.0, 2.0]
-    assert [epoch.total for epoch in progress.epochs] == [0.0, 1.0, 2.0]
+    assert [epoch.total for epoch in progress.epochs] == [1.0, 2.0, 3.0]
     assert [epoch.steps for epoch in progress.epochs] == [1, 2, 3]
     assert {(epoch.users, epoch.items, epoch.waited, epoch.cpu, epoch.preempted) for epoch in progress.epochs} == {
         (7, 5, 0.25, 1.5, 3)
