@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tpmebench.bench.plan import Planned, plan
 from tpmebench.bench.study import REFERENCE_ROWS, Study
 from tpmebench.errors import BenchError
-from tpmebench.reports.records import Record
+from tpmebench.reports.records import Record, record_path
 
 NOWHERE = Path("nowhere")
 
@@ -139,6 +139,16 @@ def test_a_finished_or_failed_cell_is_known_and_an_interrupted_one_runs_again(tm
     again = cells(tmp_path)
     assert again[0].status == seen
     assert [each.status for each in again[1:]] == [None] * (len(again) - 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff", b'{"schema_version": 99}'])
+def test_a_record_that_cannot_be_read_counts_as_not_done_and_holds_up_no_other(tmp_path: Path, content: bytes):
+    """Whose cell it was: one of this study's, or another's in the same directory (`load_records` takes a list)."""
+    done, damaged, *_ = cells(tmp_path)
+    left_behind(done, tmp_path, "ok")
+    record_path(tmp_path, damaged.cell.id).write_bytes(content)
+    record_path(tmp_path, "0" * 16).write_bytes(content)
+    assert [each.status for each in cells(tmp_path)[:3]] == ["ok", None, None]
 
 
 @pytest.mark.parametrize(
