@@ -157,7 +157,8 @@ def _absolute(base: Path, path: Path) -> Path:
 def _refuse_whole_disk(folder: Path, base: Path, key: str) -> None:
     if base.is_relative_to(folder) and folder != base:
         raise BenchError(f"{key}: {folder} holds more than this dataset: name a folder of its own")
-    if folder.parent == folder or folder.resolve().parent == folder.resolve():
+    real = Path(os.path.realpath(folder))  # resolve() fails on a loop of links
+    if real.parent == real:
         raise BenchError(f"{key}: {folder} is the whole disk: name a folder of this dataset's own")
 
 

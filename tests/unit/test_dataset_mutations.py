@@ -1,0 +1,174 @@
+"""Whatever a dataset folder holds: a dataset or one BenchError, at once. tests/soak/ runs many more examples.
+
+Keys come from the schema of `dataset.toml`, so that a new key needs no new test.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from schemas import as_toml, mutated
+
+from tpmebench.datasets.description import Description
+from tpmebench.datasets.sources import fingerprint, inspect, load_dataset
+from tpmebench.errors import BenchError
+
+EXAMPLES = int(os.environ.get("TPMEBENCH_EXAMPLES", "100"))
+SECONDS = 1.0
+VALID: dict[str, Any] = {
+    "name": "shop",
+    "interactions": {"file": "ratings.csv", "user": "user", "item": "item", "time": "time", "time_unit": "s"},
+    "items": {"file": "items.csv", "id": "id", "text": ["title"], "image": "picture"},
+    "images": {"folder": "pictures", "pattern": "{id}.png"},
+}
+many = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    (tmp_path / "pictures").mkdir()
+    items = [f"i{n},title {n},i{n}.png" for n in range(8)]
+    rows = [f"u{user},i{(user + step) % 8},{1000 + step}" for user in range(4) for step in range(6)]
+    (tmp_path / "items.csv").write_text("\n".join(["id,title,picture", *items]) + "\n")
+    (tmp_path / "ratings.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    for n in range(8):
+        Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / f"i{n}.png")
+    (tmp_path / "dataset.toml").write_text(as_toml(VALID))
+    return tmp_path
+
+
+def holds(folder: Path) -> None:
+    """Every reader gives a result or a BenchError of one line, in time."""
+    for read in (fingerprint, load_dataset, lambda spec: inspect(spec, "both", strict=True)):
+        start = time.process_time()
+        try:
+            read(str(folder))
+        except BenchError as error:
+            assert "\n" not in str(error) and len(str(error)) < 3000
+        assert time.process_time() - start < SECONDS
+
+
+def test_the_shop_itself_is_read(shop: Path):
+    assert load_dataset(str(shop)).catalogue.size == 8
+
+
+@many
+@given(values=mutated(Description, VALID))
+def test_any_value_of_any_key(shop: Path, values: dict[str, Any]):
+    (shop / "dataset.toml").write_bytes(as_toml(values).encode("utf-8", "surrogatepass"))
+    holds(shop)
+
+
+def damaged(content: bytes, data: st.DataObject) -> bytes:
+    """Some bytes changed, and perhaps a stretch of them lost, doubled or replaced."""
+    changed = bytearray(content)
+    for _ in range(data.draw(st.integers(0, 6))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(changed))] * 2)))
+    middle = data.draw(
+        st.sampled_from([bytes(changed[start:stop]), b"", bytes(changed[start:stop]) * 2, b"\0", b"\xff"])
+    )
+    return bytes(changed[:start]) + middle + bytes(changed[stop:])
+
+
+@many
+@given(data=st.data(), name=st.sampled_from(["dataset.toml", "items.csv", "ratings.csv", "pictures/i0.png"]))
+def test_any_damage_to_a_file(shop: Path, data: st.DataObject, name: str):
+    whole = (shop / name).read_bytes()
+    try:
+        (shop / name).write_bytes(damaged(whole, data))
+        holds(shop)
+    finally:
+        (shop / name).write_bytes(whole)
+
+
+@many
+@given(data=st.data())
+def test_any_damage_to_a_parquet_table(shop: Path, data: st.DataObject):
+    (shop / "dataset.toml").write_text(as_toml(VALID).replace(".csv", ".parquet"))
+    for name in ("items", "ratings"):
+        pq.write_table(pa_csv.read_csv(shop / f"{name}.csv"), shop / f"{name}.parquet")
+    path = shop / f"{data.draw(st.sampled_from(['items', 'ratings']))}.parquet"
+    path.write_bytes(damaged(path.read_bytes(), data))
+    holds(shop)
+
+
+@pytest.mark.parametrize("name", ["dataset.toml", "items.csv", "ratings.csv", "pictures/i0.png", "pictures"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "dangling", "folder", "unreadable"])
+def test_what_is_no_file(shop: Path, name: str, kind: str):
+    path = shop / name
+    path.rename(shop / "moved")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "unreadable":
+        (shop / "moved").rename(path)
+        path.chmod(0)
+    else:
+        path.symlink_to({"device": "/dev/zero", "loop": path, "dangling": shop / "gone"}[kind])
+    holds(shop)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("user,item,time,user\nu0,i0,1,u1\n", r"ratings\.csv, line 1: column 'user' stands there twice"),
+        ("user,item,time\nu0,i0,1e300\n", r"ratings\.csv, line 2: '1e\+300' in column 'time'"),
+        ("user,item,time\nu0,i0,9223372036854775807\n", r"line 2: '9223372036854775807' in column 'time'"),
+        ("user,item,time\nu0,i0,9000000000000000000\n", "time_unit"),
+        (f"user,item,{'n' * 140_000}\nu0,i0,1\n", r"ratings\.csv, line 1: "),
+    ],
+)
+def test_mistakes_in_a_table_name_file_and_place(shop: Path, table: str, message: str):
+    (shop / "ratings.csv").write_text(table)
+    with pytest.raises(BenchError, match=message):
+        load_dataset(str(shop))
+
+
+@pytest.mark.parametrize(("folder", "message"), [("/", "whole disk|holds more than"), ("..", "holds more than")])
+def test_the_whole_disk_is_refused_before_it_is_walked(shop: Path, folder: str, message: str):
+    (shop / "dataset.toml").write_text(as_toml(VALID | {"images": {"folder": folder}, "folders": [folder]}))
+    start = time.monotonic()
+    with pytest.raises(BenchError, match=message):
+        fingerprint(str(shop))
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "a/../../outside.png"])
+def test_pictures_outside_their_folder_are_refused(shop: Path, name: str):
+    text = (shop / "items.csv").read_text().replace("i3.png", name)
+    (shop / "items.csv").write_text(text)
+    with pytest.raises(BenchError, match="item 'i3' has its picture outside"):
+        load_dataset(str(shop))
+
+
+def test_pictures_behind_a_linked_folder_are_in_the_fingerprint(shop: Path, tmp_path_factory: pytest.TempPathFactory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (shop / "pictures" / "more").symlink_to(elsewhere)
+    (elsewhere / "loop").symlink_to(shop / "pictures")
+    before = fingerprint(str(shop))
+    (elsewhere / "new.png").write_bytes(b"x")
+    assert fingerprint(str(shop)) != before
+
+
+def test_a_small_archive_does_not_become_a_large_table(shop: Path, monkeypatch: pytest.MonkeyPatch):
+    import gzip
+
+    (shop / "dataset.toml").write_text(as_toml(VALID).replace("ratings.csv", "ratings.csv.gz"))
+    with gzip.open(shop / "ratings.csv.gz", "wb") as file:
+        file.write(b"user,item,time\n" + b"u0,i0,1\n" * 200_000)
+    monkeypatch.setattr("tpmebench.datasets.tables.UNPACKED_SMALL", 1 << 18)
+    with pytest.raises(BenchError, match=r"ratings\.csv\.gz: unpacks to more than"):
+        load_dataset(str(shop))
