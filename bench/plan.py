@@ -6,9 +6,11 @@ from pathlib import Path
 
 from ..datasets import sources
 from ..errors import BenchError
+from ..methods.backbone_check import check_backbone
 from ..methods.backbones import BackboneSource, parse_pair
 from ..methods.method import Method
 from ..methods.registry import find_method, make_method, methods
+from ..methods.sasrec import HeadSize
 from ..reports.records import BackboneChoice, Cell, Record, Status, read_record, record_path
 from .study import REFERENCE_ROWS, Study
 
@@ -37,6 +39,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
         make_method(name, options)
     for name in study.epochs:
         find_method(name)
+    HeadSize(study.training.width)  # which refuses what its heads do not divide
     device = resolve_device(study.device)
     planned: list[Planned] = []
     for dataset, pair in product(study.datasets, study.backbones):
@@ -97,6 +100,8 @@ def _backbones(study: Study, pair: str) -> BackboneChoice:
     image = study.image_backbone or image if study.modalities != "text" else None
     chosen = [BackboneSource("text", text, study.weights)] if text else []
     chosen += [BackboneSource("image", image, study.weights)] if image else []
+    for source in chosen:
+        check_backbone(source, study.text_length, study.image_side)
     found = [source.fingerprint() for source in chosen]
     return BackboneChoice(
         text=text,

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError
 
-from ..errors import BenchError, unknown
+from ..errors import BenchError, quoted, unknown
 from ..files import canonical_json, digest, file_digest, read_json
+from ..text import visible
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
+from .model_folder import check_files, loading_fault
 from .tower import Tower, TowerShape
 
 Modality = Literal["text", "image"]
 
 _MICRO = Path(__file__).parent / "micro"
 _RANDOM_SEED = 20240
-_UNREAD = ("pooler", "mask_token")
-"""Parts of a model that nothing here reads, so that its files may lack them."""
+_LARGEST_SIDE = 8192
 _HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
 
 
@@ -76,10 +76,13 @@ class BackboneSource:
         named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
         if named is not None:
             return named.source
-        path = Path(self.name).expanduser()
-        if path.is_dir():
-            self._check_folder(path)
-            return str(path)
+        try:
+            path = Path(self.name).expanduser()
+            if path.is_dir():
+                self._check_folder(path)
+                return str(path)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise BenchError(f"{self.modality} backbone {quoted(self.name)}: {error.args[-1]}; correct it") from error
         if self.name.startswith((".", "/", "~")) or self.name.count("/") != 1:
             known = sorted(TEXT if self.modality == "text" else IMAGE)
             raise unknown(
@@ -91,6 +94,11 @@ class BackboneSource:
     def is_generated(self) -> bool:
         """Whether its states come from a formula: then it reads neither texts nor pictures."""
         return self.name == GENERATED
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with the suite, and so is known to load and to run."""
+        return Path(self.location).parent == _MICRO
 
     @property
     def is_local(self) -> bool:
@@ -111,15 +119,22 @@ class BackboneSource:
     @cached_property
     def config(self) -> Any:
         """The modality's own transformers configuration."""
-        transformers = _transformers()
+        transformers = transformers_quietly()
         named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
         if self.weights == "random" and named is not None and named.config is not None:
             return getattr(transformers, named.config)()
+        part = "text_config" if self.modality == "text" else "vision_config"
+        return getattr(self.whole_config, part, self.whole_config)
+
+    @cached_property
+    def whole_config(self) -> Any:
+        """What a folder or hub id states: of CLIP and its kin a configuration that holds one a modality."""
+        if self.is_local:
+            check_files(Path(self.location))
         try:
-            config = transformers.AutoConfig.from_pretrained(self.location)
-        except (OSError, ValueError) as error:
-            raise self._unloadable(error) from error
-        return getattr(config, "text_config" if self.modality == "text" else "vision_config", config)
+            return transformers_quietly().AutoConfig.from_pretrained(self.location, trust_remote_code=False)
+        except Exception as error:  # whatever transformers raises on reading a folder
+            raise self.unloadable(error) from error
 
     @cached_property
     def shape(self) -> TowerShape:
@@ -127,9 +142,12 @@ class BackboneSource:
         if self.is_generated:
             return generated_shape(self.modality)
         pooling = self.pooling
+        hidden, depth = (getattr(self.config, key, None) for key in ("hidden_size", "num_hidden_layers"))
+        if not (isinstance(hidden, int) and isinstance(depth, int) and hidden > 0 and depth > 0):
+            raise self.unloadable("its config.json states no hidden_size or no num_hidden_layers")
         if pooling == "auto":
             pooling = "last" if self.modality == "text" and self._is_causal() else "cls"
-        return TowerShape(self.modality, self.config.hidden_size, self.config.num_hidden_layers, pooling)
+        return TowerShape(self.modality, hidden, depth, pooling)
 
     def tower(self) -> Tower | GeneratedTower:
         """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
@@ -140,29 +158,41 @@ class BackboneSource:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
             model = self._model()
-        part = "text_model" if self.modality == "text" else "vision_model"
-        model = getattr(model, part, model)
+        return self.tower_of(model)
+
+    def tower_of(self, model: Any) -> Tower:
+        """The modality's part of a whole model, as a tower."""
+        model = self.part_of(model)
         model.config.use_cache = False  # of a causal model: keys and values kept for generation
         return Tower(model, self.shape, self.normalisation)
 
     def _model(self) -> Any:
-        transformers = _transformers()
-        if self.weights == "random":
-            return transformers.AutoModel.from_config(self.config, attn_implementation="sdpa")
-        settings = {"dtype": torch.float32, "use_safetensors": True, "attn_implementation": "sdpa"}
+        transformers = transformers_quietly()
+        settings = {"attn_implementation": "sdpa", "trust_remote_code": False}
         try:
-            model, found = transformers.AutoModel.from_pretrained(self.location, output_loading_info=True, **settings)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise self._unloadable(error) from error
-        missing = sorted(key for key in found["missing_keys"] if not any(part in key for part in _UNREAD))
-        if missing:  # they would be random, and nothing would say so
-            raise self._unloadable(f"its files lack {len(missing)} weights, {missing[0]} among them")
+            if self.weights == "random":
+                return transformers.AutoModel.from_config(self.config, **settings)
+            settings |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+            model, found = transformers.AutoModel.from_pretrained(self.location, **settings)
+        except Exception as error:  # whatever transformers raises
+            raise self.unloadable(error) from error
+        fault = loading_fault(model, self.part_of(model), found)
+        if fault:
+            raise self.unloadable(fault)
         return model
 
+    def part_of(self, model: Any) -> Any:
+        """What of a model reads the modality: the whole of it, or one of CLIP's two."""
+        return getattr(model, "text_model" if self.modality == "text" else "vision_model", model)
+
     def image_side(self) -> int:
-        """The picture side, in pixels, that the image model was trained on."""
-        side = self.config.image_size
-        return side if isinstance(side, int) else max(side)
+        """The picture side, in pixels, that the image model was trained on. BenchError when it states none."""
+        side = getattr(self.config, "image_size", None)
+        sides = side if isinstance(side, list | tuple) else [side]
+        stated = [each for each in sides if isinstance(each, int) and 0 < each <= _LARGEST_SIDE]
+        if not stated or len(stated) < len(sides):
+            raise self.unloadable("its config.json states no image_size; give --set image_side=224")
+        return max(stated)
 
     def weights_digest(self) -> str:
         """Hash of the loaded weights, for a hub id, whose files are not known by path."""
@@ -178,7 +208,13 @@ class BackboneSource:
         if path is None:
             return _HALF
         settings = read_json(path)
-        return settings.get("image_mean", _HALF[0]), settings.get("image_std", _HALF[1])
+        found = [settings.get(key) or half for key, half in zip(("image_mean", "image_std"), _HALF, strict=True)]
+        for numbers in found:
+            if not (isinstance(numbers, list) and [isinstance(n, int | float) for n in numbers] == [True] * 3):
+                raise BenchError(f"{path}: image_mean and image_std should be three numbers each; restore the file")
+        if not all(0 < deviation < 100 for deviation in found[1]) or not all(abs(mean) < 100 for mean in found[0]):
+            raise BenchError(f"{path}: image_std should be above 0, of pixels in 0..1; restore the file")
+        return found[0], found[1]
 
     def _preprocessor(self) -> Path | None:
         """The file in which a model states how its pictures are prepared; None when it has none."""
@@ -192,11 +228,11 @@ class BackboneSource:
         try:
             return Path(hf_hub_download(self.location, name))
         except LocalEntryNotFoundError as error:  # the hub was not asked
-            raise self._unloadable(error) from error
+            raise self.unloadable(error) from error
         except EntryNotFoundError:
             return None
         except OSError as error:
-            raise self._unloadable(error) from error
+            raise self.unloadable(error) from error
 
     def _is_causal(self) -> bool:
         """Whether only the last token has seen the whole text: CLIP's, and families that generate but don't fill in."""
@@ -212,12 +248,17 @@ class BackboneSource:
         if self.weights == "pretrained" and not any(path.glob("*.safetensors")):
             raise BenchError(f"{path}: no .safetensors weights in this model folder; add them or use --weights random")
 
-    def _unloadable(self, error: Exception | str) -> BenchError:
-        reason = str(error).strip().split("\n")[0]
-        return BenchError(
-            f"{self.modality} backbone '{self.name}' cannot be loaded ({reason}); give a local model folder, "
-            "or --weights random to measure cost without weights"
-        )
+    def unloadable(self, error: Exception | str) -> BenchError:
+        """The error that names this backbone and why it cannot be had."""
+        reason = " ".join(str(error).split())[:300]
+        if not isinstance(error, str | BenchError | OSError | ValueError):
+            reason = f"{type(error).__name__}: {reason}"
+        if "trust_remote_code" in str(error):
+            reason = "it wants custom code of its own, which is never run"
+        remedy = "give a local model folder, or --weights random to measure cost without weights"
+        if self.weights == "random":
+            remedy = "restore the model's own config.json, or give another backbone"
+        return BenchError(f"{self.modality} backbone '{self.name}' cannot be loaded ({visible(reason)}); {remedy}")
 
 
 @dataclass
@@ -252,7 +293,7 @@ class Backbones:
         return cls({name: source.shape for name, source in sources.items()}, lambda name: sources[name].tower(), items)
 
 
-def _transformers() -> Any:
+def transformers_quietly() -> Any:
     import transformers
 
     transformers.logging.set_verbosity_error()

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import BenchError
 from ..files import digest, file_digest
+from ..text import visible
 from .backbones import BackboneSource
 from .inputs import TokenBatch
 
@@ -25,6 +26,11 @@ class Tokenizer(Protocol):
 
     @property
     def padding(self) -> int: ...
+
+    @property
+    def vocabulary(self) -> int:
+        """One more than the largest id that a text can have."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -86,14 +92,20 @@ class PretrainedTokenizer:
             # transformers would make one with an empty vocabulary
             raise BenchError(f"{location}: no tokenizer in this model folder; add its tokenizer.json")
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(location)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+        except Exception as error:  # whatever transformers and tokenizers raise
+            reason = visible(str(error).strip().split("\n")[0][:400])
             raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error
         self.padding = self._tokenizer.pad_token_id or 0
         files = _matching(folder, self._VOCABULARY + self._SETTINGS)
         contents = [file_digest(path) for path in files] or [self._tokenizer.backend_tokenizer.to_str()]
         self.fingerprint = digest(*contents)
+
+    @property
+    def vocabulary(self) -> int:
+        """See `Tokenizer`; added tokens count where every text has them."""
+        own = self._tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+        return 1 + max([*own.values(), *self._tokenizer("")["input_ids"]], default=0)
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""
@@ -114,6 +126,7 @@ class CostTokenizer:
     _FIRST, _LAST = 101, 102
 
     def __init__(self, vocabulary: int) -> None:
+        self.vocabulary = vocabulary
         self._buckets = max(vocabulary - self._RESERVED, 1)
         self._offset, self._first, self._last = (
             min(token, vocabulary - 1) for token in (self._RESERVED, self._FIRST, self._LAST)

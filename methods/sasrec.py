@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import BenchError
+
 _EPSILON = 1e-6
 _MASKED = -3e4
 """Added to masked scores. Its exponential is 0 like that of the published −1e9, and float16 can hold it."""
@@ -15,13 +17,23 @@ _MASKED = -3e4
 
 @dataclass(frozen=True)
 class HeadSize:
-    """Embedding width, longest input, dropout; two blocks of two heads, feed-forward four times as wide."""
+    """Embedding width, longest input, dropout; two blocks of two heads, feed-forward four times as wide.
+
+    BenchError for a width that the heads do not divide.
+    """
 
     width: int = 64
     max_length: int = 10
     dropout: float = 0.1
     blocks: int = 2
     heads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise BenchError(
+                f"training.width: {self.width} does not divide into the head's {self.heads} attention heads; "
+                f"give --set training.width={self.width + self.heads - self.width % self.heads}"
+            )
 
 
 class SelfAttention(nn.Module):

@@ -1,5 +1,6 @@
 """From a study to its cells: how many, in which order, and which of them are done."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -111,22 +112,22 @@ def test_whatever_decides_a_result_changes_the_id(change: dict[str, Any]):
     assert not before & after
 
 
-def test_another_backbone_folder_or_other_weights_in_it_is_another_cell(tmp_path: Path):
+def test_another_backbone_folder_or_other_weights_in_it_is_another_cell(model_folder, tmp_path: Path):
     folder = tmp_path / "tower"
-    folder.mkdir()
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"one")
+    shutil.copytree(model_folder("vit"), folder)
     study: dict[str, Any] = {
-        "text_backbone": str(folder),
-        "modalities": "text",
+        "image_backbone": str(folder),
+        "modalities": "image",
         "methods": ["fft"],
         "references": False,
     }
     [before] = cells(**study)
-    (folder / "model.safetensors").write_bytes(b"two")
+    content = bytearray((folder / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(content)
     [after] = cells(**study)
     assert before.cell.id != after.cell.id
-    assert (before.cell.backbones.text, before.cell.backbones.image) == (str(folder), None)
+    assert (before.cell.backbones.image, before.cell.backbones.text) == (str(folder), None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,197 @@
+"""Backbones before the first cell: what loads and runs is let through, and what doesn't is one line that names it."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
+from schemas import strange
+
+from tpmebench.errors import BenchError
+from tpmebench.methods.backbone_check import check_backbone
+from tpmebench.methods.backbones import BackboneSource
+
+Folder = Callable[[str], Path]
+Copy = Callable[..., Path]
+
+
+@pytest.fixture
+def copied(model_folder: Folder, tmp_path: Path) -> Copy:
+    """A copy of a tiny model with a tokenizer, keys of its configuration changed: `copied("bert", hidden_size=7)`."""
+
+    def copy(name: str, **config: Any) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(model_folder(name), folder)
+        _write_tokenizer(folder, 100)
+        _change(folder, config)
+        return folder
+
+    return copy
+
+
+def _write_tokenizer(folder: Path, words: int) -> None:
+    from tokenizers import Tokenizer, models
+
+    vocabulary = {f"w{number}": number for number in range(words)}
+    Tokenizer(models.WordLevel(vocabulary, "w0")).save(str(folder / "tokenizer.json"))
+
+
+def _change(folder: Path, config: dict[str, Any]) -> None:
+    whole = json.loads((folder / "config.json").read_text()) | config
+    (folder / "config.json").write_text(json.dumps(whole), "utf-8")
+
+
+def check(modality: Any, folder: Path | str, weights: Any = "pretrained", length: int = 30, side: int | None = None):
+    check_backbone(BackboneSource(modality, str(folder), weights), length, side)
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "random"])
+@pytest.mark.parametrize(
+    ("modality", "name"),
+    [("text", "bert"), ("text", "qwen2"), ("text", "clip"), ("image", "vit"), ("image", "dinov2"), ("image", "clip")],
+)
+def test_what_loads_and_runs_is_let_through(copied: Copy, modality: str, name: str, weights: str) -> None:
+    check(modality, copied(name), weights, length=20)
+
+
+@pytest.mark.parametrize("kind", ["BertForMaskedLM", "BertForSequenceClassification", "BertForQuestionAnswering"])
+def test_heads_of_other_tasks_are_let_through(copied: Copy, kind: str) -> None:
+    import transformers
+
+    folder = copied("bert")
+    config = transformers.BertConfig.from_pretrained(folder)
+    getattr(transformers, kind)(config).save_pretrained(folder)
+    check("text", folder)
+    assert BackboneSource("text", str(folder)).tower().shape.depth == 4
+
+
+def test_weights_in_several_files_are_let_through(copied: Copy) -> None:
+    import transformers
+
+    folder = copied("bert")
+    model = transformers.BertModel.from_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="40KB")
+    assert (folder / "model.safetensors.index.json").exists()
+    check("text", folder)
+    min(folder.glob("model-*.safetensors")).unlink()
+    with pytest.raises(BenchError, match=r"model-00001-.*: there is no such file"):
+        check("text", folder)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"num_hidden_layers": 1}, ["its files hold 48 weights", "no place for", "encoder.layer.1"]),
+        ({"num_hidden_layers": 5}, ["its files lack 16 weights", "encoder.layer.4"]),
+        ({"intermediate_size": 60}, ["[64] in its files and [60] by its config.json"]),
+        ({"num_hidden_layers": 10**6}, ["config.json: num_hidden_layers: 1000000 is more than 256"]),
+        ({"num_attention_heads": 7}, ["not a multiple of the number of attention heads"]),
+        ({"hidden_act": "nope"}, ["cannot be loaded", "nope"]),
+        ({"hidden_dropout_prob": 3}, ["cannot be loaded", "dropout"]),
+        ({"layer_norm_eps": -1.0}, ["epsilon of -1.0"]),
+        ({"hidden_size": None}, ["hidden_size"]),
+        ({"model_type": "unheard-of"}, ["unheard-of"]),
+        ({"quantization_config": {"bits": 4}}, ["quantised"]),
+        ({"model_type": "own", "auto_map": {"AutoConfig": "a.B", "AutoModel": "a.C"}}, ["custom code", "never run"]),
+    ],
+    ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
+)
+def test_a_configuration_that_is_not_that_of_the_weights_is_one_line(copied: Copy, config, words) -> None:
+    folder = copied("bert", **config)
+    with pytest.raises(BenchError) as caught:
+        check("text", folder)
+    assert str(caught.value).isprintable()
+    for word in (str(folder), *words):
+        assert word in str(caught.value)
+
+
+def test_integer_weights_a_damaged_file_and_an_adapter_are_refused(copied: Copy) -> None:
+    folder = copied("bert")
+    file = folder / "model.safetensors"
+    state = load_file(file)
+    save_file({key: value.to(torch.int8) for key, value in state.items()}, file, metadata={"format": "pt"})
+    with pytest.raises(BenchError, match="its files lack"):
+        check("text", folder)
+    file.write_bytes(b"broken")
+    with pytest.raises(BenchError, match=r"model\.safetensors: damaged"):
+        check("text", folder)
+    (folder / "adapter_config.json").write_text("{}")
+    with pytest.raises(BenchError, match="holds an adapter"):
+        check("text", folder)
+
+
+def test_what_the_study_asks_is_held_against_the_model(copied: Copy) -> None:
+    bert, vit = copied("bert", max_position_embeddings=16), copied("vit")
+    with pytest.raises(BenchError, match=r"text_length: 30 tokens.*16 positions; give --set text_length=16 or less"):
+        check("text", bert, "random")
+    check("text", bert, "random", length=16)
+    with pytest.raises(BenchError, match=r"image_side: 20 pixels.*patches of 8.*give --set image_side=16"):
+        check("image", vit, side=20)
+    check("image", vit, side=24)
+    with pytest.raises(BenchError, match=r"image_side: 33 pixels.*'micro'"):
+        check("image", "micro", side=33)
+    with pytest.raises(BenchError, match=r"text_length: 100 tokens.*'micro' has 64 positions"):
+        check("text", "micro", length=100)
+
+
+def test_a_padding_index_takes_its_share_of_the_positions(tmp_path: Path) -> None:
+    import transformers
+
+    size: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    }
+    config = transformers.RobertaConfig(**size, vocab_size=50, max_position_embeddings=34, pad_token_id=1)
+    config.save_pretrained(tmp_path)
+    check("text", tmp_path, "random", length=32)
+    with pytest.raises(BenchError, match=r"33 tokens.*32 positions"):
+        check("text", tmp_path, "random", length=33)
+
+
+def test_a_tokenizer_of_another_model_is_refused(copied: Copy) -> None:
+    folder = copied("bert")
+    _write_tokenizer(folder, 121)
+    with pytest.raises(BenchError, match=r"its tokenizer has 12\d tokens and its config\.json a vocab_size of 120"):
+        check("text", folder)
+
+
+@pytest.mark.parametrize("name", ["n" * 400, "~nobody-of-this-name/model", "a\0b"])
+def test_a_name_that_no_folder_can_have_is_refused(name: str) -> None:
+    with pytest.raises(BenchError, match="text backbone") as caught:
+        check("text", name)
+    assert str(caught.value).isprintable()
+
+
+def test_a_configuration_is_read_or_refused_whatever_it_holds(copied: Copy) -> None:
+    folder = copied("bert")
+    check("text", folder)  # what is imported once is no part of the time
+    written = json.loads((folder / "config.json").read_text())
+
+    def seconds(weights: str) -> float:
+        start = time.process_time()
+        try:
+            check("text", folder, weights)
+        except BenchError as error:
+            assert str(error).isprintable()
+            assert len(str(error)) < 2000
+        return time.process_time() - start
+
+    most = settings.default.max_examples if settings.default else 0
+
+    @settings(max_examples=most if most >= 1000 else 20)
+    @given(st.dictionaries(st.sampled_from([*sorted(written), "auto_map", "text_config"]), strange(), max_size=2))
+    def holds(changes: dict[str, Any]) -> None:
+        (folder / "config.json").write_text(json.dumps(written | changes, default=str), "utf-8")
+        for weights in ("pretrained", "random"):
+            assert min(seconds(weights), seconds(weights)) < 1  # the first may import a part of transformers
+
+    holds()
