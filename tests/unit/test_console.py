@@ -68,7 +68,8 @@ def test_a_table_shows_what_it_was_given(log: Log) -> None:
         table.add_row("::error::forged", "[bold]runs[v2][/bold]")
         table.add_row(HOSTILE, "[/]")
         Screen().print(table)
-    Screen().print(findings.terminal("t [v2]", [findings.Finding(HOSTILE, "[/x]", "worse", why=HOSTILE)], HOSTILE))
+    found = [findings.Finding(HOSTILE, "[/x]", "worse", why=HOSTILE)]
+    Screen().print(findings.Outcome("t [v2]", found).table())
     shown = log()
     for text in ("[bold]runs[v2][/bold]", "a[b]", "t [v2]", "[/x]"):
         assert text in shown

@@ -12,6 +12,7 @@ from tpmebench.bench import baseline as baselines
 from tpmebench.bench import measured as measuring
 from tpmebench.bench.findings import Outcome
 from tpmebench.bench.guard import FAILING, CheckOptions, check, run_check
+from tpmebench.bench.timing import verdict_of
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import (
     Accuracy,
@@ -301,6 +302,15 @@ def test_when_all_epochs_are_disturbed_times_are_not_judged_unless_asked() -> No
     )
     asked = check(measuring.from_records(now, disturbed=True), measured(study(noise=2)))
     assert [f.verdict for f in asked if f.case == "lora" and f.number == "time / fft"] == ["worse"]
+
+
+def test_an_alarm_needs_nearly_all_draws_beyond_the_tolerance() -> None:
+    def verdict(within: int) -> str:
+        """Of a thousand draws so many lie within the tolerance of 15 %, the others beyond."""
+        return verdict_of(np.concatenate([np.full(within, 1.1), np.full(1000 - within, 1.2)]), 0.15)[0]
+
+    assert verdict(3) == "worse"  # 99 % of the draws, in the middle, lie beyond
+    assert verdict(8) == verdict(40) == "noise"
 
 
 def test_repeats_give_an_interval_where_one_epoch_cannot() -> None:
