@@ -79,6 +79,7 @@ class Comparison:
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
         frame[numeric] = frame[numeric].apply(pd.to_numeric)
+        frame["time"] = frame["time"].where(frame["time"] > 0)  # nothing takes no time: a broken clock, or edited
         # Spread over the epochs, so that what a cache cost can be added to what an epoch costs.
         spread = frame["cache_build"].fillna(0.0) / frame["epochs"]
         return frame.assign(time_with_cache=frame["time"] + spread)

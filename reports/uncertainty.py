@@ -18,11 +18,12 @@ DRAWS = 2000
 
 def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
     """A method's raw epoch times that count for T, by seed and repeat."""
-    return {
-        (source.record.cell.seed, source.record.cell.repeat): [epoch.total for epoch in epochs]
-        for source in comparison.ok(label)
-        if (epochs := timed_epochs(source.record, comparison.disturbed))
-    }
+    found = {}
+    for source in comparison.ok(label):
+        times = [epoch.total for epoch in timed_epochs(source.record, comparison.disturbed)]
+        if sum(times) > 0:
+            found[source.record.cell.seed, source.record.cell.repeat] = times
+    return found
 
 
 def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:

@@ -14,7 +14,8 @@ from rich.console import Console
 from tpmebench.errors import BenchError
 from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots
 from tpmebench.reports import records as schema
-from tpmebench.reports.frame import Source, load
+from tpmebench.reports.frame import Source, compare, load
+from tpmebench.reports.pages import build
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 from tpmebench.reports.terminal import summary_table
 from tpmebench.reports.tpme import Weights
@@ -119,7 +120,7 @@ def test_accuracy_or_memory_may_be_missing(tmp_path, make_record, write_study) -
         record.save(tmp_path)
     write_report([tmp_path], ReportOptions(FORMATS))
     text = (tmp_path / "report.md").read_text()
-    assert "No paired tests" in text or "### Accuracy\n" not in text
+    assert "No paired tests: ranks of fft and of another method are needed." in text
     assert "over 3 rows" in text
 
 
@@ -171,6 +172,20 @@ def test_two_parts_of_one_name_are_two_columns(tmp_path, make_record, write_stud
     frame = pd.read_csv(tmp_path / "report.csv")
     part = frame[(frame["row"] == "fft") & (frame["column"] == "part total")]
     assert part["value"].tolist() == [1_300_000]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_times_that_cannot_be_are_none(make_record, seconds) -> None:
+    """Records that somebody edited, or that a broken clock wrote, end no report, by themselves or beside sound ones."""
+    broken = [make_record(method) for method in ("fft", "lora", "iisan-cached")]
+    for record in broken:
+        record.time.epochs = [epoch.model_copy(update={"total": seconds}) for epoch in record.time.epochs]
+        record.time.cache_build = record.time.cache_build and seconds
+    for name, records in (("alone", broken), ("beside", [*broken, make_record("iisan"), make_record("bitfit")])):
+        found = [Source(record) for record in records]
+        pages = [build(comparison, Weights(), "fft") for comparison in compare(found)]
+        assert [page.failures() for page in pages] == [[]], name
+        assert [set(page.comparison.ranked.index) for page in pages] == [{r.cell.method for r in records[3:]}]
 
 
 def test_bad_requests_are_refused(tmp_path, make_record, write_study) -> None:

@@ -1,0 +1,237 @@
+"""What pictures draw, read off their figures: points, bars, lines and limits against the records."""
+
+from statistics import mean
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
+from matplotlib.container import BarContainer, ErrorbarContainer
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+
+from tpmebench.reports import pages, plots
+from tpmebench.reports.frame import Source, compare
+from tpmebench.reports.records import Record
+from tpmebench.reports.tpme import PRESETS, Weights
+
+METHODS = ("fft", "lora", "bitfit", "iisan", "iisan-cached", "popularity", "sasrec-id")
+SEEDS = 2
+
+
+@pytest.fixture(scope="module")
+def records(make_record) -> dict[str, list[Record]]:
+    return {method: [make_record(method, seed=seed) for seed in range(SEEDS)] for method in METHODS}
+
+
+@pytest.fixture(scope="module")
+def figures(records) -> dict[str, Figure]:
+    """The figures of a whole page, by the names of their pictures."""
+    found: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *args, **options) -> None:
+            super().__init__(*args, **options)
+            found.append(self)
+
+    [one] = compare([Source(record) for own in records.values() for record in own])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "Figure", Kept)
+        page = pages.build(one, Weights(), "fft")
+    assert page.failures() == []
+    return dict(zip((picture.name for picture in page.pictures()), found, strict=True))
+
+
+def accuracy(own: list[Record]) -> float:
+    return mean(record.accuracy.test.metrics["HR@10"] for record in own if record.accuracy)
+
+
+def seconds(own: list[Record]) -> float:
+    return mean(mean(epoch.total for epoch in record.time.epochs[1:]) for record in own)
+
+
+COST = {
+    "time": seconds,
+    "parameters": lambda own: mean(record.parameters.trainable for record in own),
+    "memory": lambda own: mean(record.memory.peak for record in own),
+}
+UNITS = {"s an epoch": 1.0, "K (": 1e3, "M (": 1e6, "MiB": 2.0**20, "GiB": 2.0**30}
+
+
+def costs(records: dict[str, list[Record]], name: str) -> dict[str, float]:
+    return {method: COST[name](own) for method, own in records.items() if own[0].time.epochs}
+
+
+def unit(axes: Axes) -> float:
+    """The size of the unit that an axis names."""
+    [scale] = [scale for name, scale in UNITS.items() if name in axes.get_xlabel()]
+    return scale
+
+
+def scores(records: dict[str, list[Record]]) -> dict[str, list[float]]:
+    """TPME's weighted parts by hand."""
+    ranked = [method for method in records if method not in ("popularity", "sasrec-id")]
+    parts: dict[str, list[float]] = {method: [] for method in ranked}
+    for name, weight in (("time", 0.45), ("parameters", 0.10), ("memory", 0.45)):
+        values = costs(records, name)
+        low, high = (bound(values[method] for method in ranked) for bound in (min, max))
+        for method in ranked:
+            parts[method].append(weight * (values[method] - low) / (high - low))
+    return parts
+
+
+def points(axes: Axes) -> dict[tuple[float, float], bool]:
+    """Where markers stand, and whether each stands in front, as those on the Pareto front do."""
+    lines = [container.lines[0] for container in axes.containers if isinstance(container, ErrorbarContainer)]
+    places = [tuple(np.asarray(line.get_xydata())[0].tolist()) for line in lines]
+    return dict(zip(places, [line.get_zorder() > 4 for line in lines], strict=True))
+
+
+def line(axes: Axes, label: str) -> np.ndarray:
+    [found] = [line for line in axes.get_lines() if line.get_label() == label]
+    return np.asarray(found.get_xydata())
+
+
+def bars(axes: Axes) -> dict[str, list[float]]:
+    """Row → the lengths of its bars, each of which begins where the one before it ends."""
+    rows = [text.get_text().replace("\n", " ") for text in axes.get_yticklabels()]
+    found: dict[str, list[float]] = {row: [] for row in rows}
+    for container in axes.containers:
+        assert isinstance(container, BarContainer)
+        for row, bar in zip(rows, container.patches, strict=True):
+            assert bar.get_x() == pytest.approx(sum(found[row]))
+            found[row].append(bar.get_width())
+    return found
+
+
+@pytest.mark.parametrize("name", ["tpme", *COST])
+def test_accuracy_against_cost_has_every_method_and_the_front_of_the_cheap_and_good(records, figures, name) -> None:
+    [axes] = figures[f"accuracy-{name}"].axes
+    if name == "tpme":
+        known = {method: sum(parts) for method, parts in scores(records).items()}
+    else:
+        known = {method: cost / unit(axes) for method, cost in costs(records, name).items()}
+    expected = {method: (cost, accuracy(records[method])) for method, cost in known.items()}
+    front = [
+        (cost, gain)
+        for cost, gain in sorted(expected.values())
+        if not any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in expected.values())
+    ]
+    found = points(axes)
+    assert np.array(sorted(found)) == pytest.approx(np.array(sorted(expected.values())))
+    assert np.array(sorted(point for point, leads in found.items() if leads)) == pytest.approx(np.array(front))
+    assert line(axes, "Pareto front") == pytest.approx(np.array(front))
+    assert axes.get_ylim()[0] == 0
+    assert axes.get_xscale() == ("linear" if name == "tpme" else "log")
+    assert {text.get_text() for text in axes.texts} - {""} == set(expected)
+    anchors = {"popularity", "sasrec-id"} - set(expected)
+    for anchor in anchors:
+        assert line(axes, anchor)[:, 1].tolist() == [accuracy(records[anchor])] * 2
+
+
+def test_error_bars_are_the_deviation_over_seeds(records, figures) -> None:
+    [axes] = figures["accuracy-time"].axes
+    drawn = {}
+    for container in axes.containers:
+        assert isinstance(container, ErrorbarContainer)
+        marker, _, [bar] = container.lines
+        low, high = np.asarray(bar.get_segments())[0, :, 1]
+        drawn[round(float(np.asarray(marker.get_xdata())[0]), 6)] = high - low
+    for method in ("fft", "lora", "sasrec-id"):
+        values = [record.accuracy.test.metrics["HR@10"] for record in records[method]]
+        assert drawn[round(seconds(records[method]), 6)] == pytest.approx(2 * np.std(values, ddof=1))
+
+
+def test_bars_are_the_parts_of_tpme_best_first(records, figures) -> None:
+    [axes] = figures["tpme-parts"].axes
+    parts = scores(records)
+    drawn = bars(axes)
+    assert list(drawn) == sorted(parts, key=lambda method: sum(parts[method]))
+    assert axes.yaxis_inverted()
+    for method, own in parts.items():
+        assert drawn[method] == pytest.approx(own)
+    assert [text.get_text() for text in axes.texts] == [f"{sum(parts[method]):.3f}" for method in drawn]
+
+
+def test_bars_are_the_phases_of_an_epoch(records, figures) -> None:
+    [axes] = figures["epoch-time"].axes
+    drawn = bars(axes)
+    assert set(drawn) == set(METHODS) - {"popularity"}
+    for method, parts in drawn.items():
+        for phase, length in zip(("data", "forward", "backward", "update"), parts, strict=True):
+            epochs = [mean(getattr(e, phase) for e in record.time.epochs[1:]) for record in records[method]]
+            assert length == pytest.approx(mean(epochs))
+    _, handles = axes.get_legend_handles_labels()
+    assert handles == ["data", "forward", "backward", "update"]
+
+
+def test_bars_and_points_are_peaks_of_memory(records, figures) -> None:
+    [axes] = figures["memory-kinds"].axes
+    drawn, scale = bars(axes), unit(axes)
+    for method in set(METHODS) - {"popularity"}:
+        kinds = records[method][0].memory.kinds
+        assert drawn[method] == pytest.approx([amount / scale for amount in kinds.values()])
+    [axes] = figures["memory-phases"].axes
+    rows = [text.get_text() for text in axes.get_yticklabels()]
+    assert axes.get_ylim() == (len(rows) - 0.5, -0.5)
+    clouds = {str(cloud.get_label()): cloud for cloud in axes.collections if isinstance(cloud, PathCollection)}
+    assert set(clouds) == {"training", "evaluation"}, "nothing else was measured"
+    for phase, cloud in clouds.items():
+        for value, row in np.asarray(cloud.get_offsets()):
+            measured = getattr(records[rows[int(row)]][0].memory, phase)
+            assert value == pytest.approx(measured.tensors / unit(axes))
+
+
+def test_learning_curves_are_means_over_seeds_by_epoch_and_by_seconds_with_the_build(records, figures) -> None:
+    upper, lower = figures["learning-curves"].axes
+    assert lower.get_xscale() == "log"
+    assert {str(line.get_label()) for line in upper.get_lines()} == set(METHODS) - {"popularity"}
+    for number, drawn in enumerate(upper.get_lines()):
+        own = records[str(drawn.get_label())]
+        valid = np.mean([[epoch.valid["HR@10"] for epoch in record.time.epochs] for record in own], axis=0)
+        spent = np.mean([np.cumsum([epoch.total for epoch in record.time.epochs]) for record in own], axis=0)
+        expected = np.column_stack([np.arange(1, len(valid) + 1), valid])
+        assert np.asarray(drawn.get_xydata()) == pytest.approx(expected)
+        other = np.asarray(lower.get_lines()[number].get_xydata())
+        assert other == pytest.approx(np.column_stack([spent + (own[0].time.cache_build or 0.0), valid]))
+
+
+def test_a_cached_method_starts_with_its_build(records, figures) -> None:
+    [axes] = figures["caching"].axes
+    assert {str(line.get_label()) for line in axes.get_lines()} == {"iisan-cached", "iisan", "fft", "lora", "bitfit"}
+    for method in ("iisan-cached", "iisan", "fft"):
+        drawn = line(axes, method)
+        build = 21.5 if method == "iisan-cached" else 0.0
+        assert drawn[:, 1] == pytest.approx(build + drawn[:, 0] * seconds(records[method]))
+    assert axes.get_xlim() == (0, line(axes, "fft")[-1, 0])
+    assert axes.get_ylim()[0] == 0
+
+
+def test_the_triangle_of_weights_shows_who_wins_and_the_presets(records, figures) -> None:
+    """Corners: all weight on time left, on memory right, on parameters on top; a winner's area is where it is least."""
+    axes = figures["weights"].axes[0]
+    corners = np.array([[0, 0], [0.5, 0.75**0.5], [1, 0]])
+    marks = [np.asarray(line.get_xydata())[0] for line in axes.get_lines() if len(np.asarray(line.get_xydata()))]
+    assert np.array(marks) == pytest.approx(np.array([choice.array() @ corners for choice in PRESETS.values()]))
+    *areas, frame = [patch for patch in axes.patches if isinstance(patch, Polygon)]
+    assert frame.get_xy()[:3] == pytest.approx(corners)
+    legend = figures["weights"].legends[0]
+    names = [text.get_text() for text in legend.get_texts()]
+    parts = {method: np.array(own) / (0.45, 0.10, 0.45) for method, own in scores(records).items()}
+    for area, winner in zip(areas, names, strict=False):
+        inside = area.get_xy()[:-1].mean(axis=0)
+        weights = np.linalg.solve(np.vstack([corners.T, np.ones(3)]), np.append(inside, 1.0))
+        assert min(parts, key=lambda method: parts[method] @ weights) == winner
+    assert len(names) == len(areas) + len(PRESETS)
+
+
+def test_ranks_along_the_edges_have_the_best_on_top(records, figures) -> None:
+    parts = {method: np.array(own) / (0.45, 0.10, 0.45) for method, own in scores(records).items()}
+    for axes, (first, second) in zip(figures["weights-edges"].axes, ((0, 2), (0, 1), (1, 2)), strict=True):
+        assert axes.get_ylim() == (len(parts) + 0.5, 0.5)
+        names = [str(line.get_label()) for line in figures["weights-edges"].axes[0].get_lines()]
+        assert set(names) == set(parts)
+        for end, cost in ((0, first), (-1, second)):
+            for name, drawn in zip(names, axes.get_lines(), strict=True):
+                better = sum(round(other[cost], 9) < round(parts[name][cost], 9) for other in parts.values())
+                assert np.asarray(drawn.get_ydata())[end] == 1 + better
