@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tpmebench.methods.registry import methods
 from tpmebench.reports import (
     anatomy,
     caching,
@@ -19,11 +20,12 @@ from tpmebench.reports import (
     significance,
     tables,
 )
-from tpmebench.reports.frame import Comparison, Source, compare
+from tpmebench.reports.frame import Comparison, Source, compare, load
 from tpmebench.reports.mixtures import mixtures
-from tpmebench.reports.records import BackboneChoice, PhaseMemory, Training, ranks_path
+from tpmebench.reports.records import BackboneChoice, Memory, PhaseMemory, Training, ranks_path
+from tpmebench.reports.statistics import FLOOR
 from tpmebench.reports.tpme import COSTS, Weights, tpme
-from tpmebench.reports.uncertainty import time_ratios, tpme_intervals, user_tests
+from tpmebench.reports.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
 
 
 def comparison(records: list) -> Comparison:
@@ -86,12 +88,18 @@ def test_means_are_over_seeds_and_repeats_weigh_no_more(make_record) -> None:
     assert row["HR@10"] == pytest.approx((first + second) / 2)
     assert row["HR@10 sd"] == pytest.approx(abs(first - second) / math.sqrt(2))
     assert (row["cells"], row["seeds"]) == (4, 2)
+    times = [np.mean([epoch.total for epoch in record.time.epochs[1:]]) for record in records]
+    assert row["time"] == pytest.approx((np.mean(times[:3]) + times[3]) / 2)
+    assert row["time sd"] == pytest.approx(np.std(times, ddof=1)), "a repeat times the same seed again"
 
 
 def test_the_cache_is_spread_over_the_epochs(make_record) -> None:
     frame = comparison([make_record("iisan-cached", seed=seed) for seed in range(2)]).cells
     assert frame["cache_build"].tolist() == [21.5, 21.5]
     assert (frame["time_with_cache"] - frame["time"]).tolist() == pytest.approx([21.5 / 12] * 2)
+
+
+OTHER_MACHINES = ({"cpu": "Another CPU"}, {"cores": 4}, {"threads": 1}, {"gpu": "A card"})
 
 
 @pytest.mark.parametrize(
@@ -116,11 +124,29 @@ def test_what_differs_is_not_ranked_together(make_record, other: dict) -> None:
 
 def test_other_machines_and_meters_are_not_ranked_together(make_record) -> None:
     record = make_record("lora")
-    machine = record.environment.model_copy(update={"cpu": "Another CPU"})
-    memory = record.memory.model_copy(update={"origin": "cuda-allocated"})
-    for change in ({"environment": machine}, {"memory": memory}):
+    changes = [{"environment": record.environment.model_copy(update=update)} for update in OTHER_MACHINES]
+    changes.append({"memory": record.memory.model_copy(update={"origin": "cuda-allocated"})})
+    for change in changes:
         found = compare([Source(make_record("fft")), Source(record.model_copy(update=change))])
-        assert len(found) == 2
+        assert len(found) == 2, change
+
+
+def test_of_a_cell_in_several_studies_the_latest_counts(make_record, tmp_path) -> None:
+    early, late = make_record("fft"), make_record("fft").model_copy(update={"started": "2026-02-01", "study": "late"})
+    for name, record in (("a", early), ("b", late), ("c", early)):
+        record.save(tmp_path / name)
+    for order in ("abc", "cba", "bac"):
+        [source] = load([tmp_path / name for name in order])
+        assert (source.record.study, source.directory) == ("late", tmp_path / "b")
+
+
+def test_memory_on_a_card_is_what_was_allocated(make_record) -> None:
+    record = make_record("fft", device="cuda")
+    record.memory = Memory(
+        origin="cuda-allocated", training=PhaseMemory(allocated=3_000, reserved=4_000, tensors=5_000)
+    )
+    row = comparison([record]).methods.loc["fft"]
+    assert (row["memory"], row["memory_reserved"]) == (3_000, 4_000)
 
 
 def test_epochs_may_differ_but_are_named(make_record) -> None:
@@ -169,10 +195,17 @@ def test_reference_rows_are_shown_but_not_ranked(make_record, all_methods) -> No
     assert main.marks.loc["sasrec-id", "T (s)"] == ""
 
 
+def test_the_records_of_these_tests_are_of_all_methods_there_are(make_record, all_methods) -> None:
+    known = {name: method.family for name, method in methods().items() if method.__module__.startswith("tpmebench.")}
+    assert {name: make_record(name).family for name in all_methods} == known
+
+
 def test_best_and_second(make_record) -> None:
     main = tables.main_table(comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), Weights())
     marks = main.marks
     assert marks["T (s)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
+    assert marks["M (GiB)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
+    assert marks["HR@10"].to_dict() == {"iisan-cached": "", "iisan": "second", "lora": "", "fft": "best"}
     assert marks["P (M)"].to_dict() == {"lora": "best", "iisan-cached": "second", "iisan": "second", "fft": ""}
 
 
@@ -283,6 +316,11 @@ def test_cached_methods_are_held_against_twin_embedded_and_full(make_record, all
     epochs, times = table.frame["break_even"].to_dict(), one.methods["time"].to_dict()
     expected = caching.break_even(21.5, times["iisan-cached"], times["iisan"])
     assert epochs["iisan-cached against iisan"] == expected
+    row = table.frame.loc["iisan-cached against iisan"].to_dict()
+    whole = 21.5 + 12 * times["iisan-cached"]
+    assert (row["cached"], row["other"]) == pytest.approx((whole, 12 * times["iisan"]))
+    assert row["speedup"] == pytest.approx(times["iisan"] / times["iisan-cached"])
+    assert row["speedup_with_cache"] == pytest.approx(12 * times["iisan"] / whole)
 
 
 def test_regions_by_hand() -> None:
@@ -380,7 +418,8 @@ def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -
         np.save(ranks_path(tmp_path, record.cell_id), worse if record.cell.options.get("r") == 7 else base)
     one = compare([Source(record, tmp_path) for record in records])[0]
     tests = user_tests(one, "fft")
-    assert tests.loc["lora (r=7)", "HR@10 flip p"] == pytest.approx(126 * 2 / 2**60, rel=1e-3, abs=2e-10)
+    for metric in ("HR@10", "NDCG@10"):
+        assert tests.loc["lora (r=7)", f"{metric} flip p"] == pytest.approx(126 * FLOOR)
     table = significance.tests_table(tests, "fft")
     assert table is not None
     assert table.texts.loc["lora (r=7)", "p, sign-flip, HR@10"] == "< 0.001"
@@ -409,6 +448,12 @@ def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
     assert ((intervals["low"] <= scores + 1e-9) & (scores - 1e-9 <= intervals["high"])).all()
     groups = intervals["group"].to_dict()
     assert groups["iisan-cached"] != groups["fft"]
+    costs = cost_draws(one)
+    assert costs is not None
+    scaled = (costs - costs.min(axis=0)) / np.ptp(costs, axis=0)
+    drawn = scaled[one.ranked.index.get_loc("lora")].T @ (0.45, 0.10, 0.45)
+    for bound, share in (("low", 0.025), ("high", 0.975)):
+        assert intervals.loc["lora", bound] == pytest.approx(np.quantile(drawn, share))
     single = comparison([make_record(m, epochs=1) for m in ("fft", "lora")])
     assert tpme_intervals(single, Weights())["low"].isna().all()
 
