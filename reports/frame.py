@@ -74,7 +74,14 @@ class Comparison:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """One row a cell, failed ones included; `label` names the method's row."""
-        rows = [{"label": self.labels[s.record.cell_id], **row(s.record, self.disturbed)} for s in self.sources]
+        rows = [
+            {
+                "label": self.labels[source.record.cell_id],
+                "tells_of_build": tells_of_build(source.record),
+                **row(source.record, self.disturbed),
+            }
+            for source in self.sources
+        ]
         frame = pd.DataFrame(rows)
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
@@ -214,7 +221,7 @@ def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
     by_seed = ok.groupby(["label", "seed"])[numeric].mean()
     means = by_seed.groupby("label").mean()
-    means["memory_cache_build"] = built(ok).groupby("label")["memory_cache_build"].mean()
+    means["memory_cache_build"] = ok[ok["tells_of_build"]].groupby("label")["memory_cache_build"].mean()
     deviations = by_seed[SPREAD].groupby("label").std()
     deviations["time"] = ok.groupby("label")["time"].std()
     facts = cells.groupby("label", sort=False).agg(
@@ -230,11 +237,9 @@ def summarise(cells: pd.DataFrame) -> pd.DataFrame:
     return facts.iloc[order.argsort(kind="stable")]
 
 
-def built(ok: pd.DataFrame) -> pd.DataFrame:
-    """The cells that tell what building their cache took: those that built it, or all of a row where none did."""
-    reused = ok["cache_reused"].eq(True)
-    nobody_built = reused.groupby(ok["label"]).transform("all")
-    return ok[~reused | nobody_built]
+def tells_of_build(record: Record) -> bool:
+    """Whether its memory of the cache build is that of a build; an older record that found its cache has another."""
+    return not record.time.cache_reused or bool(record.time.cache_built_by)
 
 
 def status(statuses: list[str]) -> str:

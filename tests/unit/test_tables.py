@@ -253,7 +253,7 @@ def test_of_a_row_seed_and_repeat_that_occur_twice_the_newest_stays(make_record)
 
 
 def test_memory_of_a_build_is_that_of_the_cells_that_built(make_record) -> None:
-    """Opening a cache takes memory too, and is no build; where all cells found it ready, they tell what it took."""
+    """Opening a cache takes memory too, and is no build; newer records tell what was kept with the cache."""
     records = [make_record("iisan-cached", seed=seed) for seed in range(3)]
     for record, took, reused in zip(records, (3_000, 600, 600), (False, True, True), strict=True):
         record.memory.cache_build = PhaseMemory(tensors=took)
@@ -262,8 +262,10 @@ def test_memory_of_a_build_is_that_of_the_cells_that_built(make_record) -> None:
     records[1].memory.cache_build = None
     assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 3000
     records[0].time.cache_reused = True
-    records[2].memory.cache_build = records[0].memory.cache_build
-    assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 3000
+    assert comparison(records).methods["memory_cache_build"].isna().all()
+    for record in records:
+        record.memory.cache_build, record.time.cache_built_by = PhaseMemory(tensors=2_000), "a cell of another study"
+    assert comparison(records).methods.loc["iisan-cached", "memory_cache_build"] == 2000
 
 
 def test_settings_say_everything(make_record) -> None:
