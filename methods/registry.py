@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from inspect import getdoc
+from inspect import getdoc, isabstract
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,6 +141,10 @@ def _adopt(name: str, found: object) -> type[Method]:
     """A class from outside, registered unless it already did so itself."""
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise BenchError(f"method '{name}' is no subclass of tpmebench.methods.method.Method")
+    if isabstract(found):
+        raise BenchError(
+            f"method '{name}' is abstract: {', '.join(sorted(found.__abstractmethods__))} are missing in it"
+        )
     if "name" not in vars(found):  # a name that is inherited is the parent's
         register(name, found.family or "embedded")(found)
     return found
