@@ -25,6 +25,7 @@ from ..methods.recommender import Recommender, build_recommender
 from ..methods.registry import make_method
 from ..methods.sasrec import HeadSize
 from ..reports.records import Cell, PhaseMemory
+from .places import Places
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -33,7 +34,7 @@ Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""
 
 
-BuildApart = Callable[[Cell, str, Tell], None]
+BuildApart = Callable[[Cell, Places, str, Tell], None]
 """Has a cell's feature cache of a modality built by another process."""
 
 
@@ -61,6 +62,7 @@ class Assembly:
     """A cell's parts, ready to train. `recommender` and `plan` are None for a ranking that trains nothing."""
 
     cell: Cell
+    places: Places
     dataset: Dataset
     method: Method
     device: torch.device
@@ -78,12 +80,13 @@ class Assembly:
         return self.method.published_batch if chosen == "published" else chosen
 
 
-def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None) -> Assembly:
+def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Places | None = None) -> Assembly:
     """Loads and builds everything that a cell needs. BenchError for whatever the user can mend.
 
-    A feature cache that is not there is built `apart`, or here when nothing is given.
+    A feature cache that is not there is built `apart`, or here when nothing is given. `places`: where the cell's parts
+    stand, unless what they are called says it.
     """
-    parts = _loaded(cell, tell)
+    parts = _loaded(cell, tell, places or Places.of(cell))
     if parts.method.content == "none":
         return parts
     backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
@@ -97,28 +100,28 @@ def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None) -> Assembl
     return parts
 
 
-def build_features(cell: Cell, modality: str, tell: Tell, meter: BuildMeter) -> None:
+def build_features(cell: Cell, places: Places, modality: str, tell: Tell, meter: BuildMeter) -> None:
     """Builds a cell's feature cache of one modality, unless it is there, and measures that."""
-    parts = _loaded(cell, tell)
+    parts = _loaded(cell, tell, places)
     backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
     job = _build_job(parts, backbones, modality, _raw_content(parts, modality))
     ensure_features(replace(job, meter=meter))
 
 
-def _loaded(cell: Cell, tell: Tell) -> Assembly:
+def _loaded(cell: Cell, tell: Tell, places: Places) -> Assembly:
     """Data, method and towers' sources."""
-    method = make_method(cell.method, cell.options)
+    method = make_method(places.method, cell.options)
     tell("reading data", 0, 0)
     dataset = load_dataset(
-        cell.dataset,
+        places.dataset,
         modalities=cell.modalities,
         missing_images=cell.missing_images,
         max_length=cell.training.max_length,
     )
     dataset = _with_fewer_evaluated(dataset, cell.training.evaluated_users)
-    parts = Assembly(cell, dataset, method, torch.device(cell.device), tell)
+    parts = Assembly(cell, places, dataset, method, torch.device(cell.device), tell)
     if method.content not in {"none", "ids"}:
-        parts.sources = backbone_sources(cell, dataset)
+        parts.sources = backbone_sources(cell, dataset, places)
     return parts
 
 
@@ -158,14 +161,14 @@ def _sped_up(recommender: Recommender, cell: Cell) -> Recommender:
     return recommender
 
 
-def backbone_sources(cell: Cell, dataset: Dataset) -> dict[str, BackboneSource]:
+def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, BackboneSource]:
     """The cell's backbone of each modality that the dataset shows, in the fixed order text, image."""
     chosen = cell.backbones
     sources: dict[str, BackboneSource] = {}
-    if "text" in dataset.catalogue.modalities and chosen.text:
-        sources["text"] = BackboneSource("text", chosen.text, chosen.weights, chosen.text_pooling)
-    if "image" in dataset.catalogue.modalities and chosen.image:
-        sources["image"] = BackboneSource("image", chosen.image, chosen.weights)
+    if "text" in dataset.catalogue.modalities and places.text:
+        sources["text"] = BackboneSource("text", places.text, chosen.weights, chosen.text_pooling)
+    if "image" in dataset.catalogue.modalities and places.image:
+        sources["image"] = BackboneSource("image", places.image, chosen.weights)
     return sources
 
 
@@ -203,7 +206,7 @@ def _cached_content(
     for name in parts.sources:
         job = _build_job(parts, backbones, name, raw[name])
         if apart is not None:
-            job = replace(job, apart=lambda name=name: apart(parts.cell, name, parts.tell))
+            job = replace(job, apart=lambda name=name: apart(parts.cell, parts.places, name, parts.tell))
         caches[name], found = ensure_features(job)
         use.bytes += caches[name].nbytes
         use.add_build(caches[name])
@@ -235,7 +238,7 @@ def _cache_key(parts: Assembly, source: BackboneSource, content: RawContent, lev
     precision: Literal["fp32", "bf16"] = "bf16" if cell.training.precision == "bf16" else "fp32"
     preprocessing = {"text_length": cell.backbones.text_length} if source.modality == "text" else source.normalisation
     return CacheKey(
-        backbone=source.name,
+        backbone=source.label,
         modality=source.modality,
         weights=source.fingerprint() or source.weights_digest(),
         levels=levels,

@@ -1,6 +1,6 @@
 """Builds a feature cache in a process of its own, so that its time and its peaks are of nothing else.
 
-    python -m tpmebench.bench.cache_build MODALITY < cell.json
+    python -m tpmebench.bench.cache_build MODALITY < cell-and-places.jsonl
 
 What building took stands in the entry: every cell that reads it reports the same.
 """
@@ -25,6 +25,7 @@ from .meters import environment, process
 from .meters.cuda import CudaMemory
 from .meters.kills import out_of_memory_kills
 from .meters.tensor_bytes import TensorBytes
+from .places import Places
 from .preparation import prepare_process
 from .worker import Events, classify, die_with_parent, keep_to_the_log, one_line
 
@@ -64,13 +65,14 @@ class CacheMeter:
         return f"{cell.method}, seed {cell.seed}, on {machine}, {torch.get_num_threads()} threads"
 
 
-def build_apart(cell: Cell, modality: str, tell: Tell) -> None:
+def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
     """Has a cell's feature cache built, and raises here whatever ended it there."""
     kills = out_of_memory_kills()
     with subprocess.Popen([*BUILDER, modality], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as builder:
         assert builder.stdin is not None and builder.stdout is not None
         try:
-            builder.stdin.write(cell.model_dump_json().encode() + b"\n")
+            for part in (cell, places):
+                builder.stdin.write(part.model_dump_json().encode() + b"\n")
             builder.stdin.flush()
             failure = _follow(builder, tell)
         except BrokenPipeError:
@@ -115,11 +117,11 @@ def main(modality: str) -> int:
     """Builds; 0 when the entry is there."""
     events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
     keep_to_the_log()
-    cell = Cell.model_validate_json(jobs.readline())
+    cell, places = Cell.model_validate_json(jobs.readline()), Places.model_validate_json(jobs.readline())
     threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
     try:
         prepare_process(cell)
-        build_features(cell, modality, events.phase, CacheMeter(cell))
+        build_features(cell, places, modality, events.phase, CacheMeter(cell))
     except BaseException as error:
         traceback.print_exc()
         events.tell("failed", status=classify(error), message=one_line(error))

@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..files import atomic_path, set_aside
-from ..reports.records import Epoch
+from ..files import atomic_path, digest, set_aside
+from ..reports.records import Epoch, Record
 from .fitting import Progress
 from .training import Trainer
 from .training_state import TrainerState, changing
@@ -34,9 +34,16 @@ class Checkpoint:
     plain: dict[str, Any]
 
 
-def checkpoint_path(directory: Path, cell_id: str) -> Path:
-    """Where the checkpoint of an unfinished cell stands in a study's directory."""
-    return directory / "checkpoints" / f"{cell_id}.safetensors"
+def checkpoint_path(directory: Path, record: Record) -> Path:
+    """Where the checkpoint of an unfinished cell stands in a study's directory: another one for other code."""
+    code = digest(record.code.method, record.code.training)[:8]
+    return directory / "checkpoints" / f"{record.cell_id}-{code}.safetensors"
+
+
+def drop_checkpoints(directory: Path, cell_id: str) -> None:
+    """Removes whatever a cell left of itself unfinished, by whichever code."""
+    for path in (directory / "checkpoints").glob(f"{cell_id}*.safetensors"):
+        path.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:

@@ -111,8 +111,16 @@ def run(
     only_failed: Annotated[
         bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")
     ] = False,
+    rerun: Annotated[
+        str | None, typer.Option(metavar="all|METHOD,…", help="Run these methods again, whatever is there.")
+    ] = None,
+    keep_stale: Annotated[
+        bool, typer.Option("--keep-stale", help="Count as done what code, data or towers that have changed left.")
+    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="End with status 1 when a cell failed.")] = False,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
+    from ..methods.registry import canonical_name
     from .session import Request, run_study
     from .study import read_study
 
@@ -132,7 +140,15 @@ def run(
     if epochs is not None:
         overrides["epochs"] = {}  # the flag speaks for every method
     chosen = read_study(study, overrides, settings or [])
-    sys.exit(run_study(chosen, Request(out or Path("runs") / chosen.name, dry_run, only_failed)))
+    request = Request(
+        out or Path("runs") / chosen.name,
+        dry_run=dry_run,
+        only_failed=only_failed,
+        rerun=tuple(canonical_name(name.strip()) for name in (rerun or "").split(",") if name.strip()),
+        keep_stale=keep_stale,
+        strict=strict,
+    )
+    sys.exit(run_study(chosen, request))
 
 
 @app.command()

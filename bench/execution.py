@@ -9,7 +9,7 @@ from ..methods.references import ScoringReference
 from ..reports.records import Cell, Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from .assembly import Assembly, assemble
 from .cache_build import build_apart
-from .checkpoint import checkpoint_path, load_checkpoint, save_checkpoint
+from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from .evaluation import Evaluator
 from .fitting import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
@@ -30,7 +30,7 @@ def execute(record: Record, job: Job, events: Events) -> None:
     record.environment = environment.describe(cell.device, cell.deterministic)
     record.environment.warnings = job.warnings
     memory = MemoryMeter(torch.device(cell.device))
-    parts = assemble(cell, events.phase, build_apart)
+    parts = assemble(cell, events.phase, build_apart, job.places)
     record.dataset, record.batch = parts.dataset.facts, parts.batch
     if isinstance(parts.method, ScoringReference):
         _score(record, job, parts, parts.method)
@@ -85,7 +85,7 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
 
 def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
     """Trains on from the cell's checkpoint, if there is one, and writes new ones."""
-    cell, path = record.cell, checkpoint_path(job.directory, record.cell_id)
+    cell, path = record.cell, checkpoint_path(job.directory, record)
     progress, damage = load_checkpoint(path, fit.trainer)
     if damage:
         record.warnings.append(damage)
@@ -116,7 +116,7 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
 
     progress = fit.run(progress, after_epoch)
     record.energy = _sum(before, energy.joules())
-    path.unlink(missing_ok=True)
+    drop_checkpoints(job.directory, record.cell_id)
     return progress
 
 

@@ -21,7 +21,7 @@ def settings(cell: Cell) -> Settings:
     """A cell's settings as one flat dictionary: `method`, `options.r`, `training.precision`, …"""
     flat = _flatten(cell.model_dump(mode="json", exclude=_NOT_SETTINGS))
     del flat["backbones.fingerprint"]
-    flat |= {name: _portable(flat[name]) for name in _PLACES}
+    flat |= {name: portable(flat[name]) for name in _PLACES}
     return flat | {"device": cell.device.partition(":")[0]}
 
 
@@ -124,12 +124,13 @@ def _vary(name: str, cases: Sequence[Settings]) -> bool:
     return len({repr(case.get(name)) for case in cases}) > 1
 
 
-def _portable(value: str | None) -> str | None:
-    """`iisan-release:/data/shop` → `iisan-release:shop`: a folder goes by its name."""
+def portable(value: str | None) -> str | None:
+    """`iisan-release:/data/shop` → `iisan-release:shop`: a folder, in an older record a path, goes by its name."""
     if value is None:
         return None
     kind, colon, place = value.rpartition(":")
-    return kind + colon + PurePath(place).name if PurePath(place).is_absolute() else value
+    is_path = place.startswith(("/", "./", "../", "~")) or PurePath(place).is_absolute()
+    return kind + colon + PurePath(place).name if is_path else value
 
 
 def _flatten(value: Mapping[str, Any], prefix: str = "") -> Settings:

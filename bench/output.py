@@ -1,32 +1,33 @@
 """Where a study may write: nowhere that holds somebody's data, model or cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..datasets.sources import picture_folders
-from ..methods.backbones import BackboneSource, parse_pair
+from ..methods.backbones import BackboneSource
 from ..ownership import check_output, refuse_inside
-from .study import Study
+from .places import Places
 
 
-def check_study_output(study: Study, directory: Path) -> None:
-    """BenchError when a study's directory holds files that are not ours, or is one that the study reads from."""
+def check_study_output(read: Iterable[Places], directory: Path) -> None:
+    """BenchError when a study's directory holds files that are not ours, or is one that its cells read from."""
     check_output(directory, "--out")
-    for folder, what in _read_by(study):
+    places = list(read)
+    for folder, what in [*_data(places), *_towers(places)]:
         refuse_inside(directory, folder, "--out", what)
 
 
-def _read_by(study: Study) -> Iterator[tuple[Path, str]]:
-    """Folders in which a new file would count as part of the data or the model, each with what it holds."""
-    for dataset in study.datasets:
+def _data(read: list[Places]) -> Iterator[tuple[Path, str]]:
+    """Folders in which a new file would count as part of the data, each with what it holds."""
+    for dataset in dict.fromkeys(places.dataset for places in read):
         for folder in picture_folders(dataset):
             yield folder, f"the pictures of dataset '{dataset}'"
-    for pair in study.backbones:
-        text, image = parse_pair(pair)
-        towers = [
-            BackboneSource("text", study.text_backbone or text, study.weights),
-            BackboneSource("image", study.image_backbone or image, study.weights),
-        ]
-        for tower in towers:
-            if study.modalities in ("both", tower.modality) and tower.is_local:
-                yield Path(tower.location), f"the files of backbone '{tower.name}'"
+
+
+def _towers(read: list[Places]) -> Iterator[tuple[Path, str]]:
+    """Folders in which a new file would count as part of a model."""
+    towers = [BackboneSource("text", places.text) for places in read if places.text]
+    towers += [BackboneSource("image", places.image) for places in read if places.image]
+    for tower in dict.fromkeys(towers):
+        if tower.name not in tower.names and Path(tower.name).expanduser().is_dir():
+            yield Path(tower.name).expanduser(), f"the files of backbone '{tower.name}'"

@@ -1,32 +1,54 @@
 """From a study to its cells, and which of them are done."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from ..datasets import sources
 from ..errors import BenchError
 from ..methods.backbone_check import check_backbone
-from ..methods.backbones import BackboneSource, parse_pair
+from ..methods.backbones import BackboneSource, Modality, parse_pair
 from ..methods.method import Method
-from ..methods.registry import find_method, make_method, methods
+from ..methods.registry import canonical_name, find_method, make_method, methods
 from ..methods.sasrec import HeadSize
-from ..reports.records import BackboneChoice, Cell, Record, Status, read_record, record_path
-from .study import REFERENCE_ROWS, Study
+from ..reports.records import BackboneChoice, Cell, Record, Status
+from .digests import codes_of
+from .earlier import Earlier
+from .places import Places
+from .study import REFERENCE_ROWS, Study, Towers
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, the method behind it, and the record that an earlier run left of it."""
+    """A cell, the method behind it, where its parts stand, and the record that an earlier run left of it.
+
+    `stale`: why that record no longer holds, in words. `replaces`: whether a new record takes its place, as it does
+    unless the old one is of other data or towers.
+    """
 
     cell: Cell
     method: type[Method]
-    record: Record | None
+    places: Places
+    record: Record | None = None
+    stale: tuple[str, ...] = ()
+    replaces: bool = True
+
+    @property
+    def id(self) -> str:
+        """Under which the record stands: an older one keeps the id that it has."""
+        return self.record.cell_id if self.record and self.replaces else self.cell.id
 
     @property
     def status(self) -> Status | None:
         """The earlier run's status; None when there was none or it was interrupted."""
         return None if self.record is None or self.record.status == "interrupted" else self.record.status
+
+    @property
+    def failed(self) -> bool:
+        """Whether the earlier run ended, and not well."""
+        return self.status not in {None, "ok"}
 
 
 def plan(study: Study, directory: Path, version: str) -> list[Planned]:
@@ -41,10 +63,10 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
         find_method(name)
     HeadSize(study.training.width)  # which refuses what its heads do not divide
     device = resolve_device(study.device)
-    planned: list[Planned] = []
-    for dataset, pair in product(study.datasets, study.backbones):
-        fingerprint = sources.fingerprint(dataset)
-        choice = _backbones(study, pair)
+    choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
+    fingerprints = {dataset: sources.fingerprint(dataset) for dataset in study.datasets}
+    planned: dict[str, Planned] = {}
+    for dataset, towers in product(study.datasets, choices):
         for seed, repeat, name in product(range(study.seeds), range(study.repeats), names):
             method = find_method(name)
             if method.content == "none" and (repeat or (seed and name != "random")):
@@ -52,13 +74,13 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
             options = make_method(name, study.options.get(name)).chosen.model_dump(mode="json")
             training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
             cell = Cell(
-                method=name,
+                method=canonical_name(name),
                 options=options,
-                dataset=dataset,
-                dataset_fingerprint=fingerprint,
+                dataset=sources.label(dataset),
+                dataset_fingerprint=fingerprints[dataset],
                 modalities=study.modalities,
                 missing_images=study.missing_images,
-                backbones=choice,
+                backbones=towers.choice,
                 training=training,
                 seed=seed,
                 repeat=repeat,
@@ -68,8 +90,24 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 timeout=study.timeout,
                 version=version,
             )
-            planned.append(Planned(cell, method, _earlier(directory, cell)))
-    return planned
+            places = Places(dataset=dataset, text=towers.text, image=towers.image, method=name)
+            planned.setdefault(cell.id, Planned(cell, method, places))  # spelt in two ways, it is still one cell
+    return look_again(list(planned.values()), directory)
+
+
+def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
+    """The same cells with the records that a directory holds of them now."""
+    defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
+    codes = codes_of({each.method for each in cells})
+    earlier, ids = Earlier(directory, defaults), frozenset(each.cell.id for each in cells)
+    result = []
+    for each in cells:
+        found = earlier.find(each.cell, codes[each.method], ids)
+        changes: dict[str, Any] = {"record": None, "stale": (), "replaces": True}
+        if found:
+            changes = {"record": found.record, "stale": found.stale, "replaces": found.same}
+        result.append(replace(each, **changes))
+    return result
 
 
 def resolve_device(device: str) -> str:
@@ -94,29 +132,53 @@ def _method_names(study: Study) -> list[str]:
     return list(dict.fromkeys(chosen))
 
 
-def _backbones(study: Study, pair: str) -> BackboneChoice:
+def _pairs(study: Study) -> list[tuple[str, Towers]]:
+    """The pairs of a study under the names that it gives them, "" for one that has its own."""
+    if isinstance(study.backbones, list):
+        return [("", _towers(pair)) for pair in study.backbones]
+    return [
+        (name, pair) if isinstance(pair, Towers) else (name if pair != name else "", _towers(pair))
+        for name, pair in study.backbones.items()
+    ]
+
+
+def _towers(pair: str) -> Towers:
     text, image = parse_pair(pair)
-    text = study.text_backbone or text if study.modalities != "image" else None
-    image = study.image_backbone or image if study.modalities != "text" else None
-    chosen = [BackboneSource("text", text, study.weights)] if text else []
-    chosen += [BackboneSource("image", image, study.weights)] if image else []
-    for source in chosen:
-        check_backbone(source, study.text_length, study.image_side)
-    found = [source.fingerprint() for source in chosen]
-    return BackboneChoice(
-        text=text,
-        image=image,
-        weights=study.weights,
-        text_pooling=study.text_pooling,
-        text_length=study.text_length,
-        image_side=study.image_side,
-        fingerprint="+".join(part[:16] for part in found),
-    )
+    return Towers(text=text, image=image)
 
 
-def _earlier(directory: Path, cell: Cell) -> Record | None:
-    path = record_path(directory, cell.id)
-    try:
-        return read_record(path) if path.exists() else None
-    except BenchError:
-        return None  # it counts as not done: the runner sets the file aside, and says so
+@dataclass(frozen=True)
+class _Towers:
+    """A pair as a cell records it, and where each tower stands."""
+
+    choice: BackboneChoice
+    text: str | None
+    image: str | None
+
+    @classmethod
+    def of(cls, study: Study, alias: str, pair: Towers) -> "_Towers":
+        """The towers that the study reads of a pair; flags for a single tower stand over it."""
+        places: dict[Modality, str | None] = {
+            "text": study.text_backbone or pair.text,
+            "image": study.image_backbone or pair.image,
+        }
+        if study.modalities != "both":
+            places = {name: place if name == study.modalities else None for name, place in places.items()}
+        for name, place in places.items():
+            if place is None and study.modalities in {"both", name}:
+                raise BenchError(f'backbones.{alias}: names no {name} tower; add {name} = "…", or set modalities')
+        own = {"text": study.text_backbone, "image": study.image_backbone}
+        towers = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
+        for each in towers:
+            check_backbone(each, study.text_length, study.image_side)
+        labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in towers}
+        choice = BackboneChoice(
+            text=labels.get("text"),
+            image=labels.get("image"),
+            weights=study.weights,
+            text_pooling=study.text_pooling,
+            text_length=study.text_length,
+            image_side=study.image_side,
+            fingerprint="+".join(each.fingerprint()[:16] for each in towers),
+        )
+        return cls(choice, places["text"], places["image"])

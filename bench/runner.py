@@ -10,7 +10,9 @@ from ..errors import BenchError
 from ..files import set_aside
 from ..reports.records import Record, Status, log_path, read_record, record_path
 from .cell_process import CellProcess, TimeLimitReached
+from .digests import code_of
 from .meters.kills import out_of_memory_kills
+from .places import Places
 from .plan import Planned
 from .preflight import check_places
 from .progress import Display
@@ -56,7 +58,7 @@ class Runner:
         with log.open("wb") as printed:
             process = CellProcess(cell_environment(planned), printed)
             try:
-                process.give(self._job(blank).model_dump_json())
+                process.give(self._job(blank, planned.places).model_dump_json())
                 for event in process.events(planned.cell.timeout):
                     if event["event"] == "done":
                         done = True
@@ -90,10 +92,11 @@ class Runner:
             return [line.replace(f"{self.directory}/", "")]
         return []
 
-    def _job(self, blank: Record) -> Job:
+    def _job(self, blank: Record, places: Places) -> Job:
         return Job(
             record=blank,
             directory=self.directory.resolve(),
+            places=places,
             warnings=self.warnings,
             checkpoint_seconds=self.checkpoint_seconds,
             repeat_disturbed=self.repeat_disturbed,
@@ -104,7 +107,8 @@ class Runner:
         return Record(
             study=self.study,
             cell=planned.cell,
-            cell_id=planned.cell.id,
+            cell_id=planned.id,
+            code=code_of(planned.method),  # as it is when the cell's process starts
             family=planned.method.family,  # type: ignore[arg-type]
             summary=planned.method.summary,
             status="crashed",

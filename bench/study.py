@@ -40,9 +40,19 @@ _OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
 """Options of the command that are called otherwise than their key."""
 
 
+class Towers(BaseModel):
+    """A pair of towers under a name of the study's own: each a name that we know, a folder or a hub id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Name | None = None
+    image: Name | None = None
+
+
 class Study(BaseModel):
     """Methods × datasets × backbones × seeds, and the protocol that all of them share.
 
+    `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
     `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
@@ -54,7 +64,7 @@ class Study(BaseModel):
     methods: Names = list(DEMO_METHODS)
     references: bool = True
     datasets: Names = ["bazaar"]
-    backbones: Names = ["micro"]
+    backbones: Names | Annotated[dict[Name, Name | Towers], Field(min_length=1, max_length=1000)] = ["micro"]
     text_backbone: Name | None = None
     image_backbone: Name | None = None
     weights: Literal["pretrained", "random"] = "pretrained"
@@ -102,7 +112,7 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
     for key, value in overrides.items():
         if value is not None:
             origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))
-            _put(values, key, value, origins[key])
+            _put(values, key, _chosen_pairs(values.get(key), value) if key == "backbones" else value, origins[key])
     for setting in settings:
         key, value = _setting(setting)
         origins[key] = f"--set {key}"
@@ -111,6 +121,11 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
         return Study.model_validate(values)
     except ValidationError as error:
         raise _mistake(error, values, _Origins(path, written, origins)) from error
+
+
+def _chosen_pairs(known: Any, chosen: list[str]) -> Any:
+    """Pairs by name: those that the study names itself, or else as they are written."""
+    return {name: known.get(name, name) for name in chosen} if isinstance(known, dict) else chosen
 
 
 def _find(source: str) -> Path:
@@ -192,7 +207,7 @@ def _mistake(error: ValidationError, values: dict[str, Any], origins: _Origins) 
     fault = first_fault(error, values)
     place = origins.place(fault.keys) if fault.keys else str(origins.path)
     if fault.kind == "extra_forbidden":
-        model = Training if fault.keys[0] == "training" and len(fault.keys) > 1 else Study
+        model = {"training": Training, "backbones": Towers}[fault.keys[0]] if len(fault.keys) > 1 else Study
         known = [".".join([*fault.keys[:-1], field]) for field in sorted(model.model_fields)]
         return BenchError(f"{place}: {unknown('key', fault.key, known)}")
     return BenchError(f"{place}: '{fault.key}': {fault.message}" if fault.keys else f"{place}: {fault.message}")

@@ -22,16 +22,19 @@ from pydantic import BaseModel
 from ..errors import BenchError
 from ..files import atomic_path
 from ..reports.records import Record, Status, ranks_path
+from .places import Places
 
 
 class Job(BaseModel):
     """What a worker is given: the record to complete, where the study lives, and what of the study is not the cell's.
 
-    `checkpoint_seconds`: how often to write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch.
+    `places`: where the cell's parts stand; None when what they are called says it. `checkpoint_seconds`: how often to
+    write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch.
     """
 
     record: Record
     directory: Path
+    places: Places | None = None
     warnings: list[str] = []
     checkpoint_seconds: float = 60.0
     repeat_disturbed: int = 0

@@ -78,6 +78,17 @@ def parse(spec: str) -> Spec:
     raise unknown("dataset", name, list(SUMMARIES))
 
 
+def label(spec: str) -> str:
+    """What a dataset is called wherever it stands: its folder's name, or that of its description; else the spec."""
+    parsed = parse(spec)
+    if parsed.source == "bazaar":
+        return spec
+    place = parsed.path.resolve()
+    if place.suffix == ".toml":
+        place = place.parent if place.name == "dataset.toml" else place.with_suffix("")
+    return place.name if parsed.source == "folder" else f"{parsed.source}:{place.name}"
+
+
 def fingerprint(spec: str) -> str:
     """A hash that changes when the data of `spec` do; cheap, since pictures count by name and size alone."""
     parsed = parse(spec)

@@ -73,7 +73,7 @@ class BackboneSource:
     @cached_property
     def location(self) -> str:
         """The folder or hub id. BenchError for a name that is neither."""
-        named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
+        named = self.names.get(self.name)
         if named is not None:
             return named.source
         try:
@@ -84,11 +84,21 @@ class BackboneSource:
         except (OSError, RuntimeError, ValueError) as error:
             raise BenchError(f"{self.modality} backbone {quoted(self.name)}: {error.args[-1]}; correct it") from error
         if self.name.startswith((".", "/", "~")) or self.name.count("/") != 1:
-            known = sorted(TEXT if self.modality == "text" else IMAGE)
+            known = sorted(self.names)
             raise unknown(
                 f"{self.modality} backbone", self.name, [*known, GENERATED, "a model folder", "a hub id owner/name"]
             )
         return self.name
+
+    @property
+    def label(self) -> str:
+        """What the tower is called wherever it stands: its name, its folder's name, or its hub id."""
+        return Path(self.location).resolve().name if self.name not in self.names and self.is_local else self.name
+
+    @property
+    def names(self) -> dict[str, Named]:
+        """The towers of this modality that go by a short name."""
+        return TEXT if self.modality == "text" else IMAGE
 
     @property
     def is_generated(self) -> bool:
@@ -106,21 +116,43 @@ class BackboneSource:
         return Path(self.location).is_dir()
 
     def fingerprint(self) -> str:
-        """Hash of what decides the tower's outputs: its files, or the seed of random weights; "" for a hub id."""
+        """Hash of what decides the tower's outputs: its files, or the seed of random weights.
+
+        Of a hub id it is the revision that this machine has; "" when it has none yet.
+        """
         if self.is_generated:
             return digest(GENERATED_VERSION)
         if not self.is_local and self.weights == "pretrained":
-            return ""
+            return self.revision or ""
         if self.weights == "random":
-            return digest("random", canonical_json(self.config.to_dict()), str(_RANDOM_SEED), torch.__version__)
+            shape = self.config.to_dict() | {"_name_or_path": ""}  # the same wherever the folder stands
+            return digest("random", canonical_json(shape), str(_RANDOM_SEED), torch.__version__)
         files = sorted(path for path in Path(self.location).iterdir() if path.suffix in {".json", ".safetensors"})
         return digest(*(part for path in files for part in (path.name, file_digest(path))))
+
+    @property
+    def revision(self) -> str | None:
+        """The commit of a hub id's files in the local cache, without asking the hub; None when there are none.
+
+        Later files are loaded from the same commit, so that what was fingerprinted is what runs.
+        """
+        if self.is_local or self.is_generated:
+            return None
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(self.location, "config.json")
+        return Path(found).parent.name if isinstance(found, str) else None
+
+    @property
+    def pinned(self) -> dict[str, Any]:
+        """The revision as an argument for what loads from the hub; empty where there is none."""
+        return {"revision": self.revision} if self.revision else {}
 
     @cached_property
     def config(self) -> Any:
         """The modality's own transformers configuration."""
         transformers = transformers_quietly()
-        named = (TEXT if self.modality == "text" else IMAGE).get(self.name)
+        named = self.names.get(self.name)
         if self.weights == "random" and named is not None and named.config is not None:
             return getattr(transformers, named.config)()
         part = "text_config" if self.modality == "text" else "vision_config"
@@ -132,7 +164,9 @@ class BackboneSource:
         if self.is_local:
             check_files(Path(self.location))
         try:
-            return transformers_quietly().AutoConfig.from_pretrained(self.location, trust_remote_code=False)
+            return transformers_quietly().AutoConfig.from_pretrained(
+                self.location, trust_remote_code=False, **self.pinned
+            )
         except Exception as error:  # whatever transformers raises on reading a folder
             raise self.unloadable(error) from error
 
@@ -168,11 +202,12 @@ class BackboneSource:
 
     def _model(self) -> Any:
         transformers = transformers_quietly()
-        settings = {"attn_implementation": "sdpa", "trust_remote_code": False}
+        settings: dict[str, Any] = {"attn_implementation": "sdpa", "trust_remote_code": False}
         try:
             if self.weights == "random":
                 return transformers.AutoModel.from_config(self.config, **settings)
             settings |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
+            settings |= self.pinned
             model, found = transformers.AutoModel.from_pretrained(self.location, **settings)
         except Exception as error:  # whatever transformers raises
             raise self.unloadable(error) from error
@@ -226,7 +261,7 @@ class BackboneSource:
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
         try:
-            return Path(hf_hub_download(self.location, name))
+            return Path(hf_hub_download(self.location, name, **self.pinned))
         except LocalEntryNotFoundError as error:  # the hub was not asked
             raise self.unloadable(error) from error
         except EntryNotFoundError:

@@ -75,16 +75,16 @@ def make_tokenizer(source: BackboneSource) -> Tokenizer:
     """The backbone's own tokenizer; with random weights and none at hand, one that only has the right cost."""
     if source.weights == "random" and not (source.is_local and (Path(source.location) / "tokenizer.json").exists()):
         return CostTokenizer(source.config.vocab_size)
-    return PretrainedTokenizer(source.location)
+    return PretrainedTokenizer(source.location, **source.pinned)
 
 
 class PretrainedTokenizer:
-    """A Hugging Face tokenizer, by folder or hub id."""
+    """A Hugging Face tokenizer, by folder, or by hub id and revision."""
 
     _VOCABULARY = ("tokenizer.json", "vocab.*", "*.model")
     _SETTINGS = ("*token*.json", "merges.txt")
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, revision: str | None = None) -> None:
         from transformers import AutoTokenizer
 
         folder = Path(location)
@@ -92,7 +92,9 @@ class PretrainedTokenizer:
             # transformers would make one with an empty vocabulary
             raise BenchError(f"{location}: no tokenizer in this model folder; add its tokenizer.json")
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                location, trust_remote_code=False, revision=revision or "main"
+            )
         except Exception as error:  # whatever transformers and tokenizers raise
             reason = visible(str(error).strip().split("\n")[0][:400])
             raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error

@@ -77,6 +77,11 @@ def find_method(name: str) -> type[Method]:
     raise unknown("method", name, list(known))
 
 
+def built_in_modules() -> tuple[str, ...]:
+    """The modules of this folder that hold the methods built in, without their suffix."""
+    return _BUILT_IN
+
+
 def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
     """A method with its options. BenchError names an unknown method or option."""
     return find_method(name)(options)

@@ -5,7 +5,7 @@ Schema versions only add fields, each with a default, so that an old record stay
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -47,7 +47,11 @@ class Schema(BaseModel):
 
 
 class BackboneChoice(Schema):
-    """Which pair of towers, and how they are read. `fingerprint` covers configuration and weights, "" for a hub id."""
+    """Which pair of towers, and how they are read. `text` and `image` are what they are called: no path.
+
+    `fingerprint` covers configuration and weights, or is a hub id's revision: of each tower sixteen hex digits, nothing
+    where it is unknown, joined by `+`.
+    """
 
     text: RecordedName | None
     image: RecordedName | None
@@ -56,6 +60,13 @@ class BackboneChoice(Schema):
     text_length: TextLength = 30
     image_side: ImageSide | None = None
     fingerprint: str = ""
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each tower by modality, "" where it is unknown."""
+        towers = [name for name in ("text", "image") if getattr(self, name)]
+        parts = self.fingerprint.split("+")
+        return dict(zip(towers, parts, strict=True)) if len(parts) == len(towers) else dict.fromkeys(towers, "")
 
 
 class Training(Schema):
@@ -85,7 +96,11 @@ class Training(Schema):
 
 
 class Cell(Schema):
-    """One combination of a study: everything that decides its result, and nothing else."""
+    """One combination of a study: everything that decides its result.
+
+    `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
+    and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
+    """
 
     method: RecordedName
     options: JSONTable = {}
@@ -105,8 +120,19 @@ class Cell(Schema):
 
     @property
     def id(self) -> str:
-        """Sixteen hex digits of the hash of everything above."""
-        return digest(canonical_json(self.model_dump(mode="json")))[:16]
+        """Sixteen hex digits of the hash of what the cell is."""
+        return digest(canonical_json(self.identity()))[:16]
+
+    def identity(self) -> dict[str, Any]:
+        """What the cell is: all settings, with fingerprints in place of the labels wherever they are known."""
+        towers = {name: known or getattr(self.backbones, name) for name, known in self.backbones.fingerprints.items()}
+        reading = self.backbones.model_dump(mode="json", exclude={"text", "image", "fingerprint"})
+        settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
+        return {
+            **settings,
+            "dataset": self.dataset_fingerprint or self.dataset,
+            "backbones": {**reading, **towers},
+        }
 
 
 class Environment(Schema):
@@ -260,6 +286,16 @@ class Compute(Schema):
     slots: Count
 
 
+class Code(Schema):
+    """Digests of the code behind a result, "" where it is unknown.
+
+    `method` covers the method's own sources, `training` ours of backbones, head, data, training and evaluation.
+    """
+
+    method: str = ""
+    training: str = ""
+
+
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
@@ -278,6 +314,7 @@ class Record(Schema):
     error: str | None = None
     warnings: list[str] = []
     started: Moment
+    code: Code = Code()
     environment: Environment = Environment()
     dataset: dict[str, str | Annotated[int, Field(ge=-(10**18), le=10**18)] | float] = {}
     accuracy: Accuracy | None = None

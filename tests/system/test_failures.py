@@ -225,7 +225,7 @@ def test_no_file_is_half_written(failed, home: Path):
 
 def test_a_failed_cell_is_not_run_again_unasked(failed, home: Path, bench):
     ended = bench(*arguments(*NAMES, out="failed"), "--dry-run", cwd=home)
-    states = re.findall(r"planted:(\w+) .* (\w+) *$", ended.stdout, re.MULTILINE)
+    states = re.findall(r"^ [0-9a-f]{16} +planted:(\w+) .* (\w+) *$", ended.stdout, re.MULTILINE)
     assert [state for _, state in states] == [
         "crashed",
         "diverged",
@@ -241,7 +241,7 @@ def test_a_failed_cell_is_not_run_again_unasked(failed, home: Path, bench):
 def test_a_dry_run_says_which_failed_cells_would_run_again(failed, home: Path, bench):
     flags = ("--only-failed", "--dry-run")
     ended = bench(*arguments("Raises", "Fine", "Planted", out="failed"), *flags, cwd=home)
-    states = re.findall(r"planted:(\w+) .*?(\w+, to run|left out|\w+) *$", ended.stdout, re.MULTILINE)
+    states = re.findall(r"^ [0-9a-f]{16} +planted:(\w+) .*?(\w+, to run|left out|\w+) *$", ended.stdout, re.MULTILINE)
     assert dict(states) == {"Raises": "crashed, to run", "Fine": "ok", "Planted": "left out"}
 
 

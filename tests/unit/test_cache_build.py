@@ -9,6 +9,7 @@ import pytest
 
 from tpmebench.bench.assembly import Assembly, assemble
 from tpmebench.bench.cache_build import _judge, build_apart
+from tpmebench.bench.places import Places
 from tpmebench.errors import BenchError
 from tpmebench.methods.feature_cache import features_directory, read_entry
 from tpmebench.reports.records import BackboneChoice, Cell, PhaseMemory
@@ -64,7 +65,8 @@ def test_an_entry_of_before_says_nothing_of_memory(tmp_path: Path, small_cell: C
 def test_a_mistake_that_the_builder_meets_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
     with pytest.raises(BenchError, match="no-such-folder"):
-        build_apart(cell(dataset=str(tmp_path / "no-such-folder")), "text", lambda *_: None)
+        lost = cell(dataset=str(tmp_path / "no-such-folder"))
+        build_apart(lost, Places.of(lost), "text", lambda *_: None)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_another_backbone_folder_or_other_weights_in_it_is_another_cell(model_fo
     (folder / "model.safetensors").write_bytes(content)
     [after] = cells(**study)
     assert before.cell.id != after.cell.id
-    assert (before.cell.backbones.image, before.cell.backbones.text) == (str(folder), None)
+    assert (before.cell.backbones.image, before.cell.backbones.text) == (folder.name, None)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,7 @@ def test_a_record_that_cannot_be_read_counts_as_not_done_and_holds_up_no_other(t
     ("study", "words"),
     [
         ({"methods": ["lroa"]}, ["unknown method 'lroa'", "did you mean 'lora'?"]),
+        ({"backbones": {"mini": {"text": "micro"}}}, ["backbones.mini", "no image tower", "modalities"]),
         ({"methods": ["nowhere:Method"]}, ["'nowhere:Method'", "importable package.module:Class"]),
         ({"methods": ["pathlib:Path"]}, ["'pathlib:Path' is no subclass"]),
         ({"methods": ["tpmebench.methods.method:Method"]}, ["Method' is abstract", "item_encoder"]),

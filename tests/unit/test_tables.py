@@ -233,8 +233,9 @@ def test_epochs_and_patience_name_a_row_when_they_differ_within_a_method(make_re
 
 
 def test_of_a_row_seed_and_repeat_that_occur_twice_the_newest_stays(make_record) -> None:
-    """Another version of the suite, or another time limit, makes another cell of what is the same run."""
+    """A version that made ids by another recipe left another file of what is the same run."""
     old = [make_record("fft", seed=seed, version="0.0.9") for seed in range(2)]
+    old = [record.model_copy(update={"cell_id": f"{record.cell.seed:016x}"}) for record in old]
     new = [make_record("fft", seed=0), make_record("fft", seed=0, repeat=1), make_record("lora")]
     new[0] = new[0].model_copy(update={"started": "2026-02-01", "study": "again"})
     new[0].accuracy.test.metrics["HR@10"] = 0.5
