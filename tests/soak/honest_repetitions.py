@@ -37,7 +37,7 @@ class Repetition:
 
 def repetition(directory: Path, baseline: Path, study: str, flags: tuple[str, ...], update: bool) -> Repetition:
     """Runs the study and checks it."""
-    run = ["bench", "run", study, "--out", str(directory), *flags]
+    run = ["bench", "run", study, "--strict", "--out", str(directory), *flags]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
     check = ["bench", "check", str(directory), "--baseline", str(baseline), "--format", "json"]
     done = subprocess.run([*check, *["--update"] * update], capture_output=True, text=True)

@@ -29,7 +29,7 @@ class Slow(BitFit):
 # Seconds that the planted step sleeps: far more than a loaded machine makes of a step of milliseconds.
 PAUSE = 0.4
 STUDY = (
-    *("run", "ci", "--methods", "fft,./own.py:Slow", "--dataset", "bazaar:items=100,users=32"),
+    *("run", "ci", "--methods", "fft,./own.py:Slow", "--dataset", "bazaar:items=100,users=32", "--strict"),
     *("--set", "references=false", "--set", "training.batch=16", "--set", "repeat_disturbed=0", "--epochs", "4"),
 )
 

@@ -68,6 +68,7 @@ def test_elsewhere_the_suite_comes_from_its_repository_at_a_tag_and_torch_withou
     torch, packages, run, check = efficiency(**COPIED)
     assert torch == shlex.split("pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu")
     assert packages == ["pip", "install", COPIED["suite"], "."]
+    assert "--strict" in run
     assert run[run.index("--methods") + 1] == COPIED["methods"]
     assert check[check.index("--baseline") + 1] == "efficiency.json"
 
