@@ -77,8 +77,10 @@ def _message(text: str) -> str:
 def _keys(location: Sequence[str | int], values: Any) -> tuple[str, ...]:
     """The part of a fault's location that a user wrote; what follows names a branch of the schema."""
     keys: list[str] = []
-    for part in location:
+    for number, part in enumerate(location, 1):
         if isinstance(values, dict):
+            if part not in values and number < len(location):
+                continue  # a branch of the schema, told by the value's shape, with more of the user's keys below
             keys.append(str(part))
             values = values.get(part)
         elif isinstance(values, list) and isinstance(part, int) and part < len(values):

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
 from ..errors import BenchError, first_fault, quoted, unknown
 from ..files import TOML_BYTES, parse_toml, read_text, read_toml
@@ -49,6 +49,17 @@ class Towers(BaseModel):
     image: Name | None = None
 
 
+# Told apart by their shape, so that a mistake in one form is not reported as one in the other.
+Pair = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[Towers, Tag("towers")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "towers"),
+]
+Pairs = Annotated[
+    Annotated[Names, Tag("names")] | Annotated[dict[Name, Pair], Field(min_length=1, max_length=1000), Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict) else "names"),
+]
+
+
 class Study(BaseModel):
     """Methods × datasets × backbones × seeds, and the protocol that all of them share.
 
@@ -64,7 +75,7 @@ class Study(BaseModel):
     methods: Names = list(DEMO_METHODS)
     references: bool = True
     datasets: Names = ["bazaar"]
-    backbones: Names | Annotated[dict[Name, Name | Towers], Field(min_length=1, max_length=1000)] = ["micro"]
+    backbones: Pairs = ["micro"]
     text_backbone: Name | None = None
     image_backbone: Name | None = None
     weights: Literal["pretrained", "random"] = "pretrained"

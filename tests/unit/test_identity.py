@@ -1,0 +1,269 @@
+"""What makes two cells the same, which earlier record belongs to one, and when that record no longer holds."""
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tpmebench.bench import digests
+from tpmebench.bench.matching import settings
+from tpmebench.bench.plan import Planned, plan
+from tpmebench.bench.session import Request
+from tpmebench.bench.study import Study, read_study
+from tpmebench.errors import BenchError
+from tpmebench.methods.lora import LoRA
+from tpmebench.methods.registry import find_method
+from tpmebench.reports.records import Cell, Code, Record, load_records, record_path
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "reports" / "published" / "demo"
+
+
+def cells(directory: Path, version: str = "0.1.0", **study: Any) -> list[Planned]:
+    values = {"methods": ["fft", "lora"], "references": False, "device": "cpu", **study}
+    return plan(Study.model_validate(values), directory, version)
+
+
+def leave(planned: Planned, directory: Path, status: str = "ok", **changes: Any) -> Record:
+    """The record that a run of the cell leaves, changed as an older or another one may be."""
+    record = Record(
+        study="study",
+        cell=planned.cell,
+        cell_id=planned.id,
+        code=digests.code_of(planned.method),
+        family="full",
+        status=status,  # pyright: ignore[reportArgumentType]
+        started="2026-01-01T00:00:00.000+00:00",
+    ).model_copy(update=changes)
+    record.save(directory)
+    return record
+
+
+def shop(folder: Path, extra: str = "") -> Path:
+    """A dataset of titles alone."""
+    folder.mkdir(parents=True)
+    (folder / "dataset.toml").write_text(
+        'name = "shop"\n'
+        '[interactions]\nfile = "ratings.csv"\nuser = "user"\nitem = "item"\ntime = "time"\ntime_unit = "s"\n'
+        '[items]\nfile = "items.csv"\nid = "id"\ntext = "title"\n'
+    )
+    (folder / "items.csv").write_text("id,title\n" + "".join(f"i{n},title {n}{extra}\n" for n in range(9)))
+    rows = [f"u{user},i{(user + step) % 9},{step}" for user in range(6) for step in range(6)]
+    (folder / "ratings.csv").write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    return folder
+
+
+def test_a_dataset_is_the_same_however_it_is_spelt_and_wherever_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shop(tmp_path / "here" / "shop")
+    shutil.copytree(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "here")
+    spellings = ["./shop", "shop/dataset.toml", str(tmp_path / "here/shop"), str(tmp_path / "there/shop")]
+    planned = [cells(tmp_path, datasets=[spelling], modalities="text", methods=["fft"])[0] for spelling in spellings]
+    assert len({each.cell.id for each in planned}) == 1
+    assert {each.cell.dataset for each in planned} == {"shop"}
+    assert [each.places.dataset for each in planned] == spellings
+    assert str(tmp_path) not in planned[2].cell.model_dump_json()
+    assert len(cells(tmp_path, datasets=spellings, modalities="text", methods=["fft"])) == 1
+
+
+def test_a_study_that_was_copied_has_nothing_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Another folder, another working directory, relative paths."""
+    (tmp_path / "old").mkdir()
+    shop(tmp_path / "old" / "shop")
+    study: dict[str, Any] = {"datasets": [str(tmp_path / "old/shop")], "modalities": "text"}
+    for each in cells(tmp_path / "old/runs", **study):
+        leave(each, tmp_path / "old/runs")
+    shutil.copytree(tmp_path / "old", tmp_path / "new")
+    shutil.rmtree(tmp_path / "old")
+    monkeypatch.chdir(tmp_path / "new" / "shop")
+    again = cells(Path("../runs"), datasets=["../shop"], modalities="text")
+    assert [Request(Path("../runs")).wants(each) for each in again] == [False, False]
+
+
+def test_the_version_and_the_time_limit_decide_no_result(tmp_path: Path):
+    first, second = cells(tmp_path), cells(tmp_path, version="9.9", timeout=60.0)
+    assert [each.cell.id for each in first] == [each.cell.id for each in second]
+    assert second[0].cell.timeout == 60.0
+
+
+def test_two_paths_to_one_model_are_one_backbone_and_an_alias_names_it(tmp_path: Path):
+    folder = shutil.copytree(ROOT / "methods" / "micro" / "text", tmp_path / "models" / "tower")
+    (tmp_path / "link").symlink_to(folder)
+    study: dict[str, Any] = {"modalities": "text", "methods": ["fft"]}
+    [direct] = cells(tmp_path, text_backbone=str(folder), **study)
+    [linked] = cells(tmp_path, text_backbone=str(tmp_path / "link"), **study)
+    [named] = cells(tmp_path, backbones={"mini": {"text": str(folder)}}, **study)
+    assert direct.cell.id == linked.cell.id == named.cell.id
+    assert [each.cell.backbones.text for each in (direct, linked, named)] == ["tower", "tower", "mini"]
+    assert named.places.text == str(folder)
+
+
+def test_a_study_names_pairs_and_the_flag_chooses_among_them(tmp_path: Path):
+    (tmp_path / "s.toml").write_text('[backbones]\none = "micro"\n[backbones.two]\ntext = "micro"\nimage = "micro"\n')
+    names = [each.cell.backbones.text for each in plan(read_study(str(tmp_path / "s.toml"), {}, []), tmp_path, "1")]
+    assert set(names) == {"one"}  # both are the same towers, so they are the same cells
+    chosen = read_study(str(tmp_path / "s.toml"), {"backbones": ["two", "micro"]}, [])
+    assert plan(chosen, tmp_path, "1")[0].cell.backbones.text == "two"
+    with pytest.raises(
+        BenchError,
+        match=r"--set backbones\.two\.txt: unknown key 'backbones\.two\.txt': did you mean 'backbones\.two\.text'",
+    ):
+        read_study(str(tmp_path / "s.toml"), {}, ["backbones.two.txt=micro"])
+
+
+def test_a_hub_id_has_the_revision_that_this_machine_holds(monkeypatch: pytest.MonkeyPatch):
+    from tpmebench.methods.backbones import BackboneSource
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    source = BackboneSource("text", "bert-base")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    assert (source.fingerprint(), source.pinned) == ("", {})
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: f"/cache/snapshots/{commit}/config.json")
+    assert (source.fingerprint(), source.pinned) == (commit, {"revision": commit})
+
+
+def test_published_records_of_an_older_recipe_are_found_and_taken_as_they_are(tmp_path: Path):
+    """Their ids hold version, paths and time limit; they know no digest of their code."""
+    shutil.copytree(PUBLISHED / "records", tmp_path / "records")
+    study = read_study(None, {"seeds": 5, "device": "cpu"}, [])
+    known = {record.cell_id for record in load_records(PUBLISHED)}
+    planned = plan(study, tmp_path, "0.1.0")
+    assert {each.id for each in planned} == known
+    assert {(each.status, each.stale) for each in planned} == {("ok", ())}
+    assert all(each.cell.id != each.id for each in planned)
+
+
+def test_an_option_that_is_new_since_leaves_an_older_record_where_it_is(tmp_path: Path):
+    [fft, lora] = cells(tmp_path)
+    older = lora.cell.model_copy(update={"options": {"r": 8}})
+    leave(lora, tmp_path, cell=older, cell_id="0" * 16)
+    assert [each.id for each in cells(tmp_path)] == [fft.id, "0" * 16]
+
+
+def test_changed_data_are_told_with_their_former_fingerprint(tmp_path: Path):
+    folder = shop(tmp_path / "shop")
+    study: dict[str, Any] = {"datasets": [str(folder)], "modalities": "text", "methods": ["fft"]}
+    [before] = cells(tmp_path, **study)
+    leave(before, tmp_path)
+    (folder / "items.csv").write_text((folder / "items.csv").read_text().replace("title 1", "title one"))
+    [after] = cells(tmp_path, **study)
+    assert after.stale == (f"dataset changed (was {before.cell.dataset_fingerprint[:8]})",)
+    assert after.id != before.id, "the old record is of other data: nothing may take its place"
+    assert Request(tmp_path).wants(after)
+    assert not Request(tmp_path, keep_stale=True).wants(after)
+
+
+def test_another_dataset_of_the_same_name_in_the_study_is_not_a_changed_one(tmp_path: Path):
+    one, two = shop(tmp_path / "a" / "shop"), shop(tmp_path / "b" / "shop", extra=" more")
+    study: dict[str, Any] = {"datasets": [str(one), str(two)], "modalities": "text", "methods": ["fft"]}
+    first, second = cells(tmp_path, **study)
+    leave(first, tmp_path)
+    assert [each.stale for each in cells(tmp_path, **study)] == [(), ()]
+    assert first.cell.id != second.cell.id
+
+
+@pytest.mark.parametrize(
+    ("code", "stale"),
+    [
+        (Code(), ()),
+        (Code(method="other"), ("method changed",)),
+        (Code(training="other"), ("training code changed",)),
+        (Code(method="x", training="y"), ("method changed", "training code changed")),
+    ],
+    ids=str,
+)
+def test_a_record_of_other_code_is_stale_and_one_that_knows_none_is_not(tmp_path: Path, code: Code, stale: tuple):
+    first = cells(tmp_path)[0]
+    leave(first, tmp_path, code=code)
+    again = cells(tmp_path)[0]
+    assert again.stale == stale
+    assert again.id == first.id
+    assert Request(tmp_path).wants(again) is bool(stale)
+    assert not Request(tmp_path, keep_stale=True).wants(again)
+
+
+@pytest.mark.parametrize("status", [None, "ok", "crashed", "interrupted"])
+def test_what_runs(tmp_path: Path, status: str | None):
+    first = cells(tmp_path)[0]
+    if status:
+        leave(first, tmp_path, status)
+    again = cells(tmp_path)[0]
+    assert Request(tmp_path).wants(again) is (status in {None, "interrupted"})
+    assert Request(tmp_path, only_failed=True).wants(again) is (status == "crashed")
+    assert Request(tmp_path, rerun=("fft",)).wants(again)
+    assert Request(tmp_path, rerun=("all",)).wants(again)
+    assert Request(tmp_path, rerun=("lora",)).wants(again) is (status in {None, "interrupted"})
+
+
+def test_a_failed_cell_whose_method_changed_since_runs(tmp_path: Path):
+    first = cells(tmp_path)[0]
+    leave(first, tmp_path, "crashed", code=Code(method="other"))
+    assert Request(tmp_path).wants(cells(tmp_path)[0])
+
+
+def test_rerun_names_methods_of_the_study(tmp_path: Path):
+    with pytest.raises(BenchError, match="did you mean 'lora'"):
+        Request(tmp_path, rerun=("lroa",)).check(cells(tmp_path))
+    with pytest.raises(BenchError, match="give one of the two"):
+        Request(tmp_path, rerun=("lora",), only_failed=True).check(cells(tmp_path))
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of methods from outside."""
+    before = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "mine_helper.py").write_text("FACTOR = 1\n")
+    (tmp_path / "mine_method.py").write_text(
+        "from mine_helper import FACTOR\nfrom tpmebench.methods.lora import LoRA\n\n\n"
+        "class Mine(LoRA):\n    factor = FACTOR\n"
+    )
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_method_s_digest_follows_its_code_and_that_of_its_neighbours_alone(outside: Path):
+    method = find_method(f"{outside / 'mine_method.py'}:Mine")
+    first, lora = digests.code_of(method), digests.code_of(LoRA)
+    source = outside / "mine_method.py"
+    source.write_text('"""About it."""\n' + source.read_text().replace("factor =", "# why\n    factor  ="))
+    assert digests.code_of(method) == first, "comments, docstrings and layout decide nothing"
+    (outside / "mine_helper.py").write_text("FACTOR = 2\n")
+    changed = digests.code_of(method)
+    assert changed.method != first.method
+    assert changed.training == first.training
+    assert digests.code_of(LoRA) == lora
+    (outside / "mine_helper.py").write_text("FACTOR = 1\n")
+    assert digests.code_of(method) == first
+
+
+def test_a_method_without_a_source_has_no_digest(monkeypatch: pytest.MonkeyPatch):
+    made = type("Made", (LoRA,), {"__module__": "nowhere_to_be_read"})
+    monkeypatch.setitem(sys.modules, "nowhere_to_be_read", ModuleType("nowhere_to_be_read"))
+    assert digests.code_of(made).method == ""
+
+
+def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
+    files = {file.relative_to(digests.ROOT).as_posix() for file in digests.training_sources()}
+    decide = {"bench/training.py", "bench/evaluation.py", "bench/assembly.py", "methods/sasrec.py", "methods/loss.py"}
+    decide |= {"datasets/protocol.py", "datasets/batches.py", "methods/backbones.py", "methods/tower.py"}
+    assert decide <= files
+    floors = {file.split("/")[0] for file in files}
+    assert not floors & {"reports", "tests", "text.py", "files.py", "errors.py"}
+    assert not files & {f"bench/{name}.py" for name in ("cli", "session", "plan", "progress", "console", "runner")}
+    assert not files & {f"methods/{name}.py" for name in ("fft", "lora", "iisan", "registry")}
+
+
+def test_records_of_a_cell_hold_no_path_and_old_ones_match_by_name(tmp_path: Path):
+    record = json.loads(next((PUBLISHED / "records").glob("*.json")).read_text())["cell"]
+    old = [Cell.model_validate(record | {"dataset": place}) for place in ("/data/shop", "./shop", "../x/shop", "shop")]
+    assert {settings(cell)["dataset"] for cell in old} == {"shop"}
+    assert record_path(tmp_path, "a").parent == tmp_path / "records"
