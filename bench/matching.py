@@ -82,16 +82,41 @@ def names(cases: Sequence[Settings]) -> list[str]:
 
 
 def group(records: Sequence[Record]) -> list[tuple[Settings, list[Record]]]:
-    """Records by experiment: one group holds the seeds and repeats of one cell."""
+    """Records by experiment: one group holds the seeds and repeats of one cell.
+
+    Different data or towers of one name are no repeats of each other: such a name is followed by the fingerprint.
+    """
+    meanings: dict[tuple[str, str | None], set[str]] = {}
+    for record in records:
+        for name, (label, fingerprint) in _labelled(record.cell).items():
+            meanings.setdefault((name, label), set()).update({fingerprint} - {""})
     groups: list[tuple[Settings, list[Record]]] = []
     for record in records:
-        mine = settings(record.cell)
+        mine = settings(record.cell) | _told_apart(record.cell, meanings)
         known = next((members for shared, members in groups if shared == mine), None)
         if known is None:
             groups.append((mine, [record]))
         else:
             known.append(record)
     return groups
+
+
+def _told_apart(cell: Cell, meanings: Mapping[tuple[str, str | None], set[str]]) -> Settings:
+    """The labels of a cell that stand for several things, with what each of them is here."""
+    return {
+        name: f"{label} ({fingerprint[:8]})"
+        for name, (label, fingerprint) in _labelled(cell).items()
+        if fingerprint and len(meanings[name, label]) > 1
+    }
+
+
+def _labelled(cell: Cell) -> dict[str, tuple[str | None, str]]:
+    """Name and fingerprint of a cell's data and towers."""
+    towers = {
+        f"backbones.{name}": (portable(getattr(cell.backbones, name)), fingerprint)
+        for name, fingerprint in cell.backbones.fingerprints.items()
+    }
+    return {"dataset": (portable(cell.dataset), cell.dataset_fingerprint)} | towers
 
 
 def pair_up(first: Sequence[Settings], second: Sequence[Settings]) -> list[tuple[int, int]]:

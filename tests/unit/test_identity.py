@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tpmebench.bench import digests
-from tpmebench.bench.matching import settings
+from tpmebench.bench.matching import group, settings
 from tpmebench.bench.plan import Planned, plan
 from tpmebench.bench.session import Request
 from tpmebench.bench.study import Study, read_study
@@ -260,6 +260,15 @@ def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
     assert not floors & {"reports", "tests", "text.py", "files.py", "errors.py"}
     assert not files & {f"bench/{name}.py" for name in ("cli", "session", "plan", "progress", "console", "runner")}
     assert not files & {f"methods/{name}.py" for name in ("fft", "lora", "iisan", "registry")}
+
+
+def test_two_datasets_of_one_name_are_not_repeats_of_each_other(tmp_path: Path):
+    [planned, _] = cells(tmp_path)
+    one = leave(planned, tmp_path, cell=planned.cell.model_copy(update={"dataset_fingerprint": "a" * 64}))
+    two = leave(planned, tmp_path, cell=planned.cell.model_copy(update={"dataset_fingerprint": "b" * 64}))
+    old = leave(planned, tmp_path, cell=planned.cell.model_copy(update={"dataset_fingerprint": ""}))
+    assert [settings["dataset"] for settings, _ in group([one, two])] == ["bazaar (aaaaaaaa)", "bazaar (bbbbbbbb)"]
+    assert [(settings["dataset"], len(members)) for settings, members in group([one, one, old])] == [("bazaar", 3)]
 
 
 def test_records_of_a_cell_hold_no_path_and_old_ones_match_by_name(tmp_path: Path):
