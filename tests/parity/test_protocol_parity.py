@@ -73,6 +73,7 @@ def test_movielens_loads_with_nothing_but_a_description(tmp_path):
     (tmp_path / "movielens.toml").write_text(
         f"""
         name = "movielens-100k"
+        folders = ["{MOVIELENS}"]
         [interactions]
         file = "{MOVIELENS / "ratings.csv"}"
         user = "user_id"

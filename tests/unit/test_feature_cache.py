@@ -186,6 +186,31 @@ def test_an_interrupted_build_continues_to_the_same_bytes(
     assert last.model.runs == batches - done + (pooling == "cls")
 
 
+def test_the_seconds_of_an_interrupted_build_add_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock on which each run of the tower takes a second; what isn't noted is run again, and counts once."""
+    clock = 0.0
+
+    def tick(module: nn.Module, args: Any, output: Any) -> None:
+        nonlocal clock
+        clock += 1.0
+
+    def timed(fails_at: int | None = None) -> Tower:
+        tower = make_tower(fails_at=fails_at)
+        tower.model.register_forward_hook(tick)
+        return tower
+
+    monkeypatch.setattr(feature_build, "time", SimpleNamespace(monotonic=lambda: clock))
+    monkeypatch.setattr(feature_build, "_SECONDS_BETWEEN_SAVES", 0.0)
+    batches = len(feature_build._batches(make_content()))
+    undisturbed, _ = ensure_features(job(replace(KEY, content="another"), timed))
+    assert undisturbed.seconds == batches + 1  # the shared first state is a run of its own
+    for fails_at in (3, 4):
+        with pytest.raises(KeyboardInterrupt):
+            ensure_features(job(tower=lambda fails_at=fails_at: timed(fails_at)))
+    cache, _ = ensure_features(job(tower=timed))
+    assert cache.seconds == undisturbed.seconds
+
+
 @pytest.mark.parametrize("name", ["states.npy", "shared.npy"])
 def test_changed_bytes_are_an_error(name: str) -> None:
     cache, _ = ensure_features(job())
