@@ -45,7 +45,9 @@ class Listener(Events):
 
 
 def blank() -> Record:
-    return Record(study="s", cell=CELL, cell_id=CELL.id, family="reference", status="crashed", started="2026")
+    return Record(
+        study="s", cell=CELL, cell_id=CELL.id, family="reference", status="crashed", started="2026-01-01T00:00:00+00:00"
+    )
 
 
 @pytest.fixture(autouse=True)
