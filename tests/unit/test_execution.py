@@ -4,7 +4,8 @@ import errno
 import io
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,26 @@ import pytest
 import torch
 
 from tpmebench.bench import execution, worker
+from tpmebench.bench.assembly import CacheUse
 from tpmebench.bench.execution import execute, prepare_process
+from tpmebench.bench.fitting import Fit, Progress
 from tpmebench.bench.ranking import Diverged
 from tpmebench.bench.worker import Events, Job
+from tpmebench.datasets.catalogue import Sequences
 from tpmebench.errors import BenchError
-from tpmebench.reports.records import BackboneChoice, Cell, Record, Training
+from tpmebench.reports.records import (
+    BackboneChoice,
+    Cell,
+    Compute,
+    Epoch,
+    Memory,
+    Parameters,
+    PhaseMemory,
+    Record,
+    StepTimes,
+    Training,
+    ranks_path,
+)
 
 CELL = Cell(
     method="sasrec-id",
@@ -120,6 +136,159 @@ def test_a_checkpoint_that_cannot_be_used_is_told_of_and_recorded(tmp_path: Path
     assert "started anew" in warning
     assert {"event": "warning", "message": warning} in listener.told
     assert not any(epoch.resumed for epoch in record.time.epochs)
+
+
+VALID, TEST = np.array([1.0] * 4 + [np.inf] * 36), np.array([1.0] * 6 + [15.0] * 6 + [np.inf] * 28)
+
+
+def half_second(loss: float) -> Epoch:
+    parts = {"data": 0.1, "forward": 0.1, "backward": 0.2, "update": 0.1}
+    return Epoch(loss=loss, total=0.5, **parts, steps=3, users=40, valid={"HR@10": 0.1})
+
+
+@dataclass
+class Story:
+    """What the passes of a cell found, no two numbers alike, and what a fit was given and did."""
+
+    directory: Path
+    began: Progress = field(default_factory=Progress)
+    fit: Fit | None = None
+    drawn: float = 0.0
+    checkpoints: int = 0
+
+    def run(self, fit: Fit, progress: Progress, after_epoch: Callable[[Progress], None]) -> Progress:
+        """In the place of a fit: two epochs, the first the best, with other ranks in the last."""
+        self.fit, self.began, self.drawn = fit, progress, float(torch.rand(()))
+        fit.memory.phases = {
+            "training": PhaseMemory(rss=31, allocated=32),
+            "evaluation": PhaseMemory(rss=41, allocated=42),
+        }
+        fit.disturbed(half_second(3.0).model_copy(update={"waited": 0.1, "others": 2}), 7)
+        progress.epochs = [half_second(2.0), half_second(1.0)]
+        progress.step_times = [float(step) for step in range(101)]
+        progress.best, progress.best_epoch, progress.test_seconds = 0.1, 1, 0.75
+        progress.valid_ranks, progress.test_ranks = VALID, TEST
+        after_epoch(progress)
+        self.checkpoints = len(list(self.directory.glob("checkpoints/*.safetensors")))
+        return progress
+
+
+@pytest.fixture
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
+    told = Story(tmp_path)
+    parameters = Parameters(trainable=11, total=12, parts={"head": (11, 12)}, saved_bytes=13)
+    compute = Compute(forward=21, backward=22, items=23, slots=24)
+    exact = {"training": PhaseMemory(tensors=33), "evaluation": PhaseMemory(tensors=43)}
+    memory = Memory(origin="cpu-tensors", **exact, kinds={"weights": 33}, metered_steps=2)
+    monkeypatch.setattr(execution, "count_parameters", lambda trainer: parameters)
+    monkeypatch.setattr(execution, "count_operations", lambda trainer: compute)
+    monkeypatch.setattr(execution, "tensor_memory", lambda trainer, evaluator: memory)
+    monkeypatch.setattr(execution, "matrix_rate", lambda device: 51.0)
+    monkeypatch.setattr(execution, "copy_rate", lambda device: 52.0)
+    monkeypatch.setattr(execution.Trainer, "warm_up", lambda self: 3)
+    monkeypatch.setattr(execution.Fit, "run", lambda fit, progress, after: told.run(fit, progress, after))
+    return told
+
+
+def test_a_record_holds_what_each_pass_found(story: Story) -> None:
+    record, listener = blank(), Listener()
+    job = Job(record=record, directory=story.directory, warnings=["load 3.1"], repeat_disturbed=4)
+    execute(record, job, listener)
+    assert record.environment.warnings == ["load 3.1"]
+    assert (record.environment.matrix_rate, record.environment.copy_rate) == (51.0, 52.0)
+    assert record.batch == 16
+    assert record.dataset and record.dataset == execution.assemble(CELL, lambda *_: None).dataset.facts
+    assert record.parameters is not None and record.parameters.trainable == 11
+    assert record.compute is not None and record.compute.backward == 22
+    assert record.memory is not None
+    assert record.memory.training == PhaseMemory(tensors=33, rss=31, allocated=32)
+    assert record.memory.evaluation == PhaseMemory(tensors=43, rss=41, allocated=42)
+    assert (record.memory.kinds, record.memory.metered_steps) == ({"weights": 33}, 2)
+    assert record.memory.cache_build is record.memory.feature_cache is record.time.cache_build is None
+    assert [epoch.loss for epoch in record.time.epochs] == [2.0, 1.0]
+    assert record.time.steps == StepTimes(p50=50.0, p90=90.0, p99=99.0)
+    assert (record.time.warmup_steps, record.time.test) == (3, 0.75)
+    accuracy = record.accuracy
+    assert accuracy is not None and accuracy.best_epoch == 1
+    assert (accuracy.valid.metrics["HR@10"], accuracy.test.metrics["HR@20"]) == (4 / 40, 12 / 40)
+    assert np.array_equal(np.load(ranks_path(story.directory, record.cell_id)), TEST)
+    assert story.fit is not None and story.fit.repeat_disturbed == 4
+    assert {"event": "disturbed", "number": 7, "lost": 0.2, "others": 2} in listener.told
+    (epoch,) = (told for told in listener.told if told["event"] == "epoch")
+    assert (epoch["number"], epoch["of"], epoch["loss"], epoch["valid"]) == (2, 3, 1.0, 0.1)
+
+
+def test_training_draws_from_the_seed_whatever_was_drawn_before(story: Story) -> None:
+    run(story.directory, Listener())
+    torch.manual_seed(CELL.seed)
+    assert story.drawn == float(torch.rand(()))
+
+
+def test_what_a_cache_cost_is_recorded(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    use = CacheUse(seconds=6.5, bytes=71, reused=False, memory=PhaseMemory(tensors=72), built_by="cell x")
+    whole = execution.assemble
+    monkeypatch.setattr(execution, "assemble", lambda *given: replace(whole(*given), cache=use))
+    record = run(story.directory, Listener())
+    time, memory = record.time, record.memory
+    assert (time.cache_build, time.cache_reused, time.cache_built_by) == (6.5, False, "cell x")
+    assert memory is not None and (memory.cache_build, memory.feature_cache) == (PhaseMemory(tensors=72), 71)
+
+
+@pytest.mark.parametrize(("every", "written"), [(0.0, 1), (3600.0, 0)])
+def test_checkpoints_are_written_as_often_as_asked_and_gone_at_the_end(
+    story: Story, monkeypatch: pytest.MonkeyPatch, every: float, written: int
+) -> None:
+    monkeypatch.setattr(execution, "load_checkpoint", lambda path, trainer: (Progress(seconds=100.0), None))
+    record = blank()
+    execute(record, Job(record=record, directory=story.directory, checkpoint_seconds=every), Listener())
+    assert story.checkpoints == written
+    assert (story.began.seconds > 100.0) is bool(written)
+    assert record.time.total is not None and record.time.total > 100.0, "that of the earlier run is in it"
+    assert not list(story.directory.glob("checkpoints/*.safetensors"))
+
+
+def test_nothing_is_kept_of_a_cell_that_is_done(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution.Progress, "finished", lambda *_: True)
+    run(story.directory, Listener())
+    assert story.checkpoints == 0
+
+
+@pytest.mark.parametrize("rule", ["miss", "rank"])
+def test_a_ranking_by_counts_is_ranked_split_by_split(tmp_path: Path, rule: str) -> None:
+    """Against ranks by hand: items above, half of the ties, no history unless repeats may be ranked."""
+    training = CELL.training.model_copy(update={"repeat_targets": rule})
+    cell = CELL.model_copy(update={"method": "popularity", "training": training})
+    record = blank().model_copy(update={"cell": cell})
+    execute(record, Job(record=record, directory=tmp_path), Listener())
+    dataset = execution.assemble(cell, lambda *_: None).dataset
+    counts = dataset.train_counts.astype(float)
+
+    def ranks(split: Sequences) -> np.ndarray:
+        found = []
+        for *history, target in (split[user].tolist() for user in range(len(split))):
+            scores = counts.copy()
+            scores[[0, *(history if rule == "miss" else [])]] = -np.inf
+            above, ties = (scores > scores[target]).sum(), (scores == scores[target]).sum() - 1
+            found.append(np.inf if np.isinf(scores[target]) else 1 + above + ties / 2)
+        return np.array(found)
+
+    valid, test = ranks(dataset.valid), ranks(dataset.test)
+    assert record.accuracy is not None and not np.array_equal(valid, test)
+    assert record.accuracy.valid.metrics["MRR"] == pytest.approx(float(np.mean(1 / valid)))
+    assert record.accuracy.test.metrics["MRR"] == pytest.approx(float(np.mean(1 / test)))
+    assert record.accuracy.best_epoch == 0
+    assert np.array_equal(np.load(ranks_path(tmp_path, record.cell_id)), test)
+    assert record.time.test is not None and record.time.total is not None and record.time.epochs == []
+
+
+def test_a_random_ranking_is_its_seed_s(tmp_path: Path) -> None:
+    found = []
+    for seed in (1, 1, 2):
+        cell = CELL.model_copy(update={"method": "random", "seed": seed})
+        record = blank().model_copy(update={"cell": cell})
+        execute(record, Job(record=record, directory=tmp_path), Listener())
+        found.append(np.load(ranks_path(tmp_path, record.cell_id)))
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
 
 
 def test_a_process_is_prepared_as_its_cell_says() -> None:
