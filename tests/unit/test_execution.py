@@ -18,7 +18,10 @@ from tpmebench.bench import execution, worker
 from tpmebench.bench.assembly import CacheUse
 from tpmebench.bench.execution import execute, prepare_process
 from tpmebench.bench.fitting import Fit, Progress
+from tpmebench.bench.meters.clocks import EpochTimes
+from tpmebench.bench.meters.waiting import Waits
 from tpmebench.bench.ranking import Diverged
+from tpmebench.bench.training import Trained
 from tpmebench.bench.worker import Events, Job
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.errors import BenchError
@@ -142,8 +145,9 @@ VALID, TEST = np.array([1.0] * 4 + [np.inf] * 36), np.array([1.0] * 6 + [15.0] *
 
 
 def half_second(loss: float) -> Epoch:
-    parts = {"data": 0.1, "forward": 0.1, "backward": 0.2, "update": 0.1}
-    return Epoch(loss=loss, total=0.5, **parts, steps=3, users=40, valid={"HR@10": 0.1})
+    times = EpochTimes(total=0.5, data=0.1, forward=0.1, backward=0.2, update=0.1)
+    epoch = Trained(loss, steps=3, items=5, times=times, waits=Waits(0.1, 0.5, 3)).record(users=40)
+    return epoch.model_copy(update={"valid": {"HR@10": 0.1}, "others": 2})
 
 
 @dataclass
@@ -163,7 +167,7 @@ class Story:
             "training": PhaseMemory(rss=31, allocated=32),
             "evaluation": PhaseMemory(rss=41, allocated=42),
         }
-        fit.disturbed(half_second(3.0).model_copy(update={"waited": 0.1, "others": 2}), 7)
+        fit.disturbed(half_second(3.0), 7)
         progress.epochs = [half_second(2.0), half_second(1.0)]
         progress.step_times = [float(step) for step in range(101)]
         progress.best, progress.best_epoch, progress.test_seconds = 0.1, 1, 0.75
@@ -178,8 +182,9 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
     told = Story(tmp_path)
     parameters = Parameters(trainable=11, total=12, parts={"head": (11, 12)}, saved_bytes=13)
     compute = Compute(forward=21, backward=22, items=23, slots=24)
-    exact = {"training": PhaseMemory(tensors=33), "evaluation": PhaseMemory(tensors=43)}
-    memory = Memory(origin="cpu-tensors", **exact, kinds={"weights": 33}, metered_steps=2)
+    training, evaluation = PhaseMemory(tensors=33), PhaseMemory(tensors=43)
+    kinds = {"weights": 33}
+    memory = Memory(origin="cpu-tensors", training=training, evaluation=evaluation, kinds=kinds, metered_steps=2)
     monkeypatch.setattr(execution, "count_parameters", lambda trainer: parameters)
     monkeypatch.setattr(execution, "count_operations", lambda trainer: compute)
     monkeypatch.setattr(execution, "tensor_memory", lambda trainer, evaluator: memory)
