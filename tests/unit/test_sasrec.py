@@ -57,6 +57,7 @@ def test_initial_values(head: SASRec) -> None:
             fans = sum(module.weight.shape)
             deviation = (2 / fans) ** 0.5  # Xavier-normal
             assert module.weight.std().item() == pytest.approx(deviation, rel=0.35)
+            assert module.weight.abs().max().item() > 1.8 * deviation  # uniform weights end at 1.73
         if isinstance(module, nn.Linear) and module.bias is not None:
             assert not module.bias.any()
         if isinstance(module, nn.LayerNorm):
@@ -73,3 +74,13 @@ def test_dropout_acts_in_training_only() -> None:
     assert not torch.equal(head(history, present), head(history, present))
     head.eval()
     assert torch.equal(head(history, present), head(history, present))
+
+
+def test_every_dropout_and_every_norm_is_on_the_way(head: SASRec) -> None:
+    met: list[nn.Module] = []
+    parts = [module for module in head.modules() if isinstance(module, nn.Dropout | nn.LayerNorm)]
+    assert len(parts) == 2 * (1 + 2 * SIZE.blocks)
+    for module in parts:
+        module.register_forward_hook(lambda module, *_: met.append(module))
+    head(torch.randn(2, 6, 8), torch.ones(2, 6, dtype=torch.bool))
+    assert met.count(head.dropout) == 1 and len(met) == len(parts) == len(set(met))

@@ -1,0 +1,91 @@
+"""Every option of every method arrives in what the method builds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+from tpmebench.bench.assembly import Assembly
+from tpmebench.methods.adapter import AdaptedLinear
+from tpmebench.methods.bottleneck import Bottleneck
+from tpmebench.methods.iisan import IISANEncoder
+from tpmebench.methods.registry import methods
+from tpmebench.methods.side_network import SideNetworks
+
+Build = Callable[..., Assembly]
+
+
+def encoder_of(parts: Assembly) -> nn.Module:
+    assert parts.recommender is not None
+    return parts.recommender.item_encoder
+
+
+def side_of(parts: Assembly) -> SideNetworks:
+    encoder = encoder_of(parts)
+    assert isinstance(encoder, IISANEncoder)
+    return encoder.side
+
+
+def low_rank(look: Callable[[LoraLayer], Any]) -> Callable[[Assembly], set[Any]]:
+    """What is seen at every LoRA layer."""
+    return lambda parts: {look(part) for part in encoder_of(parts).modules() if isinstance(part, LoraLayer)}
+
+
+def adapters(parts: Assembly) -> set[int]:
+    return {part.adapter.down.out_features for part in encoder_of(parts).modules() if isinstance(part, AdaptedLinear)}
+
+
+def blocks(parts: Assembly) -> dict[str, int]:
+    return {name: len(network.blocks) for name, network in side_of(parts).networks().items()}
+
+
+SIDE: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+    "networks": ("inter", lambda parts: list(side_of(parts).networks()), ["image", "text", "inter"], ["inter"]),
+    "gated": (
+        False,
+        lambda parts: {network.gates is not None for network in side_of(parts).networks().values()},
+        {True},
+        {False},
+    ),
+    "layers": ("all", blocks, {"image": 3, "text": 3, "inter": 3}, {"image": 5, "text": 5, "inter": 5}),
+    "bottleneck": (
+        4,
+        lambda parts: {block.down.out_features for block in side_of(parts).modules() if isinstance(block, Bottleneck)},
+        {64},
+        {4},
+    ),
+    "first_state": (False, blocks, {"image": 3, "text": 3, "inter": 3}, {"image": 2, "text": 2, "inter": 2}),
+}
+LOW_RANK: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+    "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
+    "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
+    "dropout": (0.25, low_rank(lambda part: getattr(part.lora_dropout["default"], "p", 0.0)), {0.0}, {0.25}),
+}
+ARRIVALS = {
+    **{("lora", name): arrival for name, arrival in LOW_RANK.items()},
+    ("adapter", "bottleneck"): (4, adapters, {64}, {4}),
+    **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
+}
+
+
+def test_every_option_has_a_test_of_where_it_acts():
+    assert set(ARRIVALS) == {
+        (name, option) for name, method in methods().items() for option in method.options.model_fields
+    }
+
+
+@pytest.mark.parametrize(("method", "option"), ARRIVALS)
+def test_every_option_arrives_where_it_acts(small_cell: Build, method: str, option: str):
+    value, look, before, after = ARRIVALS[method, option]
+    assert look(small_cell(method)) == before
+    assert look(small_cell(method, options={option: value})) == after
+
+
+def test_low_rank_updates_stand_at_query_and_value_of_every_layer(small_cell: Build):
+    encoder = encoder_of(small_cell("lora"))
+    found = sorted(name.rpartition(".")[2] for name, part in encoder.named_modules() if isinstance(part, LoraLayer))
+    assert (
+        found == ["q_proj"] * 4 + ["query"] * 4 + ["v_proj"] * 4 + ["value"] * 4
+    )  # as image and text towers call them
