@@ -74,6 +74,7 @@ def differing(a: CacheKey, b: CacheKey) -> set[str]:
         ({"dataset": "bazaar:items=190,users=40"}, {"content"}, {"content"}),
         ({"cache_dtype": "float32"}, {"dtype"}, {"dtype"}),
         ({"precision": "bf16"}, {"precision"}, {"precision"}),
+        ({"precision": "fp16"}, set(), set()),
         ({"seed": 3}, set(), set()),
         ({"batch": 3}, set(), set()),
     ],

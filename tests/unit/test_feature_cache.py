@@ -150,6 +150,15 @@ def test_half_precision_is_stored_as_asked() -> None:
         assert torch.equal(half, full.half())
 
 
+def test_the_tower_runs_in_the_precision_of_the_key() -> None:
+    cache, _ = ensure_features(job(replace(KEY, precision="bf16")))
+    items = torch.arange(ITEMS + 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = direct(items)
+    torch.testing.assert_close(cache.gather(items), [state.float() for state in expected])
+    assert all((half - full).abs().max() > 1e-4 for half, full in zip(expected[1:], direct(items)[1:], strict=True))
+
+
 def test_states_that_overflow_are_an_error(folder: Path) -> None:
     def huge() -> Tower:
         tower = make_tower()

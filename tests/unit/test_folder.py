@@ -104,6 +104,22 @@ def test_every_format_gives_the_same(shop, form):
     assert raw.interactions.times.tolist() == [1000000000, 1000000200, 1000000100]
 
 
+@pytest.mark.parametrize("form", ["csv", "csv.gz"])
+def test_a_table_that_a_spreadsheet_saved(shop, form):
+    """With a byte order mark before the first column's name, and the line ends of another system."""
+    expected = read(shop)
+    for name in ("ratings", "items"):
+        text = (shop / f"{name}.csv").read_text().replace("\n", "\r\n").encode("utf-8-sig")
+        (shop / f"{name}.csv").unlink()
+        (shop / f"{name}.{form}").write_bytes(gzip.compress(text) if form == "csv.gz" else text)
+        change(shop, f"{name}.csv", f"{name}.{form}")
+    raw = read(shop)
+    assert list(raw.ids) == list(expected.ids)
+    assert raw.texts is not None and expected.texts is not None
+    assert [" ".join(text.split()) for text in raw.texts] == [" ".join(text.split()) for text in expected.texts]
+    assert raw.interactions.items.tolist() == expected.interactions.items.tolist()
+
+
 def test_a_toml_elsewhere_with_absolute_paths(shop, tmp_path_factory):
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "shop.toml"
     text = (shop / "dataset.toml").read_text()
