@@ -149,6 +149,30 @@ def test_gradients_that_were_there_before_count_as_such() -> None:
     assert meter.kinds_at_peak() == {"weights": 400, "gradients": 400, "optimiser": 0, "activations": 0}
 
 
+def test_buffers_are_weights_and_state_of_earlier_steps_is_the_optimisers() -> None:
+    norm = nn.BatchNorm1d(8)
+    optimiser = torch.optim.Adam(norm.parameters())
+    norm(torch.randn(4, 8)).sum().backward()
+    optimiser.step()
+    optimiser.zero_grad()
+    with TensorBytes([norm, optimiser]) as meter:
+        pass
+    parameters, statistics = 4 * (8 + 8), 4 * (8 + 8) + 8
+    kinds = {"weights": parameters + statistics, "gradients": 0, "optimiser": 2 * parameters + 2 * 4, "activations": 0}
+    assert meter.kinds_at_peak() == kinds
+
+
+def test_the_cycle_collector_rests_meanwhile_and_is_left_as_it_was() -> None:
+    for collecting in (True, False):
+        (gc.enable if collecting else gc.disable)()
+        try:
+            with TensorBytes():
+                assert not gc.isenabled()
+            assert gc.isenabled() is collecting
+        finally:
+            gc.enable()
+
+
 def test_a_caller_may_label_what_it_knows() -> None:
     with TensorBytes() as meter:
         state, other = ones(2), ones(1)
