@@ -411,6 +411,21 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
     assert len(set(table.texts.columns)) == len(table.columns)
 
 
+def test_a_user_s_difference_is_the_mean_over_the_seeds_of_both(make_record, tmp_path) -> None:
+    """A method with one seed, such as popularity, meets every seed of the reference."""
+    hits = {("fft", 0): 400, ("fft", 1): 200, ("lora", 0): 440, ("lora", 1): 80, ("lora", 2): 800}
+    hits |= {("popularity", 0): 100}
+    records = [make_record(method, seed=seed) for method, seed in hits]
+    (tmp_path / "ranks").mkdir()
+    for record, ranked_first in zip(records, hits.values(), strict=True):
+        np.save(ranks_path(tmp_path, record.cell_id), np.where(np.arange(800) < ranked_first, 1.0, 50.0))
+    tests = user_tests(compare([Source(record, tmp_path) for record in records])[0], "fft")
+    assert tests["seeds"].to_dict() == {"lora": 2, "popularity": 2}
+    expected = {"lora": ((440 - 400) + (80 - 200)) / 1600, "popularity": (2 * 100 - 400 - 200) / 1600}
+    for metric in ("HR@10", "NDCG@10"):
+        assert tests[f"{metric} difference"].to_dict() == pytest.approx(expected)
+
+
 def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -> None:
     """Holm multiplies the least p by all 63 · 2 tests; 60 of 800 users clearly lose."""
     records = [make_record("fft"), *(make_record("lora", options={"r": r}) for r in range(1, 64))]
