@@ -14,8 +14,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened, whatever a file is called. Of Pillow's other formats some start another program (PostScript)."""
 MOST_PIXELS = 1 << 26
 """The largest picture, 8192 × 8192; a larger JPEG is decoded at a half, a quarter or an eighth."""
+MOST_SIDE = 1 << 16
+"""The longest side: that of the longest JPEG. Resizing takes memory by the side as well, 32 bytes a pixel of it."""
+PICTURE_BYTES = 1 << 28
+"""The largest file; some decoders read all of it before they look at what it holds."""
 BYTES_PER_PIXEL = 8
 """While a picture is decoded and converted: Pillow takes four bytes a pixel for the one and four for the other."""
+_OWN_BYTES_PER_PIXEL = {"WEBP": 8}
+"""What a format's decoder takes beside that, for a canvas of its own."""
 
 
 class Budget:
@@ -48,7 +54,7 @@ def decode(path: Path, side: int) -> Image.Image:
     BenchError, naming the file, when it is none in the stated formats, is damaged, or has too many pixels.
     """
     try:
-        with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
+        with open_file(path, PICTURE_BYTES) as file, Image.open(file, formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS:
                 image.draft(None, (side, side))  # a JPEG's own scaling; of another format nothing changes
             if image.width * image.height > MOST_PIXELS:
@@ -56,7 +62,12 @@ def decode(path: Path, side: int) -> Image.Image:
                     f"{path}: {image.width} × {image.height} pixels are more than the {MOST_PIXELS >> 20} million "
                     "that a picture may have: scale it down"
                 )
-            with _BUDGET.taken(image.width * image.height * BYTES_PER_PIXEL):
+            if max(image.size) > MOST_SIDE:
+                raise BenchError(
+                    f"{path}: {image.width} × {image.height} pixels: no side may have more than {MOST_SIDE}: crop it"
+                )
+            per_pixel = BYTES_PER_PIXEL + _OWN_BYTES_PER_PIXEL.get(image.format or "", 0)
+            with _BUDGET.taken(image.width * image.height * per_pixel):
                 image.load()
                 colours = image if image.mode == "RGB" else image.convert("RGB")
                 return colours.resize((side, side), Image.Resampling.BICUBIC)

@@ -18,7 +18,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from ..errors import BenchError, unknown
-from ..files import open_file, reason, too_large
+from ..files import open_file, reason
 
 pc: Any = pyarrow.compute  # most of its functions are made at import, where type checkers cannot see them
 
@@ -144,7 +144,13 @@ def check_columns(path: Path, columns: list[str]) -> None:
     with _errors_named(path):
         if path.suffix == ".parquet":
             with open_file(path, TABLE_BYTES) as source:
-                _check_columns(str(path), columns, pq.ParquetFile(cast(Any, source)).schema_arrow.names)
+                schema = pq.ParquetFile(cast(Any, source)).schema_arrow
+            _check_columns(str(path), columns, schema.names)
+            for field in map(schema.field, columns):
+                if pa.types.is_nested(field.type):
+                    raise BenchError(
+                        f"{path}: column '{field.name}' holds {str(field.type)[:100]}: name another column"
+                    )
             return
         with _text(path) as file:
             head = file.read(HEADER_CHARACTERS)
@@ -166,15 +172,43 @@ def _errors_named(path: Path) -> Iterator[None]:
 
 def _parquet(path: Path, columns: list[str]) -> pa.Table:
     with open_file(path, TABLE_BYTES) as source:
-        file = pq.ParquetFile(cast(Any, source))
+        # A text that is repeated stays in its dictionary until it is known how much all of them are.
+        file = pq.ParquetFile(cast(Any, source), read_dictionary=columns)
+        most = _most_unpacked(path)
+        if _stated_bytes(file.metadata, columns) > most:
+            raise _unpacks_to_more(path, most)
+        schema = pa.schema([(name, _plain_type(file.schema_arrow.field(name).type)) for name in columns])
         parts, held = [], 0
         for batch in file.iter_batches(batch_size=1 << 16, columns=columns, use_threads=False):
-            held += batch.nbytes
-            if held > TABLE_BYTES:
-                raise too_large(path, TABLE_BYTES)
-            parts.append(batch)
-        schema = pa.schema([file.schema_arrow.field(name) for name in columns])
-        return pa.Table.from_batches(parts, None if parts else schema)
+            held += sum(map(_plain_bytes, batch.columns))
+            if held > most:
+                raise _unpacks_to_more(path, most)
+            parts.append(batch.select(columns).cast(schema))
+        return pa.Table.from_batches(parts, schema)
+
+
+def _stated_bytes(metadata: Any, columns: list[str]) -> int:
+    """What the pages of some columns unpack to, as the file says."""
+    wanted = [at for at in range(metadata.num_columns) if metadata.schema.column(at).path in columns]
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    return sum(group.column(at).total_uncompressed_size for group in groups for at in wanted)
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+
+
+def _plain_bytes(column: pa.Array) -> int:
+    """Bytes that a column takes without a dictionary."""
+    if not isinstance(column, pa.DictionaryArray):
+        return column.nbytes
+    kind = column.type.value_type
+    if any(test(kind) for test in _OF_ANY_LENGTH):
+        return 4 * len(column) + (pc.sum(pc.take(pc.binary_length(column.dictionary), column.indices)).as_py() or 0)
+    return len(column) * max(kind.bit_width // 8, 1)
+
+
+_OF_ANY_LENGTH = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
 
 
 _LATEST = 2.0**63
@@ -184,7 +218,7 @@ _LATEST = 2.0**63
 def _not_text(values: pa.ChunkedArray) -> int | None:
     """The first row whose bytes are not UTF-8; None when the column is of another kind."""
     kind = values.type
-    if not any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)):
+    if not any(test(kind) for test in _OF_ANY_LENGTH):
         return None
     for row, value in enumerate(values):
         try:
@@ -242,9 +276,20 @@ def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
         if path.suffix != ".gz":
             yield source
             return
-        most = min(max(UNPACKED_SMALL, UNPACKED_TIMES * path.stat().st_size), TABLE_BYTES)
+        most = _most_unpacked(path)
         with gzip.open(source) as unpacked:
             yield io.BufferedReader(_Bounded(cast(io.BufferedIOBase, unpacked), path, most), 1 << 20)
+
+
+def _most_unpacked(path: Path) -> int:
+    return min(max(UNPACKED_SMALL, UNPACKED_TIMES * path.stat().st_size), TABLE_BYTES)
+
+
+def _unpacks_to_more(path: Path, most: int) -> BenchError:
+    return BenchError(
+        f"{path}: unpacks to more than {most >> 20} MB, far more than its size, as no table does: write it as plain "
+        "CSV if it is one"
+    )
 
 
 class _Bounded(io.RawIOBase):
@@ -260,8 +305,5 @@ class _Bounded(io.RawIOBase):
         count = self._stream.readinto(buffer)
         self._left -= count
         if self._left < 0:
-            raise BenchError(
-                f"{self._path}: unpacks to more than {self._most >> 20} MB, {UNPACKED_TIMES} times its size, as no "
-                "table does: unpack it yourself if it is one"
-            )
+            raise _unpacks_to_more(self._path, self._most)
         return count

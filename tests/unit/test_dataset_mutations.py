@@ -1,4 +1,4 @@
-"""Whatever a dataset folder holds: a dataset or one BenchError, at once. tests/soak/ runs many more examples.
+"""Whatever a dataset folder holds: a dataset or one BenchError, at once. tests/soak/mutations.py takes more.
 
 Keys come from the schema of `dataset.toml`, so that a new key needs no new test.
 """
@@ -20,7 +20,6 @@ from tpmebench.datasets.description import Description
 from tpmebench.datasets.sources import fingerprint, inspect, load_dataset
 from tpmebench.errors import BenchError
 
-EXAMPLES = int(os.environ.get("TPMEBENCH_EXAMPLES", "100"))
 SECONDS = 1.0
 VALID: dict[str, Any] = {
     "name": "shop",
@@ -29,7 +28,6 @@ VALID: dict[str, Any] = {
     "images": {"folder": "pictures", "pattern": "{id}.png"},
 }
 many = settings(
-    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -37,6 +35,7 @@ many = settings(
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
+    """A small dataset, of which nothing is read for the first time when it is: imports take their seconds once."""
     (tmp_path / "pictures").mkdir()
     items = [f"i{n},title {n},i{n}.png" for n in range(8)]
     rows = [f"u{user},i{(user + step) % 8},{1000 + step}" for user in range(4) for step in range(6)]
@@ -45,6 +44,7 @@ def shop(tmp_path: Path) -> Path:
     for n in range(8):
         Image.new("RGB", (4, 4)).save(tmp_path / "pictures" / f"i{n}.png")
     (tmp_path / "dataset.toml").write_text(as_toml(VALID))
+    load_dataset(str(tmp_path))
     return tmp_path
 
 

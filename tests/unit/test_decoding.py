@@ -59,6 +59,23 @@ def empty_png(path: Path, width: int, height: int) -> Path:
     return path
 
 
+@pytest.mark.parametrize("size", [(1, 1 << 17), (1 << 17, 1)])
+def test_a_line_of_pixels_is_refused(tmp_path: Path, size: tuple[int, int]):
+    """Few pixels, but what resizing them takes grows with the longer side."""
+    with pytest.raises(BenchError, match=r"picture\.png: .* no side may have more than 65536"):
+        decode(empty_png(tmp_path / "picture.png", *size), 8)
+
+
+@pytest.mark.parametrize("begins", [b"RIFF\xff\xff\xff\x7fWEBPVP8X", b"\xff\xd8\xff\xe0", b"GIF89a\1\0\1\0\0\0\0"])
+def test_a_file_of_no_pictures_size_is_refused_unread(tmp_path: Path, begins: bytes):
+    """Decoders read all of some formats at once."""
+    with (tmp_path / "picture.webp").open("wb") as file:
+        file.write(begins)
+        file.truncate(30 << 30)  # of which nothing is on the disk
+    with pytest.raises(BenchError, match=r"picture\.webp: more than the 256 MB"):
+        decode(tmp_path / "picture.webp", 8)
+
+
 @pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("side", [8200, 13_300, 60_000])
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int):
