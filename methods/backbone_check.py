@@ -1,5 +1,6 @@
 """What can be known of a backbone before the first cell: that it loads, that it runs, and that it fits the study."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import torch
 
 from ..errors import BenchError
 from ..files import read_json
-from .backbones import BackboneSource, transformers_quietly
+from .backbones import BackboneSource, transformers_quietly, without_the_hub
 from .inputs import ItemInputs
 from .model_folder import loading_fault, stated_weights
 from .preprocessing import make_tokenizer
@@ -28,7 +29,8 @@ def check_backbone(source: BackboneSource, text_length: int, image_side: int | N
         if source.is_shipped:  # what is left to find needs no import of transformers
             _check_stated(source, text_length, image_side)
         else:
-            _check_built(source, text_length, image_side)
+            with without_the_hub() if source.is_local else nullcontext():
+                _check_built(source, text_length, image_side)
     except BenchError:
         raise
     except Exception as error:  # whatever transformers raises on reading a folder

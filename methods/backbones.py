@@ -1,7 +1,8 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -243,6 +244,8 @@ class BackboneSource:
         if path is None:
             return _HALF
         settings = read_json(path)
+        if not isinstance(settings, dict):
+            raise BenchError(f"{path}: no table of a preprocessor's settings; restore the file")
         found = [settings.get(key) or half for key, half in zip(("image_mean", "image_std"), _HALF, strict=True)]
         for numbers in found:
             if not (isinstance(numbers, list) and [isinstance(n, int | float) for n in numbers] == [True] * 3):
@@ -331,7 +334,19 @@ class Backbones:
 def transformers_quietly() -> Any:
     import transformers
 
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity(logging.CRITICAL)  # its errors show what a configuration holds, and raise too
     transformers.utils.logging.disable_progress_bar()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     return transformers
+
+
+@contextmanager
+def without_the_hub() -> Iterator[None]:
+    """During the block whatever would be fetched is an error: the files of a folder may name other models."""
+    from huggingface_hub import constants
+
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before

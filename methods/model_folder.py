@@ -42,9 +42,23 @@ def check_files(folder: Path) -> None:
         raise BenchError(f"{folder / 'config.json'}: no table of a model's settings; restore the model's own file")
     if config.get("quantization_config") is not None:
         raise BenchError(f"{folder}: a quantised checkpoint; give one with floating-point weights")
+    elsewhere = _from_elsewhere(config)
+    if elsewhere:
+        raise BenchError(f"{folder / 'config.json'}: {elsewhere} would be fetched from elsewhere; remove the key")
     wrong = _out_of_bounds(config)
     if wrong:
         raise BenchError(f"{folder / 'config.json'}: {wrong}; restore the model's own file")
+
+
+def _from_elsewhere(config: Mapping[str, Any]) -> str | None:
+    """The first key of a configuration by which other weights, or kernels that are code, would be fetched."""
+    for key, value in config.items():
+        inner = _from_elsewhere(value) if isinstance(value, Mapping) else None
+        if inner:
+            return f"{quoted(key)[1:-1]}.{inner}"
+        if (key == "use_pretrained_backbone" and value) or (key.endswith("_implementation") and "/" in str(value)):
+            return key
+    return None
 
 
 def _out_of_bounds(config: Mapping[str, Any]) -> str | None:

@@ -2,13 +2,16 @@
 
 import json
 import shutil
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -111,6 +114,35 @@ def test_a_configuration_that_is_not_that_of_the_weights_is_one_line(copied: Cop
     assert str(caught.value).isprintable()
     for word in (str(folder), *words):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"model_type": "dpt", "backbone": "owner/name", "is_hybrid": True}, "cannot be loaded"),
+        ({"model_type": "detr", "backbone": "owner/name", "use_pretrained_backbone": True}, "use_pretrained_backbone"),
+        ({"text_config": {"use_pretrained_backbone": True}}, r"text_config\.use_pretrained_backbone would be fetched"),
+        ({"_attn_implementation": "owner/kernels"}, "_attn_implementation would be fetched"),
+    ],
+)
+def test_a_folder_that_names_another_model_fetches_nothing(
+    copied: Copy, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], words: str
+) -> None:
+    asked = []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *names, **_: asked.append(names) or [])
+    folder = copied("bert", **config)
+    for weights in ("pretrained", "random"):
+        with pytest.raises(BenchError, match=words):
+            check("text", folder, weights)
+    assert asked == []
+    assert not constants.HF_HUB_OFFLINE
+
+
+def test_transformers_prints_nothing_of_a_configuration(copied: Copy, capfd: pytest.CaptureFixture[str]) -> None:
+    with suppress(BenchError):
+        check("text", copied("bert", sub_configs="\n::error::forged"))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_integer_weights_a_damaged_file_and_an_adapter_are_refused(copied: Copy) -> None:
