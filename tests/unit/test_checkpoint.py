@@ -90,6 +90,17 @@ def test_training_goes_on_as_if_it_had_not_been_interrupted(saved: Trainer, path
     assert same(state(saved), state(other))
 
 
+def test_the_scale_of_a_loss_in_half_precision_comes_back(saved: Trainer, path: Path) -> None:
+    saved.scaler, other = (torch.amp.GradScaler("cpu", init_scale=scale) for scale in (8.0, 2.0))
+    save_checkpoint(path, saved, half_way())
+    trainer = make_trainer()
+    trainer.scaler = other
+    assert load_checkpoint(path, trainer)[1] is None
+    assert trainer.scaler.get_scale() == 8.0
+    _, said = load_checkpoint(path, make_trainer())
+    assert said is not None and "of another precision" in said
+
+
 def test_without_a_checkpoint_there_is_nothing_to_say(path: Path) -> None:
     progress, damage = load_checkpoint(path, make_trainer())
     assert (progress, damage) == (Progress(), None)

@@ -4,6 +4,10 @@ import errno
 import io
 import os
 import random
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -234,8 +238,8 @@ def test_what_a_cache_cost_is_recorded(story: Story, monkeypatch: pytest.MonkeyP
     whole = execution.assemble
     monkeypatch.setattr(execution, "assemble", lambda *given: replace(whole(*given), cache=use))
     record = run(story.directory, Listener())
-    time, memory = record.time, record.memory
-    assert (time.cache_build, time.cache_reused, time.cache_built_by) == (6.5, False, "cell x")
+    times, memory = record.time, record.memory
+    assert (times.cache_build, times.cache_reused, times.cache_built_by) == (6.5, False, "cell x")
     assert memory is not None and (memory.cache_build, memory.feature_cache) == (PhaseMemory(tensors=72), 71)
 
 
@@ -294,6 +298,27 @@ def test_a_random_ranking_is_its_seed_s(tmp_path: Path) -> None:
         execute(record, Job(record=record, directory=tmp_path), Listener())
         found.append(np.load(ranks_path(tmp_path, record.cell_id)))
     assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+
+
+def test_a_cell_ends_with_all_it_started_when_its_harness_is_gone() -> None:
+    program = """
+import subprocess, sys
+from tpmebench.bench.worker import die_with_parent
+print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+die_with_parent(sys.stdin.buffer)
+"""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-P", "-c", program]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
+        assert process.stdin is not None and process.stdout is not None
+        child = Path(f"/proc/{int(process.stdout.readline())}/stat")
+        process.stdin.close()
+        assert process.wait(60) == -signal.SIGKILL
+    for _ in range(100):
+        if not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError("what it started goes on")
 
 
 def test_a_process_is_prepared_as_its_cell_says() -> None:

@@ -1,6 +1,8 @@
 """The feature cache on a toy tower: building, continuing, verifying, and what its key covers."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -77,6 +79,21 @@ def make_content() -> RawContent:
 
 def job(key: CacheKey = KEY, tower: Callable[[], Tower] = make_tower) -> BuildJob:
     return BuildJob(key, tower, make_content(), torch.device("cpu"), lambda done, total: None)
+
+
+def test_a_full_disk_is_an_error_before_anything_is_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows written through a memory map would end the process instead."""
+
+    def full(handle: int, start: int, length: int) -> None:
+        assert (start, length) == (0, os.fstat(handle).st_size) and length > 0
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+    monkeypatch.setattr(feature_build.os, "posix_fallocate", full)
+    tower = make_tower()
+    with pytest.raises(OSError, match="no space left"):
+        ensure_features(job(tower=lambda: tower))
+    assert isinstance(tower.model, Toy) and tower.model.runs <= 1, "but for the one state that all items share"
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tpmebench.arrays import map_array, read_array
 from tpmebench.errors import BenchError
-from tpmebench.files import file_digest, parse_json, parse_toml, read_bytes, read_json, read_text, read_toml
+from tpmebench.files import digest, file_digest, parse_json, parse_toml, read_bytes, read_json, read_text, read_toml
 
 READERS = (lambda path: read_text(path, 100), read_toml, read_json, file_digest, read_array, map_array)
 
@@ -124,6 +124,15 @@ def npy(folder: Path, content: bytes) -> Path:
 def whole(folder: Path, array: np.ndarray) -> bytes:
     np.save(folder / "whole.npy", array)
     return (folder / "whole.npy").read_bytes()
+
+
+@given(*[st.lists(st.text(st.sampled_from("ab\0"), max_size=3), max_size=3)] * 2)
+def test_lists_of_parts_have_one_digest_when_they_are_equal_only(parts: list[str], others: list[str]):
+    assert (digest(*parts) == digest(*others)) == (parts == others)
+
+
+def test_parts_do_not_run_into_each_other():
+    assert len({digest(*parts) for parts in (["ab", "c"], ["a", "bc"], ["abc"], ["abc", ""], ["", "abc"])}) == 5
 
 
 def test_an_array_is_read_as_it_was_written(tmp_path: Path):

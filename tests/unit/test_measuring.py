@@ -170,6 +170,24 @@ def test_a_phase_that_runs_again_keeps_its_higher_peak(monkeypatch: pytest.Monke
     assert seen == [500, 500, 700]
 
 
+def test_every_phase_starts_its_peaks_anew(monkeypatch: pytest.MonkeyPatch):
+    reset: list[str] = []
+    monkeypatch.setattr(measuring.process, "reset_peak_rss", lambda: reset.append("rss"))
+    meter = MemoryMeter(torch.device("cpu"))
+    monkeypatch.setattr(meter._cuda, "reset_peak", lambda: reset.append("card"))
+    for number in (1, 2):
+        with meter.phase("training"):
+            assert sorted(reset) == ["card"] * number + ["rss"] * number
+
+
+def test_what_is_counted_is_of_all_that_is_trained_and_of_every_slot(small_cell: Build):
+    trainer = Trainer(small_cell("sasrec-id", batch=4))
+    found = count_parameters(trainer)
+    assert (found.saved_bytes, found.trainable) == (4 * found.trainable, found.total)
+    batch, _ = trainer.heaviest_batch()
+    assert count_operations(trainer).slots == batch.slots.numel() > len(batch.slots)
+
+
 def test_resident_memory_is_in_bytes(tmp_path, monkeypatch: pytest.MonkeyPatch):
     status = tmp_path / "status"
     status.write_text("Name:\tpython\nVmPeak:\t  9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n")
