@@ -312,6 +312,22 @@ def test_two_processes_build_an_entry_once(tmp_path: Path, folder: Path) -> None
     assert outputs == [["False", "True", checksum], ["True", "False", checksum]]
 
 
+def test_another_process_is_asked_only_for_what_is_missing(folder: Path) -> None:
+    asked: list[int] = []
+
+    def apart() -> None:
+        asked.append(1)
+        ensure_features(job())
+
+    for expected in (False, True):
+        cache, found = ensure_features(replace(job(tower=lambda: pytest.fail("not in this process")), apart=apart))
+        assert found is expected
+        assert cache.folder == folder / KEY.name
+    assert asked == [1]
+    with pytest.raises(BenchError, match="gone as soon as it was built"):
+        ensure_features(replace(job(replace(KEY, content="another")), apart=lambda: None))
+
+
 def test_progress_is_told() -> None:
     told: list[tuple[int, int]] = []
     ensure_features(replace(job(), progress=lambda done, total: told.append((done, total))))
