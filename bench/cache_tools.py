@@ -1,6 +1,5 @@
 """What `bench cache` does: lists, verifies and clears the feature caches and image stores."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from filelock import Timeout
 from rich.filesize import decimal
 
 from ..errors import BenchError
-from ..files import cache_directory, file_digest, lock
+from ..files import cache_directory, file_digest, is_file, lock, read_json
 from ..ownership import is_ours, remove, take_over
 from ..reports.grid import Grid
 
@@ -101,7 +100,7 @@ def verify() -> list[str]:
             faults += images.verify(entry.folder)
         for name, checksum in entry.about.get("sha256", {}).items():
             path = entry.folder / name
-            if not path.exists():
+            if not is_file(path):
                 faults.append(f"{path}: missing; remove the folder and it is built again")
             elif file_digest(path) != checksum:
                 faults.append(f"{path}: changed since it was written; remove the folder and it is built again")
@@ -145,7 +144,7 @@ def _about(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(path)
+    except BenchError:
         return None
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) and isinstance(found.get("sha256", {}), dict) else None

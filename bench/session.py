@@ -12,7 +12,7 @@ from .. import __version__
 from ..errors import BenchError, unknown
 from ..files import lock
 from ..methods.registry import canonical_name, is_outside
-from ..ownership import claim
+from ..ownership import check_output, claim
 from ..reports.records import log_path
 from .checkpoint import drop_checkpoints
 from .console import Screen
@@ -73,6 +73,7 @@ def run_study(study: Study, request: Request) -> int:
     """
     console = Screen()
     _announce_outside(console, study)
+    check_output(request.directory, "--out")  # before records are looked for in it
     cells = plan(study, request.directory, __version__)
     check_study_output((planned.places for planned in cells), request.directory)
     request.check(cells)

@@ -48,7 +48,7 @@ def methods() -> dict[str, type[Method]]:
         if point.name not in _registered:
             try:
                 found = point.load()
-            except (ImportError, AttributeError) as error:
+            except (Exception, SystemExit) as error:  # whatever another's package may raise while it loads
                 raise BenchError(
                     f"method '{point.name}' ({point.value}): {error}; mend or remove its package"
                 ) from error
@@ -121,7 +121,7 @@ def _load(name: str, file: Path | None) -> object:
         return getattr(import_module(module), attribute)
     except BenchError:
         raise
-    except Exception as error:  # whatever a user's module may raise while it loads
+    except (Exception, SystemExit) as error:  # whatever a user's module may raise while it loads
         cause = f"{type(error).__name__}: {error}"
         raise BenchError(
             f"method '{name}': {cause}; give an importable package.module:Class or ./file.py:Class"

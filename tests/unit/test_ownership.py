@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tpmebench.bench import cache_tools
+from tpmebench.bench.session import Request, run_study
+from tpmebench.bench.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import lock, write_atomic
 from tpmebench.ownership import MARKER, check_output, claim, is_ours, remove, take
@@ -159,3 +161,24 @@ def test_verify_names_what_is_missing_and_what_changed(cache: Path):
     assert "shared.npy: changed" in fault
     os.truncate(folder / "shared.npy", 0)
     assert cache_tools.verify() == []
+
+
+@pytest.mark.parametrize(
+    "about", [None, "[]", '{"version": 1, "sha256": [1]}', '{"version": 1, "sha256": {"pipe": "0"}}']
+)
+def test_an_entry_whose_description_is_damaged_is_listed_and_named_a_fault(cache: Path, about: str | None):
+    folder = entry(cache)
+    os.mkfifo(folder / "pipe")
+    (folder / "entry.json").unlink()
+    if about is None:
+        os.mkfifo(folder / "entry.json")  # which nobody ever writes to
+    else:
+        (folder / "entry.json").write_text(about)
+    assert cache_tools.listing().row_count == 2
+    assert len(cache_tools.verify()) == 1
+    assert len(cache_tools.clear([]).removed) == 1
+
+
+def test_a_study_refuses_an_impossible_directory_before_it_plans():
+    with pytest.raises(BenchError, match=r"^--out n+: cannot be used \(File name too long\)"):
+        run_study(Study(methods=["unheard-of"]), Request(Path("n" * 400)))

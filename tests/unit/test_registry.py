@@ -181,3 +181,15 @@ def test_entry_points_add_methods_and_name_the_one_that_fails(
 def test_built_in_methods_come_in_their_order() -> None:
     first = ["fft", "frozen", "frozen-cached", "bitfit", "adapter", "lora", "iisan", "iisan-cached"]
     assert list(ALL)[:11] == [*first, "popularity", "random", "sasrec-id"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("raises", "raise SystemExit(0)"), ("exits", "import sys; sys.exit()"), ("broken", "def f(:")]
+)
+def test_a_module_that_does_not_load_does_not_end_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / f"module_that_{name}.py").write_text(line)
+    with pytest.raises(BenchError, match=f"method 'module_that_{name}:Method': "):
+        find_method(f"{tmp_path / f'module_that_{name}.py'}:Method")
