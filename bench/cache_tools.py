@@ -11,7 +11,7 @@ from filelock import Timeout
 from rich.filesize import decimal
 
 from ..errors import BenchError
-from ..files import cache_directory, file_digest, is_file, lock, read_json
+from ..files import cache_directory, lock, read_json
 from ..ownership import is_ours, remove, take_over
 from ..reports.grid import Grid
 
@@ -89,22 +89,10 @@ def listing() -> Grid:
 def verify() -> list[str]:
     """Checks every entry against its checksums; a line for each file that is missing, changed or unreadable."""
     from ..datasets import images
+    from ..methods import feature_cache
 
-    faults = []
-    for entry in entries():
-        if entry.about is None:
-            path = entry.folder / _ABOUT[entry.kind]
-            faults.append(f"{path}: cannot be read; remove the folder and it is built again")
-            continue
-        if entry.kind == "images" and entry.about:
-            faults += images.verify(entry.folder)
-        for name, checksum in entry.about.get("sha256", {}).items():
-            path = entry.folder / name
-            if not is_file(path):
-                faults.append(f"{path}: missing; remove the folder and it is built again")
-            elif file_digest(path) != checksum:
-                faults.append(f"{path}: changed since it was written; remove the folder and it is built again")
-    return faults
+    checks = {"features": feature_cache.verify, "images": images.verify}
+    return [fault for entry in entries() if entry.about != {} for fault in checks[entry.kind](entry.folder)]
 
 
 def clear(names: list[str]) -> Cleared:
@@ -147,4 +135,5 @@ def _about(path: Path) -> dict[str, Any] | None:
         found = read_json(path)
     except BenchError:
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("sha256", {}), dict) else None
+    whole = isinstance(found, dict) and found and isinstance(found.get("sha256", {}), dict)
+    return found if whole else None

@@ -3,19 +3,22 @@
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from torch import nn
 
+from ..arrays import map_array
 from ..errors import BenchError
-from ..files import file_digest, lock, write_atomic
-from ..ownership import remove, take
+from ..files import file_digest, lock, read_json, write_atomic
+from ..ownership import is_ours, remove, take
 from .content import RawContent
 from .feature_cache import CacheKey, FeatureCache, open_features
 from .generated import GeneratedTower
@@ -25,6 +28,9 @@ from .tower import Tower
 _TOKENS_PER_BATCH = 4096
 _IMAGES_PER_BATCH = 128
 _SECONDS_BETWEEN_SAVES = 2.0
+
+Batches = list[np.ndarray]
+Encode = Callable[[np.ndarray], torch.Tensor]
 
 Progress = Callable[[int, int], None]
 """Called with the items done and the items in all."""
@@ -59,16 +65,19 @@ class BuildJob:
 
 
 def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
-    """The entry of a key, and whether it was there already. Builds what is missing, under a lock between processes."""
+    """The entry of a key, and whether it was there already. Builds what is missing, under a lock between processes.
+
+    A damaged entry is built anew, unless its folder isn't ours: BenchError names it.
+    """
     folder = job.key.folder
-    found = open_features(folder)
+    found = _usable(folder)
     if found is not None:
         return found, True
     if job.apart is not None:
         job.apart()
     else:
         with lock(folder):
-            found = open_features(folder)  # another process may have built it while this one waited
+            found = _usable(folder)  # another process may have built it while this one waited
             if found is not None:
                 return found, True
             _build(job, folder)
@@ -76,6 +85,17 @@ def ensure_features(job: BuildJob) -> tuple[FeatureCache, bool]:
     if built is None:
         raise BenchError(f"{folder}: gone as soon as it was built; do not clear the cache while a study runs")
     return built, False
+
+
+def _usable(folder: Path) -> FeatureCache | None:
+    """The entry, if it is there and as it was written."""
+    try:
+        return open_features(folder)
+    except BenchError as error:
+        if not is_ours(folder):
+            raise BenchError(f"{error}; remove the folder {folder} and it is built again") from error
+        warnings.warn(f"{error}; the features are computed again", stacklevel=2)
+        return None
 
 
 def _build(job: BuildJob, folder: Path) -> None:
@@ -91,29 +111,40 @@ def _build(job: BuildJob, folder: Path) -> None:
     shared = 0 in job.key.levels and tower.shape.shares_first_state
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
     shape = (job.content.items + 1, len(levels), tower.shape.hidden_size)
-    states = _open_states(partial / "states.npy", shape, np.dtype(job.key.dtype))
+    batches = _batches(job.content)
+    states, done = _open_states(partial, shape, np.dtype(job.key.dtype), len(batches))
     with torch.no_grad():
         if shared:
             first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
             np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
-        earlier = _fill(job, tower, states, levels, partial)
+        _fill(job, lambda items: _encode(job, tower, items, levels), states, batches, done, partial / "progress.json")
         states.flush()
-        seconds = earlier + time.monotonic() - start
+        seconds = done.seconds + time.monotonic() - start
         measured = job.meter.stop(tower, lambda: _encode_heaviest(job, tower, levels)) if job.meter else {}
     _finish(job.key, partial, folder, {"seconds": seconds, **measured})
 
 
-def _open_states(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.memmap:
-    """The array as a former run left it, or a new one."""
+class Done(BaseModel):
+    """How far former runs came: batches whose states are on disk, and the seconds that went into them."""
+
+    batches: Annotated[int, Field(ge=0)] = 0
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+
+
+def _open_states(partial: Path, shape: tuple[int, ...], dtype: np.dtype, batches: int) -> tuple[np.memmap, Done]:
+    """The array as a former run left it and how far that came, or a new one when that cannot be gone on from."""
+    path, note = partial / "states.npy", partial / "progress.json"
     try:
-        states = np.lib.format.open_memmap(path, mode="r+")
-    except (OSError, ValueError):
-        states = None
-    if states is None or states.shape != shape or states.dtype != dtype:
-        path.with_name("progress.json").unlink(missing_ok=True)
-        states = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        _claim(path)
-    return states
+        states, done = map_array(path, "r+"), Done.model_validate(read_json(note))
+        if states.shape == shape and states.dtype == dtype and done.batches <= batches:
+            return states, done
+    except (BenchError, ValidationError):
+        pass
+    remove(partial)
+    take(partial)
+    states = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    _claim(path)
+    return states, Done()
 
 
 def _claim(path: Path) -> None:
@@ -123,28 +154,21 @@ def _claim(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill(
-    job: BuildJob, tower: Tower | GeneratedTower, states: np.memmap, levels: tuple[int, ...], partial: Path
-) -> float:
-    """Runs the batches that are not done, and returns the seconds that former runs spent on the others.
+def _fill(job: BuildJob, encode: Encode, states: np.memmap, batches: Batches, done: Done, note: Path) -> None:
+    """Runs the batches that are not done, and notes how far it came every few seconds.
 
     The batches are the same in every run, so a continued build gives the same bytes.
     """
-    batches = _batches(job.content)
-    progress = partial / "progress.json"
-    before = json.loads(progress.read_text()) if progress.exists() else {"batches": 0, "seconds": 0.0}
-    done = before["batches"]
-    items_done, start = sum(map(len, batches[:done])), time.monotonic()
+    items_done, start = sum(map(len, batches[: done.batches])), time.monotonic()
     saved = start
-    for number, items in enumerate(batches[done:], start=done + 1):
-        states[items] = _encode(job, tower, items, levels).cpu().numpy()
+    for number, items in enumerate(batches[done.batches :], start=done.batches + 1):
+        states[items] = encode(items).cpu().numpy()
         items_done += len(items)
         job.progress(items_done, states.shape[0])
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
             states.flush()  # the rows must be on disk before the note that says so
             saved = time.monotonic()
-            write_atomic(progress, json.dumps({"batches": number, "seconds": before["seconds"] + saved - start}))
-    return before["seconds"]
+            write_atomic(note, Done(batches=number, seconds=done.seconds + saved - start).model_dump_json())
 
 
 def _encode(job: BuildJob, tower: Tower | GeneratedTower, items: np.ndarray, levels: tuple[int, ...]) -> torch.Tensor:

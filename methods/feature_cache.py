@@ -5,13 +5,15 @@ state 0 is the same for every item, and `entry.json`. Nothing in it is executabl
 """
 
 import mmap
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from ..arrays import map_array, read_array
@@ -85,22 +87,51 @@ class FeatureCache:
         return levels if self.shared is None else [self.shared[None], *levels]
 
 
+class Entry(BaseModel):
+    """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
+
+    sha256: dict[Literal["states.npy", "shared.npy"], str]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    memory: dict[str, Annotated[int, Field(ge=0)]] = {}
+    built_by: str = ""
+
+
 def open_features(folder: Path) -> FeatureCache | None:
     """The entry in a folder, its checksums verified, or None when there is no complete one.
 
-    BenchError when the bytes are not those that were written.
+    BenchError when it isn't what was written.
     """
     entry = read_entry(folder)
     if entry is None:
         return None
-    for name, checksum in entry["sha256"].items():
-        if not (folder / name).exists() or file_digest(folder / name) != checksum:
-            raise BenchError(
-                f"{folder / name}: checksum differs from the one recorded; remove the folder to rebuild it"
-            )
+    for line in changed_arrays(folder, entry):
+        raise BenchError(line)
     states = torch.from_numpy(_mapped(folder / "states.npy"))
-    shared = torch.from_numpy(read_array(folder / "shared.npy")) if (folder / "shared.npy").exists() else None
-    return FeatureCache(folder, states, shared, entry["seconds"], entry.get("memory", {}), entry.get("built_by", ""))
+    shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
+    return FeatureCache(folder, states, shared, entry.seconds, entry.memory, entry.built_by)
+
+
+def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:
+    """A line for each array of an entry that is missing, cannot be read, or isn't what was written."""
+    for name, checksum in {"states.npy": "", **entry.sha256}.items():
+        try:
+            changed = file_digest(folder / name) != checksum
+        except BenchError as error:
+            yield str(error)
+        else:
+            if changed:
+                yield f"{folder / name}: changed since it was written"
+
+
+def verify(folder: Path) -> list[str]:
+    """What is wrong with a complete entry's files, a line for each."""
+    try:
+        entry = read_entry(folder)
+    except BenchError as error:
+        faults = [str(error)]
+    else:
+        faults = list(changed_arrays(folder, entry)) if entry else []
+    return [f"{line}; remove the folder and it is built again" for line in faults]
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -115,7 +146,12 @@ def _mapped(path: Path) -> np.ndarray:
     return states
 
 
-def read_entry(folder: Path) -> dict[str, Any] | None:
-    """What an entry says of itself, or None when the folder holds no complete one."""
+def read_entry(folder: Path) -> Entry | None:
+    """What an entry says of itself, or None when the folder holds no complete one; BenchError when that is damaged."""
     path = folder / "entry.json"
-    return read_json(path) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        return Entry.model_validate(read_json(path))
+    except ValidationError as error:
+        raise BenchError(f"{path}: not what a build writes") from error

@@ -51,7 +51,6 @@ def write_report(
     """
     options = options or ReportOptions()
     output = options.output or directories[0]
-    claim(output, "--out" if options.output else "report")
     damage: list[str] = []
     comparisons = frame.compare(frame.load(directories, damage), options.disturbed)
     if not comparisons:
@@ -60,6 +59,7 @@ def write_report(
         say(f"left out: {line}")
     head = Head(title(comparisons), [*notes(comparisons), *(f"Left out: {line}." for line in damage)])
     check_reference(comparisons, options.reference)
+    claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
     written, failures = [], []
     for kind in FORMATS:

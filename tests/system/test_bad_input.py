@@ -103,7 +103,7 @@ def test_a_mistake_in_a_study_file(refused: Refused, tmp_path: Path):
 
 def test_an_output_directory_that_is_a_file(refused: Refused, tmp_path: Path):
     (tmp_path / "taken").write_text("mine")
-    assert has(refused("run", "--out", "taken"), "--out taken", "File exists", "name another directory")
+    assert has(refused("run", "--out", "taken"), "--out taken", "Not a directory", "name another directory")
     assert (tmp_path / "taken").read_text() == "mine"
 
 
@@ -159,4 +159,4 @@ def test_a_picture_that_cannot_be_decoded_is_named_in_the_rows_that_need_it(
     assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
     rows = {record.cell.method: record for record in load_records(tmp_path / "out")}
     assert (rows["fft"].status, rows["popularity"].status) == ("refused", "ok")
-    assert has(rows["fft"].error or "", folder / "pictures" / "i4.png", "cannot decode", "replace the file or remove")
+    assert has(rows["fft"].error or "", folder / "pictures" / "i4.png", "cannot decode", "replace or remove the file")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import tpmebench
+from tpmebench.ownership import MARKER
 from tpmebench.reports.records import load_records
 
 METHODS = ["lora", "iisan-cached"]
@@ -152,5 +153,5 @@ def test_a_dry_run_of_a_new_study_makes_no_directory(bench, towers: str, tmp_pat
 def test_a_report_is_written_again_elsewhere_and_in_other_formats(study: Ran, bench, tmp_path: Path):
     ended = bench("report", study.directory, "--format", "csv,tex", "--out", tmp_path / "again", cwd=study.home)
     assert ended.returncode == 0
-    assert {path.name for path in (tmp_path / "again").iterdir()} == {"report.csv", "report.tex"}
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {MARKER, "report.csv", "report.tex"}
     assert str(tmp_path / "again" / "report.csv") in ended.stdout

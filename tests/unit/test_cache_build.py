@@ -11,8 +11,10 @@ from tpmebench.bench.assembly import Assembly, assemble
 from tpmebench.bench.cache_build import _judge, build_apart
 from tpmebench.bench.places import Places
 from tpmebench.errors import BenchError
-from tpmebench.methods.feature_cache import features_directory, read_entry
+from tpmebench.methods.feature_cache import Entry, features_directory, read_entry
 from tpmebench.reports.records import BackboneChoice, Cell, PhaseMemory
+
+Built = tuple[Assembly, Assembly, list[Entry], list[str]]
 
 
 def cell(**changed: Any) -> Cell:
@@ -23,7 +25,7 @@ def cell(**changed: Any) -> Cell:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assembly, Assembly, list[dict[str, Any]], list[str]]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A cell that found no cache, one that came after it, the entries, and what was told meanwhile."""
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
@@ -35,25 +37,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Assembly, Assembly,
     return first, second, entries, told
 
 
-def test_what_building_took_stands_in_the_entry(built: tuple[Assembly, Assembly, list[dict[str, Any]], list[str]]):
+def test_what_building_took_stands_in_the_entry(built: Built):
     _, _, [entry], told = built
-    assert entry["memory"]["tensors"] > 0
-    assert entry["memory"]["rss"] > entry["memory"]["tensors"]
-    assert "allocated" not in entry["memory"]
-    assert entry["seconds"] > 0
-    assert entry["built_by"].startswith("frozen-cached, seed 0, on ")
+    assert entry.memory["tensors"] > 0
+    assert entry.memory["rss"] > entry.memory["tensors"]
+    assert "allocated" not in entry.memory
+    assert entry.seconds > 0
+    assert entry.built_by.startswith("frozen-cached, seed 0, on ")
     assert "caching text features" in told
 
 
 def test_every_cell_that_reads_an_entry_reports_the_same_cost(
-    built: tuple[Assembly, Assembly, list[dict[str, Any]], list[str]],
+    built: Built,
 ):
     first, second, [entry], _ = built
     assert first.cache is not None and second.cache is not None
     assert (first.cache.reused, second.cache.reused) == (False, True)
     for use in (first.cache, second.cache):
-        assert use.memory == PhaseMemory.model_validate(entry["memory"])
-        assert (use.seconds, use.built_by) == (entry["seconds"], entry["built_by"])
+        assert use.memory == PhaseMemory.model_validate(entry.memory)
+        assert (use.seconds, use.built_by) == (entry.seconds, entry.built_by)
 
 
 def test_an_entry_of_before_says_nothing_of_memory(tmp_path: Path, small_cell: Callable[..., Assembly]):

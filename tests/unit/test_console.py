@@ -18,6 +18,15 @@ HOSTILE = "a[/b] [red]x[/] :smile: \x1b]0;title\x07\x1b[31m\r\n::error file=x::f
 COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eighty columns, whatever the tests are started from or left behind."""
+    for name in ("TTY_COMPATIBLE", "TTY_INTERACTIVE", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+
+
 class Log:
     """What was printed since it was last asked."""
 

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from tpmebench.errors import BenchError
-from tpmebench.files import file_digest
+from tpmebench.files import file_digest, read_json
 from tpmebench.methods import feature_build
 from tpmebench.methods.content import CachedContent, RawContent
 from tpmebench.methods.feature_build import BuildJob, ensure_features
-from tpmebench.methods.feature_cache import CacheKey, FeatureCache, open_features, read_entry
+from tpmebench.methods.feature_cache import CacheKey, FeatureCache, open_features, read_entry, verify
 from tpmebench.methods.preprocessing import TokenTable
 from tpmebench.methods.tower import Tower, TowerShape
+from tpmebench.ownership import MARKER
 
 ITEMS, HIDDEN, DEPTH = 40, 6, 3
 LEVELS = (0, 1, 3)
@@ -237,24 +238,97 @@ def test_the_seconds_of_an_interrupted_build_add_up(folder: Path, monkeypatch: p
     assert cache.seconds == undisturbed.seconds
 
 
-@pytest.mark.parametrize("name", ["states.npy", "shared.npy"])
-def test_changed_bytes_are_an_error(name: str) -> None:
-    cache, _ = ensure_features(job())
-    path = cache.folder / name
+def flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(BenchError, match=rf"{name}: checksum differs from the one recorded; remove the folder"):
-        ensure_features(job())
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def replace_by_a_folder(path: Path) -> None:
     path.unlink()
-    with pytest.raises(BenchError, match=rf"{name}: checksum"):
+    path.mkdir()
+
+
+def write(content: bytes) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content)
+
+
+DAMAGE: list[tuple[str, Callable[[Path], object]]] = [
+    *[(name, harm) for name in ("states.npy", "shared.npy") for harm in (flip, cut, Path.unlink, replace_by_a_folder)],
+    *[("entry.json", write(content)) for content in (b"", b"{", b"\xff", b"[]", b"{}", b"null", b"[" * 100_000)],
+    ("entry.json", write(b'{"sha256": {}, "seconds": 1.0}')),
+    ("entry.json", write(b'{"sha256": {"../states.npy": "0"}, "seconds": 1.0}')),
+    ("entry.json", cut),
+    ("entry.json", replace_by_a_folder),
+]
+
+
+@pytest.mark.parametrize(("name", "harm"), DAMAGE)
+def test_a_damaged_entry_is_named_and_built_anew(name: str, harm: Callable[[Path], object]) -> None:
+    cache, _ = ensure_features(job())
+    before = {array: (cache.folder / array).read_bytes() for array in ("states.npy", "shared.npy")}
+    harm(cache.folder / name)
+    assert [line for line in verify(cache.folder) if f"{cache.folder}/" in line and "remove the folder" in line]
+    with pytest.warns(UserWarning, match="the features are computed again") as told:
+        again, found = ensure_features(job())
+    assert not found and str(cache.folder) in str(told[0].message)
+    assert {array: (again.folder / array).read_bytes() for array in before} == before
+    assert verify(cache.folder) == []
+
+
+@pytest.mark.parametrize("name", ["states.npy", "entry.json"])
+def test_a_damaged_entry_that_is_not_ours_is_named_with_the_remedy_and_stays(name: str) -> None:
+    cache, _ = ensure_features(job())
+    (cache.folder / MARKER).unlink()
+    cut(cache.folder / name)
+    with pytest.raises(BenchError, match=rf"{cache.folder / name}: .*remove the folder {cache.folder} and"):
         ensure_features(job())
+    assert (cache.folder / name).exists()
+
+
+NOTES = (
+    b"",
+    b"{",
+    b"\xff",
+    b"[]",
+    b'{"batches": "x"}',
+    b'{"batches": -1}',
+    b'{"batches": 100000}',
+    b'{"seconds": NaN}',
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        *[("progress.json", write(content)) for content in NOTES],
+        ("progress.json", replace_by_a_folder),
+        ("states.npy", cut),
+        ("states.npy", replace_by_a_folder),
+        ("states.npy", lambda path: np.save(path, np.zeros((2, 2)))),
+    ],
+)
+def test_a_partial_build_that_is_damaged_starts_anew(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, harm: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(feature_build, "_SECONDS_BETWEEN_SAVES", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        ensure_features(job(tower=lambda: make_tower(fails_at=5)))
+    assert (folder / f"{KEY.name}.partial" / "progress.json").exists()
+    harm(folder / f"{KEY.name}.partial" / name)
+    last = make_tower()
+    cache, _ = ensure_features(job(tower=lambda: last))
+    torch.testing.assert_close(cache.gather(torch.arange(ITEMS + 1)), direct(torch.arange(ITEMS + 1)))
+    assert last.model.runs == len(feature_build._batches(make_content())) + 1  # every batch, and the shared state
 
 
 def test_an_entry_says_what_it_is() -> None:
     cache, _ = ensure_features(job())
-    entry = read_entry(cache.folder)
-    assert entry is not None
+    entry = read_json(cache.folder / "entry.json")
     assert {name: entry[name] for name in asdict(KEY)} == json.loads(json.dumps(asdict(KEY)))
     assert entry["created"].endswith("+00:00")
     assert sorted(path.name for path in cache.folder.iterdir()) == [

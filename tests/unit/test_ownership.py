@@ -151,11 +151,11 @@ def test_a_damaged_entry_is_listed_verified_and_cleared(cache: Path, content: by
 def test_verify_names_what_is_missing_and_what_changed(cache: Path):
     folder = entry(cache)
     digest = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of nothing
-    about = f'{{"version": 1, "sha256": {{"states.npy": "{digest}", "shared.npy": "{digest}"}}}}'
+    about = f'{{"version": 1, "seconds": 1.0, "sha256": {{"states.npy": "{digest}", "shared.npy": "{digest}"}}}}'
     (folder / "entry.json").write_text(about)
     (folder / "states.npy").write_bytes(b"")
     (fault,) = cache_tools.verify()
-    assert "shared.npy: missing" in fault
+    assert "shared.npy: there is no such file" in fault
     (folder / "shared.npy").write_bytes(b"changed")
     (fault,) = cache_tools.verify()
     assert "shared.npy: changed" in fault
