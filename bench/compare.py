@@ -77,9 +77,9 @@ def match(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Match
 
 
 def _pair(first: list[Record], second: list[Record]) -> list[tuple[Record, Record]]:
-    others = {(record.cell.seed, record.cell.repeat): record for record in second}
-    keys = [(record.cell.seed, record.cell.repeat) for record in first]
-    return [(record, others[key]) for key, record in zip(keys, first, strict=True) if key in others]
+    """By seed and repeat; of one that stands twice in a study, as when its data changed, the newest."""
+    ours, theirs = ({(record.cell.seed, record.cell.repeat): record for record in side} for side in (first, second))
+    return [(record, theirs[key]) for key, record in ours.items() if key in theirs]
 
 
 def _compare_match(matched: Match, first: Path, second: Path) -> Iterator[Finding]:

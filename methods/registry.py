@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import BenchError, unknown
+from ..files import reason
 from .method import Method
 
 ENTRY_POINTS = "tpmebench.methods"
@@ -48,9 +49,9 @@ def methods() -> dict[str, type[Method]]:
         if point.name not in _registered:
             try:
                 found = point.load()
-            except (Exception, SystemExit) as error:  # whatever another's package may raise while it loads
+            except (Exception, SystemExit) as error:  # whatever a package may raise while it loads
                 raise BenchError(
-                    f"method '{point.name}' ({point.value}): {error}; mend or remove its package"
+                    f"method '{point.name}' ({point.value}): {_cause(error)}; mend or remove its package"
                 ) from error
             _adopt(point.name, found)
     order = [f"{__package__}.{module}" for module in _BUILT_IN]  # whichever was imported first
@@ -122,10 +123,14 @@ def _load(name: str, file: Path | None) -> object:
     except BenchError:
         raise
     except (Exception, SystemExit) as error:  # whatever a user's module may raise while it loads
-        cause = f"{type(error).__name__}: {error}"
         raise BenchError(
-            f"method '{name}': {cause}; give an importable package.module:Class or ./file.py:Class"
+            f"method '{name}': {_cause(error)}; give an importable package.module:Class or ./file.py:Class"
         ) from error
+
+
+def _cause(error: BaseException) -> str:
+    """What a module raised, in one line."""
+    return f"{type(error).__name__}: {reason(error)}"
 
 
 def _check_file(file: Path, module: str) -> None:

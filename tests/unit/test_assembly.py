@@ -4,23 +4,25 @@ import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench import assembly, execution
+from tpmebench.bench import assembly, execution, runner, session
 from tpmebench.bench.assembly import Assembly
 from tpmebench.bench.plan import plan
 from tpmebench.bench.preparation import prepare_process
 from tpmebench.bench.study import Study
 from tpmebench.bench.training import Trainer
+from tpmebench.bench.worker import Job
 from tpmebench.methods.feature_build import BuildJob
 from tpmebench.methods.feature_cache import CacheKey, FeatureCache
 from tpmebench.methods.fusion import FusedEncoder
 from tpmebench.methods.inputs import ItemInputs
 from tpmebench.methods.readers import TowerReader
+from tpmebench.methods.registry import find_method
 from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 Build = Callable[..., Assembly]
@@ -279,7 +281,28 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "timeout": (7.0, lambda cell: cell.timeout, 7.0),
     "training": ({"batch": 3}, lambda cell: cell.training.batch, 3),
     "epochs": ({"fft": 5}, lambda cell: cell.training.epochs, 5),
+    "backbones": (
+        ["bert-base+micro"],
+        lambda cell: (cell.backbones.text, cell.backbones.image),
+        ("bert-base", "micro"),
+    ),
+    "weights": ("random", lambda cell: cell.backbones.weights, "random"),
 }
+CELLS: dict[str, tuple[Any, Callable[[Cell], Any], list[Any]]] = {
+    "references": (True, lambda cell: cell.method, ["fft", "popularity", "random", "sasrec-id"]),
+    "seeds": (3, lambda cell: cell.seed, [0, 1, 2]),
+    "repeats": (2, lambda cell: cell.repeat, [0, 1]),
+    "options": ({"fft": {}}, lambda cell: cell.options, [{}]),
+}
+JOBS: dict[str, tuple[Any, Callable[[Job], Any]]] = {
+    "name": ("mine", lambda job: job.record.study),
+    "checkpoint_seconds": (7.0, lambda job: job.checkpoint_seconds),
+    "repeat_disturbed": (2, lambda job: job.repeat_disturbed),
+}
+
+
+def test_every_field_of_a_study_has_a_test_of_where_it_arrives():
+    assert STUDY.keys() | CELLS.keys() | JOBS.keys() == set(Study.model_fields)
 
 
 @pytest.mark.parametrize("name", STUDY)
@@ -288,6 +311,66 @@ def test_every_setting_of_a_study_arrives_in_its_cells(tmp_path: Path, name: str
     study = Study.model_validate({"methods": ["fft"], "references": False, "device": "cpu", name: value})
     [planned] = plan(study, tmp_path, "1")
     assert look(planned.cell) == expected
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_what_multiplies_a_study_makes_its_cells(tmp_path: Path, name: str):
+    value, look, expected = CELLS[name]
+    study = Study.model_validate({"methods": ["fft"], "references": False, "device": "cpu", name: value})
+    assert [look(planned.cell) for planned in plan(study, tmp_path, "1")] == expected
+
+
+def test_options_are_their_methods_own(tmp_path: Path):
+    study = Study(methods=["fft", "lora", "adapter"], references=False, options={"lora": {"r": 3}})
+    cells = {planned.cell.method: planned.cell for planned in plan(study, tmp_path, "1")}
+    assert cells["lora"].options["r"] == 3
+    assert cells["adapter"].options == find_method("adapter")().chosen.model_dump()
+
+
+class Process:
+    """A cell's process that takes its job and dies."""
+
+    jobs: ClassVar[list[Job]] = []
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def give(self, job: str) -> None:
+        self.jobs.append(Job.model_validate_json(job))
+
+    def events(self, _: float | None) -> list[dict[str, Any]]:
+        return []
+
+    def finish(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_setting_of_a_run_arrives_in_the_jobs_of_its_cells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr(runner, "CellProcess", Process)
+    monkeypatch.setattr(session, "_conclude", lambda *_: None)
+    monkeypatch.setattr(Process, "jobs", [])
+    value, look = JOBS[name]
+    study = {"methods": ["popularity"], "references": False, "datasets": ["bazaar:items=60,users=20"], name: value}
+    session.run_study(Study.model_validate(study), session.Request(tmp_path))
+    [job] = Process.jobs
+    assert look(job) == value
+
+
+@pytest.mark.parametrize(("name", "value"), [("modalities", "text"), ("missing_images", "drop")])
+def test_what_a_cell_says_of_its_data_arrives_in_their_reader(
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+):
+    asked: list[dict[str, Any]] = []
+    load = assembly.load_dataset
+    monkeypatch.setattr(
+        assembly, "load_dataset", lambda spec, **options: asked.append(options) or load(spec, **options)
+    )
+    small_cell("sasrec-id", max_length=7, **{name: value})
+    [options] = asked
+    assert (options[name], options["max_length"]) == (value, 7)
 
 
 def drawn() -> tuple[float, float, float]:

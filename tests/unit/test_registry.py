@@ -149,6 +149,8 @@ def test_the_working_directory_is_importable_and_shadows_nothing(home: Path) -> 
         ("./two.parts.py:Mine", MINE, "name 'two.parts' is none that can be imported"),
         ("./mine_bad.py:Mine", "def (", "'mine_bad:Mine': SyntaxError"),
         ("./mine_raises.py:Mine", "1 / 0", "'mine_raises:Mine': ZeroDivisionError"),
+        ("./mine_exits.py:Mine", "raise SystemExit(0)", "'mine_exits:Mine': SystemExit: 0"),
+        ("./mine_lines.py:Mine", "raise ValueError('one\\ntwo')", "'mine_lines:Mine': ValueError: one; give"),
         ("./mine_empty.py:Mine", "", "'mine_empty:Mine': AttributeError"),
         (
             "./mine_family.py:Mine",
@@ -166,15 +168,20 @@ def test_a_file_that_gives_no_method_is_one_line(home: Path, name: str, text: st
 
 
 def test_entry_points_add_methods_and_name_the_one_that_fails(
-    user_module: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    user_module: SimpleNamespace, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = EntryPoint("outside", "users_methods:Outside", ENTRY_POINTS)
     bad = EntryPoint("broken", "users_methods:Missing", ENTRY_POINTS)
     points = [good]
+    (home / "exits_when_loaded.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(home)
     monkeypatch.setattr("tpmebench.methods.registry.entry_points", lambda group: points)
     assert methods()["outside"] is user_module.Outside
     points.append(bad)
     with pytest.raises(BenchError, match="'broken' \\(users_methods:Missing\\)"):
+        methods()
+    points[-1] = EntryPoint("broken", "exits_when_loaded:Missing", ENTRY_POINTS)
+    with pytest.raises(BenchError, match=r"'broken' .*SystemExit"):
         methods()
 
 
