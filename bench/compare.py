@@ -77,7 +77,7 @@ def match(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Match
 
 
 def _pair(first: list[Record], second: list[Record]) -> list[tuple[Record, Record]]:
-    """By seed and repeat; of one that stands twice in a study, as when its data changed, the newest."""
+    """By seed and repeat; of one that stands twice in a study, as with other threads, the newest."""
     ours, theirs = ({(record.cell.seed, record.cell.repeat): record for record in side} for side in (first, second))
     return [(record, theirs[key]) for key, record in ours.items() if key in theirs]
 

@@ -120,9 +120,9 @@ def test_a_time_counts_beyond_its_interval(tmp_path: Path, totals: tuple[float, 
 
 
 def test_of_a_cell_that_stands_twice_the_newest_is_compared(tmp_path: Path) -> None:
-    """As when a dataset was changed between two runs into one directory."""
-    older = record(dataset_fingerprint="1" * 16, totals=(9, 4.0, 4.02, 3.98, 4.01))
-    newer = record(dataset_fingerprint="2" * 16).model_copy(update={"started": "2026-01-02T00:00:00"})
+    """As when a study ran twice into one directory, with other threads."""
+    older = record(threads=1, totals=(9, 4.0, 4.02, 3.98, 4.01))
+    newer = record(threads=2).model_copy(update={"started": "2026-01-02T00:00:00"})
     older.parameters = Parameters(trainable=50, total=500)
     both, alone = write(tmp_path / "a", older, newer), write(tmp_path / "b", newer)
     assert changes(both, alone) == changes(alone, both) == {}
