@@ -229,6 +229,7 @@ def test_the_sample_of_users_is_the_same_for_all_methods_and_both_splits(small_c
         assert np.array_equal(getattr(one, split).starts, getattr(other, split).starts)
         assert set(getattr(one, split).stops) <= set(getattr(whole, split).stops)
     assert np.array_equal(one.valid.starts, one.test.starts), "the same users in both"
+    assert one.facts == {**whole.facts, "evaluated users": 9}
 
 
 def test_the_seed_decides_batches_and_the_first_weights(small_cell: Build):

@@ -11,10 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from tpmebench.bench.assembly import assemble
-from tpmebench.bench.checkpoint import load_checkpoint, save_checkpoint
+from tpmebench.bench.checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from tpmebench.bench.fitting import Progress
 from tpmebench.bench.training import Trainer
-from tpmebench.reports.records import BackboneChoice, Cell, Epoch, Training
+from tpmebench.bench.training_state import TrainerState
+from tpmebench.reports.records import BackboneChoice, Cell, Code, Epoch, Record, Training
 
 
 def make_trainer(width: int = 8) -> Trainer:
@@ -99,6 +100,41 @@ def test_the_scale_of_a_loss_in_half_precision_comes_back(saved: Trainer, path: 
     assert trainer.scaler.get_scale() == 8.0
     _, said = load_checkpoint(path, make_trainer())
     assert said is not None and "of another precision" in said
+
+
+def test_other_code_goes_on_from_no_checkpoint_of_the_cell_s_and_leaves_none(tmp_path: Path) -> None:
+    cell = Cell(method="sasrec-id", dataset="bazaar:items=60,users=40", backbones=BackboneChoice(text=None, image=None))
+    paths = []
+    for code in (Code(), Code(method="1"), Code(training="1")):
+        started = "2026-01-01T00:00:00+00:00"
+        record = Record(
+            study="s", cell=cell, cell_id=cell.id, family="reference", status="crashed", started=started, code=code
+        )
+        paths.append(checkpoint_path(tmp_path, record))
+    assert len(set(paths)) == 3
+    paths[0].parent.mkdir()
+    another = paths[0].with_name(f"{'0' * 16}-{'1' * 8}.safetensors")
+    for path in (*paths, another):
+        path.touch()
+    drop_checkpoints(tmp_path, cell.id)
+    assert list(another.parent.iterdir()) == [another]
+
+
+def test_moments_of_another_optimiser_are_not_taken(saved: Trainer, path: Path) -> None:
+    parameters = saved.optimiser.param_groups[0]["params"]
+    saved.optimiser.state[parameters[0]]["exp_avg"] = torch.zeros(1, 2, 3)
+    save_checkpoint(path, saved, half_way())
+    _, said = load_checkpoint(path, make_trainer())
+    assert said is not None and "of another optimiser" in said
+
+
+def test_what_a_card_left_is_not_taken_on_a_cpu(saved: Trainer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = TrainerState.of(saved)
+    state.generators["cuda"] = torch.zeros(16, dtype=torch.uint8)
+    monkeypatch.setattr(TrainerState, "of", lambda trainer: state)
+    save_checkpoint(path, saved, half_way())
+    _, said = load_checkpoint(path, make_trainer())
+    assert said is not None and "of another device" in said
 
 
 def test_without_a_checkpoint_there_is_nothing_to_say(path: Path) -> None:

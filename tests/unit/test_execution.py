@@ -22,7 +22,7 @@ from tpmebench.bench import execution, worker
 from tpmebench.bench.assembly import CacheUse
 from tpmebench.bench.execution import execute, prepare_process
 from tpmebench.bench.fitting import Fit, Progress
-from tpmebench.bench.meters.clocks import EpochTimes
+from tpmebench.bench.meters.clocks import EpochTimes, PhaseClock
 from tpmebench.bench.meters.waiting import Waits
 from tpmebench.bench.ranking import Diverged
 from tpmebench.bench.training import Trained
@@ -194,12 +194,13 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
     monkeypatch.setattr(execution, "tensor_memory", lambda trainer, evaluator: memory)
     monkeypatch.setattr(execution, "matrix_rate", lambda device: 51.0)
     monkeypatch.setattr(execution, "copy_rate", lambda device: 52.0)
-    monkeypatch.setattr(execution.Trainer, "warm_up", lambda self: 3)
+    monkeypatch.setattr(execution.Trainer, "warm_up", lambda self: len(torch.rand(3)))
     monkeypatch.setattr(execution.Fit, "run", lambda fit, progress, after: told.run(fit, progress, after))
     return told
 
 
-def test_a_record_holds_what_each_pass_found(story: Story) -> None:
+def test_a_record_holds_what_each_pass_found(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PhaseClock, "__init__", lambda self, device: setattr(self, "source", "cuda-events"))
     record, listener = blank(), Listener()
     job = Job(record=record, directory=story.directory, warnings=["load 3.1"], repeat_disturbed=4)
     execute(record, job, listener)
@@ -217,6 +218,7 @@ def test_a_record_holds_what_each_pass_found(story: Story) -> None:
     assert [epoch.loss for epoch in record.time.epochs] == [2.0, 1.0]
     assert record.time.steps == StepTimes(p50=50.0, p90=90.0, p99=99.0)
     assert (record.time.warmup_steps, record.time.test) == (3, 0.75)
+    assert record.time.clock == "cuda-events"
     accuracy = record.accuracy
     assert accuracy is not None and accuracy.best_epoch == 1
     assert (accuracy.valid.metrics["HR@10"], accuracy.test.metrics["HR@20"]) == (4 / 40, 12 / 40)

@@ -106,6 +106,9 @@ def test_markdown_shows_any_text_as_it_stands(text: str) -> None:
         assert ("blockquote_open" in found) == (before == "> ")
         if before in ("", "# "):
             assert texts_of(f"{before}{escaped}\n") == shown
+    table = tokens(f"| h | i |\n| --- | --- |\n| {escaped} | z |\n")
+    cells = [inner.content for opened, inner in pairwise(table) if opened.type == "td_open"]
+    assert len(cells) == 2 and cells[1] == "z", "no sign of the text's own begins another cell"
     alt = tokens(f"![{markdown.bracketed(text)}](pictures/x.png)\n")
     assert [token.attrGet("src") for token in alt if token.type == "image"] == ["pictures/x.png"]
 
