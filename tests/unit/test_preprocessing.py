@@ -20,6 +20,7 @@ class Letters:
     """One token a letter, without special tokens."""
 
     padding = 99
+    vocabulary = 26
     fingerprint = "letters"
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:

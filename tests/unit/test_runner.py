@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(does: str, timeout: float | None = None, display: Display | None = None) -> Record:
         monkeypatch.setattr(cell_process, "WORKER", (sys.executable, "-S", "-c", f"{WORKER}\n{does}"))
-        planned = Planned(cell.cell.model_copy(update={"timeout": timeout}), cell.method, None)
+        planned = replace(cell, cell=cell.cell.model_copy(update={"timeout": timeout}), record=None)
         shown = display or Display(quiet())
         (record,) = Runner("study", tmp_path, shown, [], 60.0).run([planned])
         assert read_record(record_path(tmp_path, record.cell_id)) == record
