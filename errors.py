@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
+from .text import visible
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -16,9 +18,12 @@ _QUOTED = 80
 class BenchError(Exception):
     """A mistake in a command, a study, a dataset or a model folder.
 
-    The message names the culprit (file, line, option) and the remedy in one line. The command prints it without a
-    traceback and exits with status 2.
+    The message names the culprit (file, line, option) and the remedy in one line, whatever it quotes. The command
+    prints it without a traceback and exits with status 2.
     """
+
+    def __init__(self, message: object) -> None:
+        super().__init__(visible(message))
 
 
 def unknown(kind: str, name: str, known: list[str]) -> BenchError:

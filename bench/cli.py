@@ -169,9 +169,9 @@ def report(
     from ..reports import tpme
     from ..reports.report import ReportOptions, write_report
 
-    if weights and preset:
+    if weights is not None and preset is not None:
         raise BenchError("--weights and --preset: give one of the two")
-    chosen = tpme.parse_weights(weights) if weights else tpme.preset(preset or "paper")
+    chosen = tpme.preset("paper" if preset is None else preset) if weights is None else tpme.parse_weights(weights)
     names = tuple(part.strip() for part in formats.split(","))
     options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out, disturbed=disturbed)
     screen = Screen()

@@ -70,6 +70,16 @@ def test_any_value_of_any_key(shop: Path, values: dict[str, Any]):
     holds(shop)
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\r::error::b", "\x1b[31m", "\u202egpj"])
+@pytest.mark.parametrize("key", ["interactions", "items", "images"])
+def test_a_path_in_a_message_is_shown_on_one_line(shop: Path, key: str, name: str):
+    changed = VALID | {key: VALID[key] | {"folder" if key == "images" else "file": name}}
+    (shop / "dataset.toml").write_text(as_toml(changed))
+    with pytest.raises(BenchError) as caught:
+        load_dataset(str(shop))
+    assert str(caught.value).isprintable()
+
+
 def damaged(content: bytes, data: st.DataObject) -> bytes:
     """Some bytes changed, and perhaps a stretch of them lost, doubled or replaced."""
     changed = bytearray(content)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
 GROUND = {"arrays", "errors", "files", "ownership", "text"}
 BELOW: dict[str, set[str]] = {
-    "errors": set(),
+    "errors": {"text"},
     "text": set(),
     "files": {"errors"},
     "arrays": {"errors", "files"},

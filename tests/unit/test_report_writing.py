@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from tpmebench.bench import cli
 from tpmebench.errors import BenchError
 from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots
 from tpmebench.reports import records as schema
@@ -263,3 +264,9 @@ def test_a_record_that_cannot_be_read_is_left_out_and_named(tmp_path, write_stud
         path.unlink()
     with pytest.raises(BenchError, match="no record can be read"):
         write_report([tmp_path])
+
+
+@pytest.mark.parametrize("option", ["weights", "preset"])
+def test_an_empty_choice_of_weights_is_not_the_default(tmp_path, option: str) -> None:
+    with pytest.raises(BenchError, match=option):
+        cli.report([tmp_path], **{option: ""})
