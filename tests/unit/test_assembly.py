@@ -266,6 +266,23 @@ def test_checkpointing_and_compilation_leave_frozen_towers_alone(small_cell: Bui
     assert not compiled(parts)
 
 
+def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: Build):
+    parts = small_cell("iisan", compile=True)
+    assert parts.recommender is not None
+    side = parts.recommender.item_encoder.get_submodule("side")
+    assert side._compiled_call_impl is not None
+    assert head_of(parts)._compiled_call_impl is None
+    assembly._sped_up(parts.recommender, parts.cell.model_copy(update={"device": "cuda"}))
+    assert head_of(parts)._compiled_call_impl is not None
+
+
+def test_a_cache_goes_onto_the_card_when_it_takes_no_more_than_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    fits = [assembly._fits_on_card(size, torch.device("cuda")) for size in (50, 51)]
+    assert fits == [True, False]
+    assert not assembly._fits_on_card(1, torch.device("cpu"))
+
+
 STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "methods": (["lora"], lambda cell: cell.method, "lora"),
     "datasets": (["bazaar:items=50,users=9"], lambda cell: cell.dataset, "bazaar:items=50,users=9"),

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tpmebench.bench import digests
+from tpmebench.bench import digests, session
+from tpmebench.bench.console import Screen
 from tpmebench.bench.matching import group, settings
 from tpmebench.bench.plan import Planned, plan
 from tpmebench.bench.session import Request
@@ -213,6 +214,22 @@ def test_rerun_names_methods_of_the_study(tmp_path: Path):
         Request(tmp_path, rerun=("lroa",)).check(cells(tmp_path))
     with pytest.raises(BenchError, match="give one of the two"):
         Request(tmp_path, rerun=("lora",), only_failed=True).check(cells(tmp_path))
+
+
+def test_what_runs_again_on_demand_goes_on_from_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    study = Study.model_validate({"methods": ["fft", "lora"], "references": False, "device": "cpu"})
+    planned = plan(study, tmp_path, "0.1.0")
+    kept = [tmp_path / "checkpoints" / f"{each.id}-0123abcd.safetensors" for each in planned]
+    kept[0].parent.mkdir()
+    for path in kept:
+        path.touch()
+    seen: list[list[Path]] = []
+    monkeypatch.setattr(session, "describe_data", lambda *_, **__: None)
+    monkeypatch.setattr(session.Runner, "run", lambda *_: seen.append([path for path in kept if path.exists()]))
+    screen = Screen()
+    screen.quiet = True
+    session._run(screen, study, Request(tmp_path, rerun=("fft",)), planned)
+    assert seen == [kept[1:]]
 
 
 @pytest.fixture

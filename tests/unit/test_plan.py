@@ -58,6 +58,12 @@ def test_methods_take_turns_within_a_seed():
     ]
 
 
+def test_only_what_trains_runs_on_the_card(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tpmebench.bench.plan.resolve_device", lambda device: "cuda")
+    devices = {planned.cell.method: planned.cell.device for planned in cells(methods=["fft"])}
+    assert devices == {"fft": "cuda", "sasrec-id": "cuda", "popularity": "cpu", "random": "cpu"}
+
+
 def test_reference_rows_come_along_unless_they_are_left_out():
     assert [each.cell.method for each in cells()] == ["fft", "lora", *REFERENCE_ROWS]
     assert [each.cell.method for each in cells(methods=["random", "fft"])] == [
