@@ -37,7 +37,7 @@ readme: $(VENV)/run.stamp
 	$(BIN)/python -m tpmebench.reports.readme README.md reports/published/speed.md
 
 micro-backbones: $(VENV)/run.stamp
-	$(BIN)/python -m tpmebench.methods.micro_recipe
+	$(BIN)/python -m tpmebench.methods.micro.recipe
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

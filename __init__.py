@@ -11,12 +11,12 @@ __version__ = "0.1.0"
 _HOME = {
     "BenchError": ".errors",
     "Dataset": ".datasets.catalogue",
-    "load_dataset": ".datasets.sources",
+    "load_dataset": ".datasets.sources.registry",
     "Method": ".methods.method",
     "register": ".methods.registry",
     "Record": ".reports.records",
     "load_records": ".reports.records",
-    "tpme": ".reports.tpme",
+    "tpme": ".reports.analysis.tpme",
 }
 
 

@@ -14,7 +14,7 @@ from ..files import remedy
 from .console import Screen, forgive_encodings
 
 if TYPE_CHECKING:
-    from .findings import Outcome
+    from .guard.findings import Outcome
 
 Form = Literal["table", "markdown", "json", "junit"]
 _LOG_WIDTH = 180
@@ -121,8 +121,8 @@ def run(
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
     from ..methods.registry import canonical_name
-    from .session import Request, run_study
-    from .study import read_study
+    from .running.session import Request, run_study
+    from .study.study import read_study
 
     overrides: dict[str, Any] = {
         "methods": methods,
@@ -166,7 +166,7 @@ def report(
     ] = False,
 ) -> None:
     """Write the report of one or several studies from their records."""
-    from ..reports import tpme
+    from ..reports.analysis import tpme
     from ..reports.report import ReportOptions, write_report
 
     if weights is not None and preset is not None:
@@ -191,7 +191,7 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two studies cell by cell: what changed, and whether it is more than noise."""
-    from .compare import run_compare
+    from .guard.compare import run_compare
 
     outcome = run_compare(first, second, fail_on)
     _print_outcome(outcome, "markdown" if markdown else form)
@@ -212,7 +212,7 @@ def check(
     ] = False,
 ) -> None:
     """Check a run against a baseline: status 1, with a table of what got worse and by how much."""
-    from .guard import CheckOptions, run_check
+    from .guard.check import CheckOptions, run_check
 
     status, outcome = run_check(directory, baseline, CheckOptions(update, disturbed))
     _print_outcome(outcome, "markdown" if markdown else form)
@@ -247,7 +247,7 @@ def list_(
     kind: Annotated[Literal["methods", "datasets", "backbones"], typer.Argument(help="What to list.")],
 ) -> None:
     """List the methods, datasets or backbones that can be named."""
-    from . import listing
+    from .commands import list as listing
 
     Screen().print(listing.tables[kind]())
 
@@ -259,7 +259,7 @@ app.add_typer(cache_app, name="cache")
 @cache_app.command(name="list")
 def cache_list() -> None:
     """List the entries with sizes, ages and what each belongs to."""
-    from .cache_tools import listing
+    from .commands.cache import listing
 
     Screen().print(listing())
 
@@ -267,7 +267,7 @@ def cache_list() -> None:
 @cache_app.command(name="verify")
 def cache_verify() -> None:
     """Check every feature cache against its checksums; status 1 when one has changed."""
-    from .cache_tools import verify
+    from .commands.cache import verify
 
     faults, screen = verify(), Screen()
     for fault in faults:
@@ -281,7 +281,7 @@ def cache_clear(
     names: Annotated[list[str] | None, typer.Argument(help="Beginnings of entries' names; none: all entries.")] = None,
 ) -> None:
     """Remove entries; they are built again when needed."""
-    from .cache_tools import clear
+    from .commands.cache import clear
 
     screen, done = Screen(), clear(names or [])
     for word, chosen in (("removed", done.removed), ("left, as it is being built:", done.busy)):

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .backbones import Backbones
+from .backbones.source import Backbones
+from .backbones.tower import OUTPUT
+from .features.readers import CacheReader, TowerReader
 from .inputs import ItemInputs
 from .method import LearningRates, trainable
-from .readers import CacheReader, TowerReader
-from .tower import OUTPUT
 
 
 def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from ..errors import BenchError, first_fault, unknown
-from .backbones import Backbones
+from .backbones.source import Backbones
 
 Content = Literal["items", "states", "ids", "none"]
 

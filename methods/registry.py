@@ -15,7 +15,15 @@ from .method import Method
 
 ENTRY_POINTS = "tpmebench.methods"
 FAMILIES = ("full", "embedded", "decoupled", "reference")
-_BUILT_IN = ("fft", "frozen", "bitfit", "adapter", "lora", "iisan", "references")
+_BUILT_IN = (
+    "embedded.fft",
+    "decoupled.frozen",
+    "embedded.bitfit",
+    "embedded.adapter",
+    "embedded.lora",
+    "decoupled.iisan",
+    "references.scoring",
+)
 _registered: dict[str, type[Method]] = {}
 
 M = TypeVar("M", bound=type[Method])

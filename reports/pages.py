@@ -7,15 +7,19 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from ..errors import BenchError
-from . import anatomy, caching, headline, plot_accuracy, plot_costs, plot_sensitivity, sensitivity, significance
-from .formats import quantity, show, unit
-from .frame import Comparison
-from .mixtures import mixtures
-from .plots import Picture
-from .settings import settings_table, tuning, warnings
-from .tables import Table, cells_table, failures_table, main_table, targets_table
-from .tpme import COSTS, Weights, tpme
-from .uncertainty import user_tests
+from .analysis import sensitivity
+from .analysis.comparison import Comparison
+from .analysis.mixtures import mixtures
+from .analysis.tpme import COSTS, Weights, tpme
+from .analysis.uncertainty import user_tests
+from .figures import accuracy as plot_accuracy
+from .figures import costs as plot_costs
+from .figures import sensitivity as plot_sensitivity
+from .figures.drawing import Picture
+from .quantities import quantity, show, unit
+from .tables import anatomy, caching, headline, significance
+from .tables.settings import settings_table, tuning, warnings
+from .tables.table import Table, cells_table, failures_table, main_table, targets_table
 
 T = TypeVar("T")
 AXES = {

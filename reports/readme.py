@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 from ..files import write_atomic
-from . import frame, pages, report, speed
-from .markdown import render
+from . import pages, report, speed
+from .analysis import comparison as frame
+from .formats.markdown import render
 from .records import load_records
 
 _BLOCK = re.compile(r"(<!-- generated: (main|speed) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

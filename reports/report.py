@@ -7,8 +7,10 @@ from pathlib import Path
 from ..errors import BenchError, unknown
 from ..files import write_atomic
 from ..ownership import claim
-from . import export, frame, html, latex, markdown, pages
-from .tpme import Weights
+from . import pages
+from .analysis import comparison as frame
+from .analysis.tpme import Weights
+from .formats import export, html, latex, markdown
 
 FORMATS = ("md", "html", "tex", "csv", "parquet")
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from .cells import mean_epoch
-from .markdown import escape
+from .analysis.cells import mean_epoch
+from .formats.markdown import escape
 from .records import Record, load_records
 
 # Adam reads parameter, gradient and two moments, and writes parameter and moments; the gradient was written before.

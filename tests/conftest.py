@@ -9,7 +9,7 @@ import torch
 from hypothesis import settings
 
 from tpmebench.reports import records as schema
-from tpmebench.reports.values import METRICS
+from tpmebench.values import METRICS
 
 # method: (family, seconds an epoch, trainable parameters, peak bytes, chance that a target ranks among the first ten)
 PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {

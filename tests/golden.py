@@ -14,18 +14,18 @@ from typing import Any
 
 import torch
 
-from tpmebench.bench.assembly import assemble
-from tpmebench.bench.evaluation import Evaluator
-from tpmebench.bench.fitting import Fit, Progress
-from tpmebench.bench.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from tpmebench.bench.meters.environment import cpu_model
-from tpmebench.bench.preparation import prepare_process
-from tpmebench.bench.ranking import RankingRule, metrics
-from tpmebench.bench.training import Trainer
+from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.loop import Fit, Progress
+from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
+from tpmebench.bench.worker.preparation import prepare_process
+from tpmebench.bench.worker.ranking import RankingRule, metrics
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.files import digest
-from tpmebench.methods.references import ScoringReference
+from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import methods
-from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 FILE = Path(__file__).parent / "parity" / "golden.json"
 METHODS = [name for name, method in methods().items() if not issubclass(method, ScoringReference)]

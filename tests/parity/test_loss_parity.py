@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from tpmebench.datasets.batches import Encode, make_batch
-from tpmebench.methods.loss import Candidates, in_batch_loss
-from tpmebench.methods.sasrec import HeadSize, SASRec
+from tpmebench.methods.head.loss import Candidates, in_batch_loss
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 
 PUBLISHED = 4.10806380402253
 

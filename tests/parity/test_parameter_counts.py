@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench.training import parameters_by_part
-from tpmebench.methods.backbones import Backbones, BackboneSource
+from tpmebench.bench.worker.step import parameters_by_part
+from tpmebench.methods.backbones.source import Backbones, BackboneSource
+from tpmebench.methods.head.recommender import build_recommender
+from tpmebench.methods.head.sasrec import HeadSize
 from tpmebench.methods.method import LearningRates
-from tpmebench.methods.recommender import build_recommender
 from tpmebench.methods.registry import make_method
-from tpmebench.methods.sasrec import HeadSize
 
 Numbers = Callable[[str], dict[str, Any]]
 PUBLISHED = {

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tpmebench.bench.ranking import RankingRule, metrics, rank_scores, rank_targets
+from tpmebench.bench.worker.ranking import RankingRule, metrics, rank_scores, rank_targets
 from tpmebench.datasets.catalogue import Sequences
-from tpmebench.methods.recommender import Recommender
-from tpmebench.methods.sasrec import HeadSize, SASRec
+from tpmebench.methods.head.recommender import Recommender
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 
 ITEMS = 100
 

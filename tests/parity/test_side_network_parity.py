@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tpmebench.methods.side_network import SideDesign, SideNetworks
+from tpmebench.methods.decoupled.side_network import SideDesign, SideNetworks
 
 Arrays = Callable[[str], dict[str, Tensor]]
 WIDTH, BOTTLENECK, HIDDEN = 8, 4, 32

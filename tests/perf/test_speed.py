@@ -6,14 +6,14 @@
 import pytest
 import torch
 
-from tpmebench.bench.assembly import Assembly, assemble
-from tpmebench.bench.evaluation import Evaluator
-from tpmebench.bench.measuring import count_operations, count_parameters, tensor_memory
-from tpmebench.bench.ranking import RankingRule
-from tpmebench.bench.training import Trainer
-from tpmebench.methods.content import CachedContent
+from tpmebench.bench.worker.build import Assembly, assemble
+from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
+from tpmebench.bench.worker.ranking import RankingRule
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.methods.features.content import CachedContent
 from tpmebench.methods.registry import methods
-from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 TRAINED = [name for name, method in methods().items() if method.content != "none"]
 

@@ -10,9 +10,9 @@ import statistics
 import sys
 import time
 
-from tpmebench.bench.assembly import assemble
-from tpmebench.bench.training import Trainer
-from tpmebench.reports.records import BackboneChoice, Cell, Training
+from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
 
 
 def bare_epoch(trainer: Trainer, number: int) -> float:

@@ -37,9 +37,9 @@ def train(methods: list[str], epochs: int, threads: int) -> None:
     """The child: one JSON line a method with its seconds and the shares lost."""
     import torch
 
-    from tpmebench.bench.assembly import assemble
-    from tpmebench.bench.training import Trainer
-    from tpmebench.reports.records import BackboneChoice, Cell, Training
+    from tpmebench.bench.worker.build import assemble
+    from tpmebench.bench.worker.step import Trainer
+    from tpmebench.cell import BackboneChoice, Cell, Training
 
     torch.set_num_threads(threads)
     micro = BackboneChoice(text="micro", image="micro")

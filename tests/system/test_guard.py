@@ -10,7 +10,7 @@ import pytest
 METHOD = """
 import time
 
-from tpmebench.methods.bitfit import BitFit
+from tpmebench.methods.embedded.bitfit import BitFit
 
 PAUSE = {pause}
 

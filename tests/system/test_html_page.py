@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from hostile import BODY, STARTS, hostile
 
+from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
-from tpmebench.reports.tpme import COSTS, Weights, tpme
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tpmebench.bench import runner
 from tpmebench.bench.cli import main
-from tpmebench.bench.plan import plan
-from tpmebench.bench.preflight import check_places
-from tpmebench.bench.study import Study
+from tpmebench.bench.running import local as runner
+from tpmebench.bench.running.preflight import check_places
+from tpmebench.bench.study.grid import plan
+from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import cache_directory
 from tpmebench.reports.records import load_records
@@ -164,7 +164,7 @@ def test_a_home_that_cannot_be_written_and_a_terminal_of_few_characters_keep_not
 ) -> None:
     """The method prints what neither the terminal nor the locale can show."""
     (tmp_path / "mine.py").write_text(
-        "from tpmebench.methods.references import SASRecID\n"
+        "from tpmebench.methods.references.scoring import SASRecID\n"
         "class Prints(SASRecID):\n"
         '    """Prints 商店."""\n'
         "    def item_encoder(self, backbones, width):\n"

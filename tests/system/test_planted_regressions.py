@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tpmebench.bench.assembly import assemble
-from tpmebench.bench.execution import execute
-from tpmebench.bench.guard import CheckOptions, run_check
-from tpmebench.bench.training import Trainer
-from tpmebench.bench.worker import Events, Job
-from tpmebench.methods.backbones import Backbones
-from tpmebench.methods.fft import FullFineTuning
+from tpmebench.bench.guard.check import CheckOptions, run_check
+from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.phases import execute
+from tpmebench.bench.worker.run_cell import Events, Job
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.embedded.fft import FullFineTuning
 from tpmebench.methods.inputs import ItemInputs, TokenBatch
 from tpmebench.methods.method import LearningRates
 from tpmebench.methods.registry import find_method
-from tpmebench.reports.records import BackboneChoice, Cell, Record, Training
+from tpmebench.reports.records import Record
 
 METHOD = f"{__name__}:Planted"
 
@@ -95,7 +96,7 @@ def new_record(cell: Cell) -> Record:
 def study(tmp_path, monkeypatch):
     """Runs the planted method in this process and gives the study's directory."""
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("tpmebench.bench.assembly.make_method", lambda *_: Planted())
+    monkeypatch.setattr("tpmebench.bench.worker.build.make_method", lambda *_: Planted())
 
     def run(fault: str):
         monkeypatch.setenv("PLANTED", fault)
@@ -136,7 +137,7 @@ def timed_study(tmp_path, monkeypatch):
     """
     monkeypatch.setattr("tpmebench.bench.meters.clocks.CpuTimeline.mark", staticmethod(time.process_time))
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("tpmebench.bench.assembly.make_method", lambda name, _: METHODS[name]())
+    monkeypatch.setattr("tpmebench.bench.worker.build.make_method", lambda name, _: METHODS[name]())
 
     def run(name: str, fault: str = ""):
         monkeypatch.setenv("PLANTED", fault)

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench.assembly import Assembly, assemble
-from tpmebench.methods.backbones import Backbones, BackboneSource
-from tpmebench.methods.content import RawContent
-from tpmebench.methods.preprocessing import TokenTable
-from tpmebench.methods.tower import Tower
-from tpmebench.reports.records import BackboneChoice, Cell, Training
+from tpmebench.bench.worker.build import Assembly, assemble
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.methods.backbones.preprocessing import TokenTable
+from tpmebench.methods.backbones.source import Backbones, BackboneSource
+from tpmebench.methods.backbones.tower import Tower
+from tpmebench.methods.features.content import RawContent
 
 ITEMS, SIDE, VOCABULARY = 9, 16, 120
 

@@ -10,20 +10,23 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench import assembly, execution, runner, session
-from tpmebench.bench.assembly import Assembly
-from tpmebench.bench.plan import plan
-from tpmebench.bench.preparation import prepare_process
-from tpmebench.bench.study import Study
-from tpmebench.bench.training import Trainer
-from tpmebench.bench.worker import Job
-from tpmebench.methods.feature_build import BuildJob
-from tpmebench.methods.feature_cache import CacheKey, FeatureCache
+from tpmebench.bench.running import local as runner
+from tpmebench.bench.running import session
+from tpmebench.bench.study.grid import plan
+from tpmebench.bench.study.study import Study
+from tpmebench.bench.worker import build as assembly
+from tpmebench.bench.worker import phases as execution
+from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.preparation import prepare_process
+from tpmebench.bench.worker.run_cell import Job
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.methods.features.build import BuildJob
+from tpmebench.methods.features.cache import CacheKey, FeatureCache
+from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
 from tpmebench.methods.inputs import ItemInputs
-from tpmebench.methods.readers import TowerReader
 from tpmebench.methods.registry import find_method
-from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 Build = Callable[..., Assembly]
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from schemas import strange
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbone_check import check_backbone
-from tpmebench.methods.backbones import BackboneSource
+from tpmebench.methods.backbones.check import check_backbone
+from tpmebench.methods.backbones.source import BackboneSource
 
 Folder = Callable[[str], Path]
 Copy = Callable[..., Path]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpmebench.bench import baseline as baselines
-from tpmebench.bench import measured as measuring
-from tpmebench.bench.baseline import Baseline, Case, Machine, Timing, renew
-from tpmebench.bench.guard import check
+from tpmebench.bench.guard import baseline as baselines
+from tpmebench.bench.guard import measured as measuring
+from tpmebench.bench.guard.baseline import Baseline, Case, Machine, Timing, renew
+from tpmebench.bench.guard.check import check
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import Record
 

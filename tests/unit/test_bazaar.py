@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tpmebench.datasets import bazaar
-from tpmebench.datasets.bazaar import SIZES, BazaarOptions, ShopImages, generate, stock, tastes
-from tpmebench.datasets.bazaar_words import BRANDS, CATEGORIES, MATERIALS, Titles
+from tpmebench.datasets.bazaar import shop as bazaar
+from tpmebench.datasets.bazaar.shop import SIZES, BazaarOptions, ShopImages, generate, stock, tastes
+from tpmebench.datasets.bazaar.words import BRANDS, CATEGORIES, MATERIALS, Titles
 from tpmebench.datasets.protocol import Prepared, prepare
 
 OPTIONS = BazaarOptions()

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from tpmebench.bench.assembly import Assembly, assemble
-from tpmebench.bench.cache_build import _judge, build_apart
-from tpmebench.bench.places import Places
+from tpmebench.bench.worker.build import Assembly, assemble
+from tpmebench.bench.worker.cache_build import _judge, build_apart
+from tpmebench.bench.worker.places import Places
+from tpmebench.cell import BackboneChoice, Cell
 from tpmebench.errors import BenchError
-from tpmebench.methods.feature_cache import Entry, features_directory, read_entry
-from tpmebench.reports.records import BackboneChoice, Cell, PhaseMemory
+from tpmebench.methods.features.cache import Entry, features_directory, read_entry
+from tpmebench.reports.records import PhaseMemory
 
 Built = tuple[Assembly, Assembly, list[Entry], list[str]]
 

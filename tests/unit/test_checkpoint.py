@@ -10,12 +10,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tpmebench.bench.assembly import assemble
-from tpmebench.bench.checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
-from tpmebench.bench.fitting import Progress
-from tpmebench.bench.training import Trainer
-from tpmebench.bench.training_state import TrainerState
-from tpmebench.reports.records import BackboneChoice, Cell, Code, Epoch, Record, Training
+from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
+from tpmebench.bench.worker.loop import Progress
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.bench.worker.training_state import TrainerState
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.reports.records import Code, Epoch, Record
 
 
 def make_trainer(width: int = 8) -> Trainer:

@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tpmebench.bench.compare import compare, match, run_compare
-from tpmebench.bench.findings import Finding
+from tpmebench.bench.guard.compare import compare, match, run_compare
+from tpmebench.bench.guard.findings import Finding
+from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.reports.records import (
     Accuracy,
-    BackboneChoice,
-    Cell,
     Environment,
     Epoch,
     Memory,
@@ -20,11 +19,10 @@ from tpmebench.reports.records import (
     Record,
     Slice,
     Time,
-    Training,
     load_records,
     ranks_path,
 )
-from tpmebench.reports.values import METRICS
+from tpmebench.values import METRICS
 
 USERS = 400
 

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tpmebench.bench import findings, github
+from tpmebench.bench import github
 from tpmebench.bench.console import Screen, forgive_encodings
-from tpmebench.bench.progress import Display
-from tpmebench.reports.grid import Grid
+from tpmebench.bench.guard import findings
+from tpmebench.bench.running.display import Display
+from tpmebench.reports.formats.grid import Grid
 from tpmebench.text import visible
 
 HOSTILE = "a[/b] [red]x[/] :smile: \x1b]0;title\x07\x1b[31m\r\n::error file=x::forged\u202e\u2028\x85\udcff ##[error]y"

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench.assembly import Assembly
-from tpmebench.bench.evaluation import Evaluator
-from tpmebench.bench.fitting import Fit, Progress
-from tpmebench.bench.measuring import MemoryMeter
 from tpmebench.bench.meters.clocks import PhaseClock
 from tpmebench.bench.meters.cuda import CudaMemory
-from tpmebench.bench.prefetch import prefetch
-from tpmebench.bench.ranking import RankingRule
-from tpmebench.bench.training import Trainer
-from tpmebench.bench.training_state import TrainerState
-from tpmebench.methods.content import CachedContent
-from tpmebench.methods.feature_cache import FeatureCache
+from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.loop import Fit, Progress
+from tpmebench.bench.worker.measuring import MemoryMeter
+from tpmebench.bench.worker.prefetch import prefetch
+from tpmebench.bench.worker.ranking import RankingRule
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.bench.worker.training_state import TrainerState
+from tpmebench.methods.features.cache import FeatureCache
+from tpmebench.methods.features.content import CachedContent
 from tpmebench.methods.inputs import ItemInputs
 
 pytestmark = [

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from schemas import as_toml, mutated
 
-from tpmebench.datasets.description import Description
-from tpmebench.datasets.sources import fingerprint, inspect, load_dataset
+from tpmebench.datasets.sources.description import Description
+from tpmebench.datasets.sources.registry import fingerprint, inspect, load_dataset
 from tpmebench.errors import BenchError
 
 SECONDS = 1.0

@@ -10,21 +10,23 @@ from typing import Any
 import pytest
 import torch
 
-from tpmebench.bench.assembly import Assembly
 from tpmebench.bench.console import Screen
-from tpmebench.bench.evaluation import Evaluator
-from tpmebench.bench.fitting import Fit, Progress
-from tpmebench.bench.measuring import MemoryMeter
 from tpmebench.bench.meters import cuda, waiting
 from tpmebench.bench.meters.waiting import WAKE_UP, WaitMeter, Waits, run_delays
-from tpmebench.bench.progress import Display
-from tpmebench.bench.ranking import RankingRule
-from tpmebench.bench.training import Trained, Trainer, trainable_state
-from tpmebench.bench.training_state import TrainerState
-from tpmebench.reports import frame, tables, uncertainty
-from tpmebench.reports.cells import timed_epochs
+from tpmebench.bench.running.display import Display
+from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.loop import Fit, Progress
+from tpmebench.bench.worker.measuring import MemoryMeter
+from tpmebench.bench.worker.ranking import RankingRule
+from tpmebench.bench.worker.step import Trained, Trainer, trainable_state
+from tpmebench.bench.worker.training_state import TrainerState
+from tpmebench.reports.analysis import comparison as frame
+from tpmebench.reports.analysis import uncertainty
+from tpmebench.reports.analysis.cells import timed_epochs
+from tpmebench.reports.analysis.tpme import Weights
 from tpmebench.reports.records import Epoch, Record
-from tpmebench.reports.tpme import Weights
+from tpmebench.reports.tables import table as tables
 
 QUIET = Waits(waited=0.0, cpu=1.0, preempted=0)
 

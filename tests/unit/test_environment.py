@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from tpmebench.bench.meters import cuda, environment, parameters, process
-from tpmebench.bench.plan import plan
-from tpmebench.bench.runner import cell_environment
-from tpmebench.bench.study import Study
+from tpmebench.bench.running.local import cell_environment
+from tpmebench.bench.study.grid import plan
+from tpmebench.bench.study.study import Study
 
 
 def test_this_machine_is_described() -> None:

@@ -18,30 +18,20 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench import execution, worker
-from tpmebench.bench.assembly import CacheUse
-from tpmebench.bench.execution import execute, prepare_process
-from tpmebench.bench.fitting import Fit, Progress
 from tpmebench.bench.meters.clocks import EpochTimes, PhaseClock
 from tpmebench.bench.meters.waiting import Waits
-from tpmebench.bench.ranking import Diverged
-from tpmebench.bench.training import Trained
-from tpmebench.bench.worker import Events, Job
+from tpmebench.bench.worker import phases as execution
+from tpmebench.bench.worker import run_cell as worker
+from tpmebench.bench.worker.build import CacheUse
+from tpmebench.bench.worker.loop import Fit, Progress
+from tpmebench.bench.worker.phases import execute, prepare_process
+from tpmebench.bench.worker.ranking import Diverged
+from tpmebench.bench.worker.run_cell import Events, Job
+from tpmebench.bench.worker.step import Trained
+from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.errors import BenchError
-from tpmebench.reports.records import (
-    BackboneChoice,
-    Cell,
-    Compute,
-    Epoch,
-    Memory,
-    Parameters,
-    PhaseMemory,
-    Record,
-    StepTimes,
-    Training,
-    ranks_path,
-)
+from tpmebench.reports.records import Compute, Epoch, Memory, Parameters, PhaseMemory, Record, StepTimes, ranks_path
 
 CELL = Cell(
     method="sasrec-id",
@@ -305,7 +295,7 @@ def test_a_random_ranking_is_its_seed_s(tmp_path: Path) -> None:
 def test_a_cell_ends_with_all_it_started_when_its_harness_is_gone() -> None:
     program = """
 import subprocess, sys
-from tpmebench.bench.worker import die_with_parent
+from tpmebench.bench.worker.run_cell import die_with_parent
 print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
 die_with_parent(sys.stdin.buffer)
 """

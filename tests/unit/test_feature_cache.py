@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from tpmebench.errors import BenchError
 from tpmebench.files import file_digest, read_json
-from tpmebench.methods import feature_build
-from tpmebench.methods.content import CachedContent, RawContent
-from tpmebench.methods.feature_build import BuildJob, ensure_features
-from tpmebench.methods.feature_cache import CacheKey, FeatureCache, open_features, read_entry, verify
-from tpmebench.methods.preprocessing import TokenTable
-from tpmebench.methods.tower import Tower, TowerShape
+from tpmebench.methods.backbones.preprocessing import TokenTable
+from tpmebench.methods.backbones.tower import Tower, TowerShape
+from tpmebench.methods.features import build as feature_build
+from tpmebench.methods.features.build import BuildJob, ensure_features
+from tpmebench.methods.features.cache import CacheKey, FeatureCache, open_features, read_entry, verify
+from tpmebench.methods.features.content import CachedContent, RawContent
 from tpmebench.ownership import MARKER
 
 ITEMS, HIDDEN, DEPTH = 40, 6, 3

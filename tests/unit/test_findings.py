@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from tpmebench.bench.findings import Finding, Outcome, Verdict
 from tpmebench.bench.github import add_to_summary, in_workflow
+from tpmebench.bench.guard.findings import Finding, Outcome, Verdict
 from tpmebench.errors import BenchError
 
 NASTY = "a,b:c%d\r\n::error::<x>&|\x1b[31m\x00\ufffe"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench import fitting
-from tpmebench.bench.fitting import Fit, Progress
-from tpmebench.bench.measuring import MemoryMeter
 from tpmebench.bench.meters.clocks import EpochTimes
 from tpmebench.bench.meters.waiting import Waits
-from tpmebench.bench.training import Trained
-from tpmebench.reports.records import Training
+from tpmebench.bench.worker import loop as fitting
+from tpmebench.bench.worker.loop import Fit, Progress
+from tpmebench.bench.worker.measuring import MemoryMeter
+from tpmebench.bench.worker.step import Trained
+from tpmebench.cell import Training
 
 USERS = 10
 

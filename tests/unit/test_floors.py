@@ -1,6 +1,7 @@
 """The floors of the package: each part imports only what lies below it, and no two modules import each other."""
 
 import ast
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"arrays", "errors", "files", "ownership", "text"}
+GROUND = {"arrays", "errors", "files", "ownership", "text", "values", "cell"}
 BELOW: dict[str, set[str]] = {
     "errors": {"text"},
     "text": set(),
     "files": {"errors"},
     "arrays": {"errors", "files"},
     "ownership": {"errors", "files"},
+    "values": {"errors", "files"},
+    "cell": {"errors", "files", "values"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},
     "reports": GROUND,
@@ -107,3 +110,18 @@ def test_importing_the_package_and_the_command_loads_nothing_heavy():
 def test_datasets_is_no_package_of_its_own():
     """Standing in the checkout, `import datasets` must still find Hugging Face's library, not this folder."""
     assert not (ROOT / "datasets" / "__init__.py").exists()
+
+
+def test_every_folder_with_modules_is_installed():
+    """An editable install hides what the built wheel would lack."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    folders = {module.parent for module in [*modules(), Path("studies/__init__.py")]}
+    assert sorted(listed) == sorted(".".join(("tpmebench", *folder.parts)) for folder in folders)
+
+
+def test_no_room_is_crowded():
+    """A newcomer finds a file by its name: few rooms and modules stand at the top of each floor."""
+    for part, most in (("bench", 9), ("methods", 12), ("reports", 11), ("datasets", 10)):
+        here = [path for path in (ROOT / part).iterdir() if path.is_dir() or path.suffix == ".py"]
+        names = {path.stem for path in here} - {"__init__", "__main__", "__pycache__", "published"}
+        assert len(names) <= most, f"{part}/: {sorted(names)}"

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tpmebench.datasets.folder import fingerprint, read
+from tpmebench.datasets.sources.folder import fingerprint, read
 from tpmebench.errors import BenchError
 
 DESCRIPTION = """

@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from tpmebench.bench.console import Screen
-from tpmebench.bench.found import describe_data
-from tpmebench.bench.study import Study
+from tpmebench.bench.study.found import describe_data
+from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
-from tpmebench.reports.data_facts import missing_warnings
+from tpmebench.reports.analysis.data_facts import missing_warnings
 
 
 @pytest.fixture

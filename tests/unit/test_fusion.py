@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tpmebench.methods.backbones import Backbones
-from tpmebench.methods.content import RawContent
+from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.features.content import RawContent
+from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder, output_levels, tower_rates
-from tpmebench.methods.readers import TowerReader
 
 WIDTH = 8
 MakeBackbones = Callable[..., Backbones]

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tpmebench.bench import baseline as baselines
-from tpmebench.bench import measured as measuring
-from tpmebench.bench.findings import Outcome
-from tpmebench.bench.guard import FAILING, CheckOptions, check, run_check
-from tpmebench.bench.timing import verdict_of
+from tpmebench.bench.guard import baseline as baselines
+from tpmebench.bench.guard import measured as measuring
+from tpmebench.bench.guard.check import FAILING, CheckOptions, check, run_check
+from tpmebench.bench.guard.findings import Outcome
+from tpmebench.bench.guard.time_ratios import verdict_of
+from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import (
     Accuracy,
-    BackboneChoice,
-    Cell,
     Compute,
     Environment,
     Epoch,
@@ -27,9 +26,8 @@ from tpmebench.reports.records import (
     Record,
     Slice,
     Time,
-    Training,
 )
-from tpmebench.reports.values import METRICS
+from tpmebench.values import METRICS
 
 SECONDS = {"fft": 10.0, "lora": 7.0, "bitfit": 6.0, "adapter": 6.5, "iisan": 2.0, "iisan-cached": 0.5}
 

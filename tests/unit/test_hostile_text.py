@@ -19,9 +19,11 @@ from markdown_it.token import Token
 
 from tpmebench.bench.cli import main
 from tpmebench.bench.console import Screen
-from tpmebench.reports import export, frame, html, latex, markdown, pages
+from tpmebench.reports import pages
+from tpmebench.reports.analysis import comparison as frame
+from tpmebench.reports.formats import export, html, latex, markdown
+from tpmebench.reports.formats.terminal import summary_table
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
-from tpmebench.reports.terminal import summary_table
 from tpmebench.text import visible
 
 MEANS_MUCH = st.text(st.sampled_from("#-+=*_~`[](){}<>!|\\&$:/.w1 2a%^'\"\n\r\t\x1b\u202e@"), max_size=25)

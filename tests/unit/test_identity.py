@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
-from tpmebench.bench import digests, session
 from tpmebench.bench.console import Screen
-from tpmebench.bench.matching import group, settings
-from tpmebench.bench.plan import Planned, plan
-from tpmebench.bench.session import Request
-from tpmebench.bench.study import Study, read_study
+from tpmebench.bench.guard.pairing import group, settings
+from tpmebench.bench.running import session
+from tpmebench.bench.running.session import Request
+from tpmebench.bench.study import digests
+from tpmebench.bench.study.grid import Planned, plan
+from tpmebench.bench.study.study import Study, read_study
+from tpmebench.cell import Cell
 from tpmebench.errors import BenchError
-from tpmebench.methods.lora import LoRA
+from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
-from tpmebench.reports.records import Cell, Code, Record, load_records, record_path
+from tpmebench.reports.records import Code, Record, load_records, record_path
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published" / "demo"
@@ -120,7 +122,7 @@ def test_a_study_names_pairs_and_the_flag_chooses_among_them(tmp_path: Path):
 
 
 def test_a_hub_id_has_the_revision_that_this_machine_holds(monkeypatch: pytest.MonkeyPatch):
-    from tpmebench.methods.backbones import BackboneSource
+    from tpmebench.methods.backbones.source import BackboneSource
 
     commit = "0123456789abcdef0123456789abcdef01234567"
     source = BackboneSource("text", "bert-base")
@@ -239,7 +241,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "mine_helper.py").write_text("FACTOR = 1\n")
     (tmp_path / "mine_method.py").write_text(
-        "from mine_helper import FACTOR\nfrom tpmebench.methods.lora import LoRA\n\n\n"
+        "from mine_helper import FACTOR\nfrom tpmebench.methods.embedded.lora import LoRA\n\n\n"
         "class Mine(LoRA):\n    factor = FACTOR\n"
     )
     yield tmp_path
@@ -270,8 +272,19 @@ def test_a_method_without_a_source_has_no_digest(monkeypatch: pytest.MonkeyPatch
 
 def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
     files = {file.relative_to(digests.ROOT).as_posix() for file in digests.training_sources()}
-    decide = {"bench/training.py", "bench/evaluation.py", "bench/assembly.py", "methods/sasrec.py", "methods/loss.py"}
-    decide |= {"datasets/protocol.py", "datasets/batches.py", "methods/backbones.py", "methods/tower.py"}
+    decide = {
+        "bench/worker/step.py",
+        "bench/worker/evaluation.py",
+        "bench/worker/build.py",
+        "methods/head/sasrec.py",
+        "methods/head/loss.py",
+    }
+    decide |= {
+        "datasets/protocol.py",
+        "datasets/batches.py",
+        "methods/backbones/source.py",
+        "methods/backbones/tower.py",
+    }
     assert decide <= files
     floors = {file.split("/")[0] for file in files}
     assert not floors & {"reports", "tests", "text.py", "files.py", "errors.py"}

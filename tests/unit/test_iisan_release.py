@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tpmebench.datasets.iisan_release import fingerprint, read
-from tpmebench.datasets.sources import load_dataset
+from tpmebench.datasets.sources.iisan_release import fingerprint, read
+from tpmebench.datasets.sources.registry import load_dataset
 from tpmebench.errors import BenchError
 
 ITEMS = 'a\tFirst title\nb\tTitle with\ttab, \u0085 and \u2028 inside\nc\t\nd\tA 5" pipe\r\ne\té &amp; ü\n'

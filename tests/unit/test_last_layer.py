@@ -8,17 +8,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tpmebench.bench.assembly import assemble
-from tpmebench.bench.training import Trainer
-from tpmebench.methods.backbones import Backbones
-from tpmebench.methods.content import RawContent
+from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.methods.backbones.last_layer import narrow_last_layer
+from tpmebench.methods.backbones.projections import maps_after_attention
+from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.backbones.tower import OUTPUT, Tower
+from tpmebench.methods.features.content import RawContent
+from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.inputs import ItemInputs
-from tpmebench.methods.last_layer import narrow_last_layer
-from tpmebench.methods.projections import maps_after_attention
-from tpmebench.methods.readers import TowerReader
 from tpmebench.methods.registry import make_method
-from tpmebench.methods.tower import OUTPUT, Tower
-from tpmebench.reports.records import BackboneChoice, Cell, Training
 
 MakeTower = Callable[[str, str], Tower]
 AT_CLS = [("text", "bert"), ("image", "vit"), ("image", "dinov2"), ("image", "clip")]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from tpmebench.datasets.batches import Batch, Encode, make_batch
+from tpmebench.methods.head.loss import Candidates, in_batch_loss
+from tpmebench.methods.head.recommender import Recommender
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 from tpmebench.methods.inputs import ItemInputs
-from tpmebench.methods.loss import Candidates, in_batch_loss
-from tpmebench.methods.recommender import Recommender
-from tpmebench.methods.sasrec import HeadSize, SASRec
 
 N_ITEMS, WIDTH = 7, 3
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from tpmebench.bench import measuring
-from tpmebench.bench.assembly import Assembly
-from tpmebench.bench.evaluation import Evaluator
-from tpmebench.bench.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from tpmebench.bench.meters import process
 from tpmebench.bench.meters.clocks import CudaTimeline
-from tpmebench.bench.ranking import Diverged, RankingRule
-from tpmebench.bench.training import Trainer, trainable_state
+from tpmebench.bench.worker import measuring
+from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
+from tpmebench.bench.worker.ranking import Diverged, RankingRule
+from tpmebench.bench.worker.step import Trainer, trainable_state
 
 METHODS = ("fft", "lora", "iisan-cached", "sasrec-id")
 Build = Callable[..., Assembly]

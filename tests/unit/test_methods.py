@@ -11,22 +11,22 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tpmebench.bench.training import make_optimiser, trainable_state
+from tpmebench.bench.worker.step import make_optimiser, trainable_state
 from tpmebench.datasets.batches import Batch, make_batch
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones import Backbones
-from tpmebench.methods.content import CachedContent, Content, IDContent, RawContent
-from tpmebench.methods.feature_build import BuildJob, ensure_features
-from tpmebench.methods.feature_cache import CacheKey
+from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.decoupled.iisan import IISANEncoder
+from tpmebench.methods.features.build import BuildJob, ensure_features
+from tpmebench.methods.features.cache import CacheKey
+from tpmebench.methods.features.content import CachedContent, Content, IDContent, RawContent
+from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
-from tpmebench.methods.iisan import IISANEncoder
+from tpmebench.methods.head.recommender import Recommender, build_recommender
+from tpmebench.methods.head.sasrec import HeadSize
 from tpmebench.methods.inputs import ItemInputs
 from tpmebench.methods.method import Method
-from tpmebench.methods.readers import TowerReader
-from tpmebench.methods.recommender import Recommender, build_recommender
-from tpmebench.methods.references import ScoringReference
+from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import make_method, methods
-from tpmebench.methods.sasrec import HeadSize
 
 WIDTH, LENGTH = 8, 4
 ALL = methods()

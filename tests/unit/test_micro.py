@@ -9,12 +9,12 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModel, AutoTokenizer
 
-from tpmebench.datasets.bazaar import EMBLEMS, BazaarOptions, stock
-from tpmebench.datasets.bazaar_words import BRANDS, MATERIALS, Titles
-from tpmebench.methods import micro_recipe
-from tpmebench.methods.micro_probe import probe, tokens
-from tpmebench.methods.micro_recipe import FOLDER, image_model, text_model
-from tpmebench.methods.micro_world import World
+from tpmebench.datasets.bazaar.shop import EMBLEMS, BazaarOptions, stock
+from tpmebench.datasets.bazaar.words import BRANDS, MATERIALS, Titles
+from tpmebench.methods.micro import recipe as micro_recipe
+from tpmebench.methods.micro.probe import probe, tokens
+from tpmebench.methods.micro.recipe import FOLDER, image_model, text_model
+from tpmebench.methods.micro.world import World
 
 
 def load(modality: str):
@@ -87,7 +87,7 @@ def test_the_world_of_pretraining_has_none_of_the_shops_brands_or_emblems(monkey
     assert any(one != other for one, other in zip(first[:20], second[:20], strict=True))
 
     drawn = []
-    monkeypatch.setattr("tpmebench.methods.micro_world.draw", lambda looks, side: drawn.append(looks))
+    monkeypatch.setattr("tpmebench.methods.micro.world.draw", lambda looks, side: drawn.append(looks))
     items.drawn(slice(None))
     one, other = drawn
     assert (one.emblem == other.emblem).all()

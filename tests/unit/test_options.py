@@ -7,12 +7,12 @@ import pytest
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from tpmebench.bench.assembly import Assembly
-from tpmebench.methods.adapter import AdaptedLinear
+from tpmebench.bench.worker.build import Assembly
 from tpmebench.methods.bottleneck import Bottleneck
-from tpmebench.methods.iisan import IISANEncoder
+from tpmebench.methods.decoupled.iisan import IISANEncoder
+from tpmebench.methods.decoupled.side_network import SideNetworks
+from tpmebench.methods.embedded.adapter import AdaptedLinear
 from tpmebench.methods.registry import is_outside, methods
-from tpmebench.methods.side_network import SideNetworks
 
 Build = Callable[..., Assembly]
 

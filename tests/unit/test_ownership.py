@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tpmebench.bench import cache_tools
-from tpmebench.bench.session import Request, run_study
-from tpmebench.bench.study import Study
+from tpmebench.bench.commands import cache as cache_tools
+from tpmebench.bench.running.session import Request, run_study
+from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import lock, write_atomic
 from tpmebench.ownership import MARKER, check_output, claim, is_ours, remove, take

@@ -3,11 +3,11 @@
 import pandas as pd
 import pytest
 
-from tpmebench.reports.export import flat
-from tpmebench.reports.frame import Comparison, Source, compare
+from tpmebench.reports.analysis.comparison import Comparison, Source, compare
+from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.formats.export import flat
 from tpmebench.reports.pages import build, findings
-from tpmebench.reports.tables import Column, Table
-from tpmebench.reports.tpme import Weights
+from tpmebench.reports.tables.table import Column, Table
 
 
 def comparison(records: list) -> Comparison:

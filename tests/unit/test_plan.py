@@ -10,8 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpmebench.bench.plan import Planned, plan
-from tpmebench.bench.study import REFERENCE_ROWS, Study
+from tpmebench.bench.study.grid import Planned, plan
+from tpmebench.bench.study.study import REFERENCE_ROWS, Study
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import Record, record_path
 
@@ -59,7 +59,7 @@ def test_methods_take_turns_within_a_seed():
 
 
 def test_only_what_trains_runs_on_the_card(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tpmebench.bench.plan.resolve_device", lambda device: "cuda")
+    monkeypatch.setattr("tpmebench.bench.study.grid.resolve_device", lambda device: "cuda")
     devices = {planned.cell.method: planned.cell.device for planned in cells(methods=["fft"])}
     assert devices == {"fft": "cuda", "sasrec-id": "cuda", "popularity": "cpu", "random": "cpu"}
 

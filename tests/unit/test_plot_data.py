@@ -10,10 +10,11 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from tpmebench.reports import pages, plots
-from tpmebench.reports.frame import Source, compare
+from tpmebench.reports import pages
+from tpmebench.reports.analysis.comparison import Source, compare
+from tpmebench.reports.analysis.tpme import PRESETS, Weights
+from tpmebench.reports.figures import drawing as plots
 from tpmebench.reports.records import Record
-from tpmebench.reports.tpme import PRESETS, Weights
 
 METHODS = ("fft", "lora", "bitfit", "iisan", "iisan-cached", "popularity", "sasrec-id")
 SEEDS = 2

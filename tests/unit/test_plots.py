@@ -11,10 +11,16 @@ from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots, sensitivity
-from tpmebench.reports.frame import Comparison, Source, compare
-from tpmebench.reports.labels import place_labels
-from tpmebench.reports.tpme import Weights, tpme
+from tpmebench.reports.analysis import sensitivity
+from tpmebench.reports.analysis.comparison import Comparison, Source, compare
+from tpmebench.reports.analysis.tpme import Weights, tpme
+from tpmebench.reports.figures import accuracy as plot_accuracy
+from tpmebench.reports.figures import costs as plot_costs
+from tpmebench.reports.figures import drawing as plots
+from tpmebench.reports.figures import sensitivity as plot_sensitivity
+from tpmebench.reports.figures.labels import place_labels
+from tpmebench.reports.formats import html
+from tpmebench.reports.tables import caching
 
 
 @pytest.fixture(scope="module")

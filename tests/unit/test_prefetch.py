@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tpmebench.bench.prefetch import prefetch
+from tpmebench.bench.worker.prefetch import prefetch
 
 DEVICES = [torch.device("cpu"), torch.device("cuda")]
 

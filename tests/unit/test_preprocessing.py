@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones import BackboneSource
-from tpmebench.methods.preprocessing import CostTokenizer, PretrainedTokenizer, TokenTable, make_tokenizer, token_table
+from tpmebench.methods.backbones.preprocessing import (
+    CostTokenizer,
+    PretrainedTokenizer,
+    TokenTable,
+    make_tokenizer,
+    token_table,
+)
+from tpmebench.methods.backbones.source import BackboneSource
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "red", "lamp", "blue"]
 

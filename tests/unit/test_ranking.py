@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpmebench.bench import ranking
-from tpmebench.bench.ranking import Diverged, RankingRule, accuracy, metrics, rank_scores, rank_targets
+from tpmebench.bench.worker import ranking
+from tpmebench.bench.worker.ranking import Diverged, RankingRule, accuracy, metrics, rank_scores, rank_targets
 from tpmebench.datasets.catalogue import Catalogue, Dataset, Sequences
 
 CPU = torch.device("cpu")

@@ -12,9 +12,9 @@ import pytest
 from torch import nn
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones import Backbones
-from tpmebench.methods.lora import LoRA
-from tpmebench.methods.references import ScoringReference
+from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.embedded.lora import LoRA
+from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import ENTRY_POINTS, canonical_name, find_method, make_method, methods
 
 ALL = methods()
@@ -105,7 +105,7 @@ def test_unknown_methods_are_errors(name: str, message: str) -> None:
 
 
 MINE = """
-from tpmebench.methods.lora import LoRA
+from tpmebench.methods.embedded.lora import LoRA
 
 class Mine(LoRA):
     \"\"\"Of a file.\"\"\"

@@ -13,13 +13,18 @@ from rich.console import Console
 
 from tpmebench.bench import cli
 from tpmebench.errors import BenchError
-from tpmebench.reports import caching, html, plot_accuracy, plot_costs, plot_sensitivity, plots
 from tpmebench.reports import records as schema
-from tpmebench.reports.frame import Source, compare, load
+from tpmebench.reports.analysis.comparison import Source, compare, load
+from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.figures import accuracy as plot_accuracy
+from tpmebench.reports.figures import costs as plot_costs
+from tpmebench.reports.figures import drawing as plots
+from tpmebench.reports.figures import sensitivity as plot_sensitivity
+from tpmebench.reports.formats import html
+from tpmebench.reports.formats.terminal import summary_table
 from tpmebench.reports.pages import build
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
-from tpmebench.reports.terminal import summary_table
-from tpmebench.reports.tpme import Weights
+from tpmebench.reports.tables import caching
 
 PICTURES = re.compile(r"!\[[^\]]+\]\((pictures/[\w-]+\.png)\)")
 

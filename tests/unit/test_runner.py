@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from tpmebench.bench import cell_process
 from tpmebench.bench.console import Screen
 from tpmebench.bench.meters import kills
-from tpmebench.bench.plan import Planned, plan
-from tpmebench.bench.progress import Display
-from tpmebench.bench.runner import Interrupted, Runner, what_became
-from tpmebench.bench.study import Study
+from tpmebench.bench.running import cell_process
+from tpmebench.bench.running.display import Display
+from tpmebench.bench.running.local import Interrupted, Runner, what_became
+from tpmebench.bench.study.grid import Planned, plan
+from tpmebench.bench.study.study import Study
 from tpmebench.reports.records import Record, read_record, record_path
 
 # A worker in a few lines: `leave` writes its record, `tell` sends an event, `start` starts a process that never ends.
@@ -148,7 +148,7 @@ def test_a_killed_cell_is_out_of_memory_when_the_kernel_counted_a_kill(
     record = run(killed)
     assert (record.status, record.error) == ("crashed", "killed by SIGKILL")
     counts = iter([4, 5])
-    monkeypatch.setattr("tpmebench.bench.runner.out_of_memory_kills", lambda: next(counts))
+    monkeypatch.setattr("tpmebench.bench.running.local.out_of_memory_kills", lambda: next(counts))
     record = run(killed)
     assert (record.status, record.error) == ("oom", "killed by the kernel: memory ran out")
 

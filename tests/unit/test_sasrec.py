@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tpmebench.methods.sasrec import HeadSize, SASRec
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 
 SIZE = HeadSize(width=8, max_length=6)
 

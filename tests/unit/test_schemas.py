@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from schemas import ANY, as_toml, keys, mutated, put
 
-from tpmebench.bench.study import Study
+from tpmebench.bench.study.study import Study
 from tpmebench.reports.records import Record
 
 

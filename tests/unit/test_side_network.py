@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from tpmebench.methods.bottleneck import Bottleneck
-from tpmebench.methods.side_network import SideDesign, SideNetwork, SideNetworks
+from tpmebench.methods.decoupled.side_network import SideDesign, SideNetwork, SideNetworks
 
 WIDTH = 3
 

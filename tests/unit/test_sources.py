@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tpmebench.datasets import sources
+from tpmebench.datasets.sources import registry as sources
 from tpmebench.errors import BenchError
 
 

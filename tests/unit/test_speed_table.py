@@ -2,7 +2,8 @@
 
 import pytest
 
-from tpmebench.reports.records import Compute, Epoch, Record, Training
+from tpmebench.cell import Training
+from tpmebench.reports.records import Compute, Epoch, Record
 from tpmebench.reports.speed import Rates, floor_seconds, markdown, speed_table
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tpmebench.errors import BenchError
-from tpmebench.reports import statistics
+from tpmebench.reports.analysis import statistics
 
 
 def test_mean_and_deviation() -> None:

@@ -8,24 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tpmebench.cell import BackboneChoice, Training
 from tpmebench.methods.registry import methods
-from tpmebench.reports import (
-    anatomy,
-    caching,
-    formats,
-    headline,
-    plot_sensitivity,
-    sensitivity,
-    settings,
-    significance,
-    tables,
-)
-from tpmebench.reports.frame import Comparison, Source, compare, load
-from tpmebench.reports.mixtures import mixtures
-from tpmebench.reports.records import BackboneChoice, Memory, PhaseMemory, Training, ranks_path
-from tpmebench.reports.statistics import FLOOR
-from tpmebench.reports.tpme import COSTS, Weights, tpme
-from tpmebench.reports.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
+from tpmebench.reports import quantities as formats
+from tpmebench.reports.analysis import sensitivity
+from tpmebench.reports.analysis.comparison import Comparison, Source, compare, load
+from tpmebench.reports.analysis.mixtures import mixtures
+from tpmebench.reports.analysis.statistics import FLOOR
+from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
+from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
+from tpmebench.reports.figures import sensitivity as plot_sensitivity
+from tpmebench.reports.records import Memory, PhaseMemory, ranks_path
+from tpmebench.reports.tables import anatomy, caching, headline, settings, significance
+from tpmebench.reports.tables import table as tables
 
 
 def comparison(records: list) -> Comparison:

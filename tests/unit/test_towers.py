@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones import Backbones, BackboneSource, parse_pair
-from tpmebench.methods.content import RawContent
+from tpmebench.methods.backbones.projections import projections
+from tpmebench.methods.backbones.source import Backbones, BackboneSource, parse_pair
+from tpmebench.methods.backbones.tower import OUTPUT, Tower, TowerShape
+from tpmebench.methods.features.content import RawContent
 from tpmebench.methods.inputs import ItemInputs
-from tpmebench.methods.projections import projections
-from tpmebench.methods.tower import OUTPUT, Tower, TowerShape
 
 Folder = Callable[[str], Path]
 MakeTower = Callable[[str, str], Tower]

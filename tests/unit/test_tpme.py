@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpmebench.errors import BenchError
-from tpmebench.reports.tpme import COSTS, PRESETS, Weights, cost_ratio, pareto, parse_weights, preset, tpme
+from tpmebench.reports.analysis.tpme import COSTS, PRESETS, Weights, cost_ratio, pareto, parse_weights, preset, tpme
 
 POSITIVE = st.floats(1e-3, 1e12)
 

@@ -1,0 +1,1 @@
+"""What the commands beside `run`, `report`, `check` and `compare` do."""

@@ -1,0 +1,57 @@
+"""What `bench list` shows."""
+
+from collections.abc import Callable
+
+from rich.table import Table
+
+from ...reports.formats.grid import Grid
+
+
+def wrapping_table(*headings: str) -> Table:
+    """A table that wraps what is too long for it: a shortened name could not be copied."""
+    return Grid(*headings, fold=True, box=None)
+
+
+def list_methods() -> Table:
+    """Every registered method with its family and options."""
+    from ...methods.registry import methods
+
+    table = wrapping_table("method", "family", "what it is", "options (default)")
+    for name, method in methods().items():
+        fields = method.options.model_fields.items()
+        options = ", ".join(f"{key} ({field.default})" for key, field in fields) or "–"
+        table.add_row(name, method.family, method.summary, options)
+    return table
+
+
+def list_datasets() -> Table:
+    """Every dataset source, and how to name one."""
+    from ...datasets.sources import registry as sources
+
+    table = wrapping_table("dataset", "how to name it", "what it is", "options (default)")
+    for entry in sources.list_datasets():
+        options = ", ".join(f"{key} ({default})" for key, default in entry.options.items()) or "–"
+        table.add_row(entry.name, entry.usage, entry.summary, options)
+    return table
+
+
+def list_backbones() -> Table:
+    """The named pairs and towers; folders and hub ids are named by themselves."""
+    from ...methods.backbones.source import IMAGE, PAIRS, TEXT
+
+    table = wrapping_table("backbone", "text tower", "image tower")
+    for name, (text, image) in PAIRS.items():
+        table.add_row(name, _where(TEXT[text].source, text), _where(IMAGE[image].source, image))
+    table.add_row("TEXT+IMAGE", "a name above, a folder in Hugging Face layout, or a hub id", "the same")
+    return table
+
+
+def _where(source: str, name: str) -> str:
+    return "built in" if name == "micro" else source
+
+
+tables: dict[str, Callable[[], Table]] = {
+    "methods": list_methods,
+    "datasets": list_datasets,
+    "backbones": list_backbones,
+}

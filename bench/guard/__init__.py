@@ -1,0 +1,1 @@
+"""Holds a run against a baseline or another run."""

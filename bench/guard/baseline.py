@@ -1,0 +1,302 @@
+"""The baseline: what is known of a study's cost, in a readable JSON file that holds several machines.
+
+Settings, exact numbers and accuracy are the same wherever a study runs and stand once; times stand by machine. A run is
+measured into the same form (`measured`), so that the two can be held against each other.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+from ...errors import BenchError, first_fault
+from ...files import read_json, write_atomic
+from ...reports.analysis.statistics import Runs
+from ...reports.quantities import Kind
+from ...values import Count, JSONTable, Name, PositiveSeconds, Share
+from .pairing import Settings, names, pair_up, same
+
+SCHEMA_VERSION = 2
+METRICS = ("HR@10", "NDCG@10")
+_MISFIT = "misfit"
+
+Tolerance = Annotated[float, Field(ge=0, le=1000)]
+RunKey = Annotated[str, Field(pattern=r"^\d{1,9}/\d{1,9}$")]
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Tolerances(Schema):
+    """How far a number may move before it counts. Relative, but for `deviations`. Edit them in the file.
+
+    `time`, or `time_elsewhere` on another machine than the baseline's or on a busy one, is what the whole interval of a
+    ratio must exceed; `deviations` is by how many deviations of their difference an accuracy may fall.
+    """
+
+    exact: Tolerance = 0.0
+    operations: Tolerance = 0.01
+    memory: Tolerance = 0.01
+    time: Tolerance = 0.15
+    time_elsewhere: Tolerance = 0.30
+    deviations: float = Field(default=3.0, gt=0, le=1000)
+
+    def of(self, number: str) -> float:
+        """The tolerance of an exact number, by its name."""
+        if "operations" in number:
+            return self.operations
+        return self.memory if "memory" in number or "tensor" in number else self.exact
+
+
+class Timing(Schema):
+    """Seconds of a case's timed epochs by "seed/repeat"; `disturbed` counts epochs that other work kept out of it."""
+
+    runs: dict[RunKey, Annotated[list[PositiveSeconds], Field(min_length=1)]] = {}
+    disturbed: Count = 0
+
+    @property
+    def by_run(self) -> Runs:
+        """The times as the statistics want them, by (seed, repeat)."""
+        keys = {key: key.partition("/") for key in self.runs}
+        return {(int(seed), int(repeat)): self.runs[key] for key, (seed, _, repeat) in keys.items()}
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are timed."""
+        return sum(map(len, self.runs.values()))
+
+
+class Case(Schema):
+    """One method in one setting, over its seeds and repeats. Lists in `exact` and `accuracy` go with `seeds`.
+
+    `times` are by machine. `reference` names the benchmark that a benchmark is compared with.
+    """
+
+    name: Name
+    settings: JSONTable = {}
+    reference: Name | None = None
+    seeds: list[Count] = [0]
+    exact: dict[Name, list[Count | None]] = {}
+    times: dict[Name, Timing] = {}
+    accuracy: dict[Literal["HR@10", "NDCG@10"], list[Share]] = {}
+    users: Count = 0
+    failure: str | None = None
+
+    @model_validator(mode="after")
+    def _lists_go_with_the_seeds(self) -> "Case":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise _misfit(f"seeds: {self.seeds} names one twice")
+        for group, lists in (("exact", self.exact), ("accuracy", self.accuracy)):
+            for number, values in lists.items():
+                if len(values) != len(self.seeds):
+                    raise _misfit(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
+        missing = [metric for metric in METRICS if self.accuracy and metric not in self.accuracy]
+        if missing:
+            raise _misfit(f"accuracy.{missing[0]}: missing, though the other metric is there")
+        if self.accuracy and not self.users:
+            raise _misfit("users: must be above 0 where there is accuracy")
+        return self
+
+    def on(self, machine: str) -> Timing:
+        """The times on a machine; none where it has none."""
+        return self.times.get(machine, Timing())
+
+
+class Machine(Schema):
+    """When a machine was measured, and whether something else used it when the run began."""
+
+    made: str = ""
+    busy: bool = False
+
+
+class Baseline(Schema):
+    """Everything that is known of a study. `settings` are those that all cases share, `reference` a method's name.
+
+    `machines` by name (processor or card, cores, threads, torch), the one measured last at the end.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    source: str
+    reference: Name
+    tolerances: Tolerances = Tolerances()
+    machines: dict[Name, Machine] = {}
+    settings: JSONTable = {}
+    cases: Annotated[list[Case], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _cases_fit(self) -> "Baseline":
+        for number, case in enumerate(self.cases):
+            settings = self.full(case)
+            if self.of_benchmarks and settings:
+                raise _misfit(f"cases.{number}.settings: a benchmark has none")
+            for key in () if self.of_benchmarks else ("method", "dataset", "device"):
+                if not isinstance(settings.get(key), str):
+                    raise _misfit(f"cases.{number}.settings.{key}: a text is needed")
+            if any(case.name == other.name for other in self.cases[:number]):
+                raise _misfit(f"cases.{number}.name: '{case.name}' stands twice")
+            for machine in case.times:
+                if machine not in self.machines:
+                    raise _misfit(f"cases.{number}.times.{machine}: not one of 'machines'")
+        return self
+
+    def full(self, case: Case) -> Settings:
+        """All settings of a case; none for a benchmark."""
+        return self.settings | case.settings
+
+    @property
+    def of_benchmarks(self) -> bool:
+        """Whether it was made by pytest-benchmark instead of from a study's records."""
+        return self.source == "pytest-benchmark"
+
+    @property
+    def latest(self) -> str | None:
+        """The machine that was measured last."""
+        return next(reversed(self.machines), None)
+
+    def save(self, path: Path) -> None:
+        """Writes the file, whole or not at all, short lists on one line. BenchError for what `read` would refuse."""
+        content = self.model_dump(mode="json", exclude_none=True)
+        try:
+            Baseline.model_validate(content)
+        except ValidationError as error:
+            raise BenchError(f"--baseline {path}: this run cannot be one: {fault(error, content)}") from error
+        text = json.dumps(content, indent=1)
+        flat = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda found: "[" + " ".join(found[1].split()) + "]", text)
+        write_atomic(path, flat + "\n")
+
+
+def read(path: Path) -> Baseline:
+    """A baseline from its file, of this schema or an older one. BenchError names the file and the field at fault."""
+    if not path.exists():
+        raise BenchError(f"--baseline {path}: no such file; make it with --update")
+    content = read_json(path)
+    version = content.get("schema_version", 1) if isinstance(content, dict) else 1
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise BenchError(f"--baseline {path}: schema_version {version} is newer than this version of the suite reads")
+    content = upgrade(content)
+    try:
+        return Baseline.model_validate(content)
+    except ValidationError as error:
+        raise BenchError(
+            f"--baseline {path}: {fault(error, content)}; mend it or make it again with --update"
+        ) from error
+
+
+def fault(error: ValidationError, content: Any) -> str:
+    """The field at fault and what is wrong with it."""
+    found = first_fault(error, content)
+    if found.kind == _MISFIT:  # its message begins with the rest of the field
+        return ".".join([*found.keys, error.errors()[0]["msg"]])
+    return f"{found.key or 'the file'}: {found.message}"
+
+
+def _misfit(message: str) -> PydanticCustomError:
+    """The error for fields that do not fit together; the message begins with the one at fault."""
+    return PydanticCustomError(_MISFIT, "{message}", {"message": message})
+
+
+def upgrade(content: Any) -> Any:
+    """A baseline of schema 1, which knew one machine, without torch's version, in the form of today."""
+    if not isinstance(content, dict) or content.get("schema_version", 1) != 1 or "machine" not in content:
+        return content
+    old = dict(content)
+    machine = old.pop("machine")
+    old["machines"] = {machine: {"made": old.pop("made", ""), "busy": old.pop("busy", False)}}
+    old["schema_version"] = SCHEMA_VERSION
+    if isinstance(old.get("cases"), list):
+        old["cases"] = [_upgrade_case(case, machine) for case in old["cases"]]
+    return old
+
+
+def _upgrade_case(case: Any, machine: str) -> Any:
+    if not isinstance(case, dict) or not isinstance(case.get("times", []), list):
+        return case
+    runs = {f"{number}/0": times for number, times in enumerate(case.get("times", [])) if times}
+    return case | {"times": {machine: {"runs": runs}} if runs else {}}
+
+
+def renew(run: Baseline, known: Baseline) -> tuple[Baseline, list[str]]:
+    """`known` with a new run in it, and what was dropped, in words.
+
+    Tolerances, reference and other devices' cases stay. So do other machines' times, but for cases that cost something
+    else now: those times are of what the method used to be.
+    """
+    cases = [case.model_copy(update={"settings": run.full(case)}) for case in run.cases]
+    dropped: dict[str, list[str]] = {}
+    for old in known.cases:
+        wanted = known.full(old)
+        case = next((new for new in cases if belongs(wanted, old, new.settings, new)), None)
+        if case is None:
+            if is_elsewhere(wanted, old, run):
+                cases.append(old.model_copy(update={"settings": wanted}))
+            continue
+        for machine in old.times.keys() - run.machines.keys():
+            if old.exact == case.exact:
+                case.times = case.times | {machine: old.times[machine]}
+            else:
+                dropped.setdefault(machine, []).append(case.name)
+    used = {machine for case in cases for machine in case.times}
+    machines = {name: about for name, about in known.machines.items() if name in used and name not in run.machines}
+    whole = gather(cases).model_copy(
+        update={
+            "source": run.source,
+            "reference": known.reference,
+            "tolerances": known.tolerances,
+            "machines": machines | run.machines,
+        }
+    )
+    words = [
+        f"times of {', '.join(methods)} on {machine} were dropped: they cost something else now; run it there again"
+        for machine, methods in sorted(dropped.items())
+    ]
+    return whole, words
+
+
+def gather(cases: Sequence[Case]) -> Baseline:
+    """A baseline of cases with all their settings: what they share is said once, and each is named by the rest."""
+    everything = [case.settings for case in cases]
+    shared = {
+        name: value
+        for name, value in everything[0].items()
+        if name != "method" and all(name in other and other[name] == value for other in everything)
+    }
+    titles = names(everything) if all(everything) else [case.name for case in cases]
+    named = [
+        case.model_copy(
+            update={"name": title, "settings": {key: v for key, v in case.settings.items() if key not in shared}}
+        )
+        for title, case in zip(titles, cases, strict=True)
+    ]
+    return Baseline.model_construct(source="", reference="fft", settings=shared, cases=named)
+
+
+def pairs(known: Baseline, run: Baseline) -> list[tuple[Case, Case | None]]:
+    """Each case of the baseline that this run should hold, and its case in the run: the same or the nearest one."""
+    if known.of_benchmarks:  # these go by name
+        return [(case, next((new for new in run.cases if new.name == case.name), None)) for case in known.cases]
+    old = [case for case in known.cases if not is_elsewhere(known.full(case), case, run)]
+    found = dict(pair_up([known.full(case) for case in old], [run.full(case) for case in run.cases]))
+    return [(case, run.cases[found[number]] if number in found else None) for number, case in enumerate(old)]
+
+
+def belongs(first: Settings, case: Case, second: Settings, other: Case) -> bool:
+    """Whether two cases are the same experiment; benchmarks go by their name."""
+    return same(first, second) if first or second else case.name == other.name
+
+
+def is_elsewhere(settings: Settings, case: Case, run: Baseline) -> bool:
+    """Whether a case was measured on a kind of device that this run does not use. What trains nothing has none."""
+    devices = {run.full(other).get("device") for other in run.cases if other.exact}
+    return bool(case.exact and settings and devices and settings.get("device") not in devices)
+
+
+def kind_of(number: str) -> Kind:
+    """How an exact number is shown."""
+    if "operations" in number:
+        return "operations"
+    return "bytes" if any(word in number for word in ("memory", "bytes")) else "count"

@@ -1,0 +1,114 @@
+"""What the user sees while a study runs: a live view on a terminal, plain lines anywhere else."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
+
+from ...cell import Cell
+from ...reports.analysis.cells import MARKED, SIGN
+from ...reports.records import Record
+from ..console import Screen
+
+
+class Display:
+    """Shows cells, epochs and the time left."""
+
+    def __init__(self, console: Screen) -> None:
+        self._console = console
+        self._live: Progress | None = None
+        self._cells: TaskID | None = None
+        self._steps: TaskID | None = None
+        self._name = ""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        if self._console.is_terminal:
+            self._live = Progress(
+                "{task.description}",
+                BarColumn(),
+                "{task.fields[detail]}",
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def start(self, number: int, total: int, cell: Cell) -> None:
+        """A cell begins."""
+        self._name = f"[{number}/{total}] {describe(cell)}"
+        self._began = time.monotonic()
+        if self._live is None:
+            self._print(f"{self._name}: started")
+            return
+        if self._cells is None:
+            self._cells = self._live.add_task("cells", total=total, detail="")
+            self._steps = self._live.add_task("", total=None, detail="")
+        self._live.update(self._cells, completed=number - 1, detail=f"{number} of {total}")
+        assert self._steps is not None
+        self._live.reset(self._steps, total=None, description=self._name, detail="starting")
+
+    def update(self, event: dict[str, Any]) -> None:
+        """A cell tells of its progress."""
+        if event["event"] == "epoch":
+            text = (
+                f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}  valid HR@10 {event['valid']:.4f}"
+                f"  {event['seconds']:.2f} s"
+            )
+            self._show(text + _sign(event), event["number"], event["of"])
+            if self._live and _sign(event):
+                self._print(f"{self._name}: epoch {event['number']}{_sign(event)}")  # the live line does not stay
+        elif event["event"] == "disturbed":
+            self._print(f"{self._name}: epoch {event['number']}{_sign(event)}; running it again")
+        elif event["event"] == "warning":
+            self._print(f"{self._name}: warning: {event['message']}")
+        elif event["event"] == "phase":
+            text = f"{event['name']} {event['done']}/{event['total']}" if event["total"] else event["name"]
+            # Without a live view a line for each step of a long build would drown the rest.
+            if self._live or event["done"] in (0, event["total"]):
+                self._show(text, event["done"], event["total"] or None)
+
+    def finish(self, record: Record, log: Path | None = None) -> None:
+        """A cell is done, well or not; `log` holds what was printed in it."""
+        seconds = time.monotonic() - self._began
+        if record.status == "ok" and record.accuracy is not None:
+            outcome = f"ok  HR@10 {record.accuracy.test.metrics['HR@10']:.4f}"
+        else:
+            outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log else "")
+        self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")
+        if self._live and self._cells is not None:
+            self._live.advance(self._cells)
+
+    def _show(self, text: str, done: int, total: int | None) -> None:
+        if self._live and self._steps is not None:
+            self._live.update(self._steps, completed=done, total=total, detail=text)
+        else:
+            self._print(f"{self._name}: {text}")
+
+    def _print(self, text: str) -> None:
+        self._console.say(text)
+
+
+def _sign(event: dict[str, Any]) -> str:
+    """What disturbed an epoch, marked; "" when nothing did."""
+    lost, others = event.get("lost", 0.0), event.get("others", 0)
+    causes = [f"{lost:.0%} lost to waiting for a core"] if lost > MARKED else []
+    causes += [f"{others} other process(es) on the card"] if others else []
+    return f"  {SIGN} {', '.join(causes)}" if causes else ""
+
+
+def describe(cell: Cell) -> str:
+    """A cell in a few words."""
+    parts = [cell.method, f"on {cell.dataset}"]
+    if cell.modalities != "both":
+        parts.append(f"({cell.modalities} only)")
+    parts.append(f"seed {cell.seed}")
+    if cell.repeat:
+        parts.append(f"repeat {cell.repeat}")
+    return " ".join(parts)

@@ -1,0 +1,160 @@
+"""Runs cells one after another, each in a process of its own, and keeps a row for whatever becomes of them."""
+
+import os
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...errors import BenchError
+from ...files import set_aside
+from ...reports.records import Record, Status, log_path, read_record, record_path
+from ..meters.kills import out_of_memory_kills
+from ..study.digests import code_of
+from ..study.grid import Planned
+from ..worker.places import Places
+from ..worker.run_cell import Job
+from .cell_process import CellProcess, TimeLimitReached
+from .display import Display
+from .preflight import check_places
+
+_LOG_TAIL = 1 << 16
+
+
+class Interrupted(Exception):
+    """Ctrl-C: the running cell keeps a row, and the study can go on later."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where a study's cells run. `warnings` are what the machine looked like before the first of them."""
+
+    study: str
+    directory: Path
+    display: Display
+    warnings: list[str]
+    checkpoint_seconds: float
+    repeat_disturbed: int = 0
+
+    def run(self, cells: list[Planned]) -> list[Record]:
+        """The records of the cells, in order.
+
+        BenchError when a place that they write to cannot be written; Interrupted after Ctrl-C.
+        """
+        check_places(self.directory, cells)
+        records = []
+        for number, planned in enumerate(cells, 1):
+            self.display.start(number, len(cells), planned.cell)
+            record = self._run_cell(planned)
+            self.display.finish(record, log_path(self.directory, record.cell_id))
+            records.append(record)
+        return records
+
+    def _run_cell(self, planned: Planned) -> Record:
+        blank, kills, done = self._blank(planned), out_of_memory_kills(), False
+        blank.warnings += self._clear_the_way(blank.cell_id)
+        log = log_path(self.directory, blank.cell_id)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as printed:
+            process = CellProcess(cell_environment(planned), printed)
+            try:
+                process.give(self._job(blank, planned.places).model_dump_json())
+                for event in process.events(planned.cell.timeout):
+                    if event["event"] == "done":
+                        done = True
+                        break
+                    self.display.update(event)
+                code = process.finish()
+            except TimeLimitReached:
+                process.kill()
+                return self._failed(blank, "timeout", f"exceeded its time limit of {planned.cell.timeout:g} s")
+            except KeyboardInterrupt:
+                process.stop()
+                self._failed(blank, "interrupted", "interrupted by the user")
+                raise Interrupted from None
+            except BaseException:
+                process.kill()
+                raise
+        if done:  # whatever went wrong while the process ended changes nothing of a record that is whole
+            return read_record(record_path(self.directory, blank.cell_id))
+        return self._failed(blank, *what_became(code, log, out_of_memory_kills() != kills))
+
+    def _clear_the_way(self, cell_id: str) -> list[str]:
+        """Sets a record aside that cannot be read, so that a new one can stand there; a line that says so."""
+        path = record_path(self.directory, cell_id)
+        if not path.exists() and not path.is_symlink():
+            return []
+        try:
+            read_record(path)
+        except BenchError as error:
+            line = f"an earlier record could not be used (kept as {set_aside(path).name}): {error}"
+            self.display.update({"event": "warning", "message": line})
+            return [line.replace(f"{self.directory}/", "")]
+        return []
+
+    def _job(self, blank: Record, places: Places) -> Job:
+        return Job(
+            record=blank,
+            directory=self.directory.resolve(),
+            places=places,
+            warnings=self.warnings,
+            checkpoint_seconds=self.checkpoint_seconds,
+            repeat_disturbed=self.repeat_disturbed,
+        )
+
+    def _blank(self, planned: Planned) -> Record:
+        """The record that the cell completes; as it is, it says that the cell crashed."""
+        return Record(
+            study=self.study,
+            cell=planned.cell,
+            cell_id=planned.id,
+            code=code_of(planned.method),  # as it is when the cell's process starts
+            family=planned.method.family,  # type: ignore[arg-type]
+            summary=planned.method.summary,
+            status="crashed",
+            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _failed(self, blank: Record, status: Status, cause: str) -> Record:
+        blank.status, blank.error = status, cause
+        blank.environment.warnings = self.warnings
+        try:
+            blank.save(self.directory)
+        except OSError as error:
+            raise BenchError(
+                f"{self.directory}: no record can be written ({error.strerror}); make room and run the command again"
+            ) from error
+        return blank
+
+
+def cell_environment(planned: Planned) -> dict[str, str]:
+    """The variables of a cell's process: the user's, and what must be set before it starts."""
+    environment = dict(os.environ)
+    if planned.cell.threads:
+        environment["OMP_NUM_THREADS"] = str(planned.cell.threads)
+    if planned.cell.deterministic:
+        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    environment["TOKENIZERS_PARALLELISM"] = "true"
+    # A thread of OpenMP that waits for its team spins for some 20 ms. Beside other work it burns the core that the one
+    # it waits for needs: an epoch of two threads took 40 times as long. 1,000 turns, 70 µs, outlast most waits.
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", "1000")  # GNU's runtime, which torch's wheels for Linux hold
+        environment.setdefault("KMP_BLOCKTIME", "1")  # LLVM's and Intel's: milliseconds
+    # glibc would hand a step's memory back to the system and take it anew, page by page, in the next step.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
+    return environment
+
+
+def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, str]:
+    """Status and cause, in one line, of a cell whose process ended without a record."""
+    if code == -signal.SIGKILL and killed_for_memory:
+        return "oom", "killed by the kernel: memory ran out"
+    if code < 0:
+        known = {number.value: number.name for number in signal.Signals}
+        return "crashed", f"killed by {known.get(-code, f'signal {-code}')}"
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _LOG_TAIL))
+        lines = file.read().decode("utf-8", errors="replace").strip().splitlines()
+    ended = f"exit status {code}" if code else "ended with status 0 before it left a record"
+    return "crashed", f"{ended}: {lines[-1].strip()}" if lines else ended

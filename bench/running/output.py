@@ -1,0 +1,33 @@
+"""Where a study may write: nowhere that holds somebody's data, model or cache."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ...datasets.sources.registry import picture_folders
+from ...methods.backbones.source import BackboneSource
+from ...ownership import check_output, refuse_inside
+from ..worker.places import Places
+
+
+def check_study_output(read: Iterable[Places], directory: Path) -> None:
+    """BenchError when a study's directory holds files that are not ours, or is one that its cells read from."""
+    check_output(directory, "--out")
+    places = list(read)
+    for folder, what in [*_data(places), *_towers(places)]:
+        refuse_inside(directory, folder, "--out", what)
+
+
+def _data(read: list[Places]) -> Iterator[tuple[Path, str]]:
+    """Folders in which a new file would count as part of the data, each with what it holds."""
+    for dataset in dict.fromkeys(places.dataset for places in read):
+        for folder in picture_folders(dataset):
+            yield folder, f"the pictures of dataset '{dataset}'"
+
+
+def _towers(read: list[Places]) -> Iterator[tuple[Path, str]]:
+    """Folders in which a new file would count as part of a model."""
+    towers = [BackboneSource("text", places.text) for places in read if places.text]
+    towers += [BackboneSource("image", places.image) for places in read if places.image]
+    for tower in dict.fromkeys(towers):
+        if tower.name not in tower.names and Path(tower.name).expanduser().is_dir():
+            yield Path(tower.name).expanduser(), f"the files of backbone '{tower.name}'"

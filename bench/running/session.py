@@ -1,0 +1,219 @@
+"""`bench run`: plans, says what is done already, runs the rest, reports."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import Timeout
+from rich.table import Table
+
+from ... import __version__
+from ...errors import BenchError, unknown
+from ...files import lock
+from ...methods.registry import canonical_name, is_outside
+from ...ownership import check_output, claim
+from ...reports.records import log_path
+from ..commands.list import wrapping_table
+from ..console import Screen
+from ..meters import environment
+from ..study.found import describe_data
+from ..study.grid import Planned, look_again, plan
+from ..study.study import Study
+from ..worker.checkpoint import drop_checkpoints
+from .display import Display, describe
+from .local import Interrupted, Runner
+from .output import check_study_output
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks of a study beside its contents.
+
+    `rerun`: methods whose cells run again whatever is there, or `all`. `keep_stale`: what changed code, data or towers
+    left behind counts as done. `strict`: a failed cell is the command's failure.
+    """
+
+    directory: Path
+    dry_run: bool = False
+    only_failed: bool = False
+    rerun: tuple[str, ...] = ()
+    keep_stale: bool = False
+    strict: bool = False
+
+    def wants(self, planned: Planned) -> bool:
+        """Whether a cell is to run."""
+        if self.only_failed:
+            return planned.failed
+        if self.reruns(planned):
+            return True
+        return planned.status is None or bool(planned.stale and not self.keep_stale)
+
+    def reruns(self, planned: Planned) -> bool:
+        """Whether a cell runs from its beginning because the user says so."""
+        return bool({ALL, planned.cell.method} & set(self.rerun))
+
+    def check(self, cells: list[Planned]) -> None:
+        """BenchError for options that contradict each other, and for a method that the study has not got."""
+        if self.only_failed and self.rerun:
+            raise BenchError("--only-failed and --rerun: give one of the two")
+        known = list(dict.fromkeys(planned.cell.method for planned in cells))
+        for name in self.rerun:
+            if name not in {ALL, *known}:
+                raise BenchError(f"--rerun: {unknown('method of this study', name, [*known, ALL])}")
+
+
+def run_study(study: Study, request: Request) -> int:
+    """Runs what is missing of a study and writes its report.
+
+    Exit status: 0; 130 after Ctrl-C; 1 under `strict` when a cell of the study failed, which is otherwise a row of the
+    report and no failure of the study.
+    """
+    console = Screen()
+    _announce_outside(console, study)
+    check_output(request.directory, "--out")  # before records are looked for in it
+    cells = plan(study, request.directory, __version__)
+    check_study_output((planned.places for planned in cells), request.directory)
+    request.check(cells)
+    describe_data(study, console, read=False)
+    if request.dry_run:
+        _show_plan(console, cells, request)
+        return 0
+    claim(request.directory, "--out")
+    with _turn(console, request.directory):
+        return _run(console, study, request, look_again(cells, request.directory))
+
+
+def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) -> int:
+    """Runs the study in its directory, which is this process's alone."""
+    wanted = [planned for planned in cells if request.wants(planned)]
+    console.say(_beginning(cells, wanted, request))
+    for line in _staleness(cells, request):
+        console.say(line)
+    device = next((planned.cell.device for planned in wanted if planned.method.content != "none"), "cpu")
+    for line in environment.unseen(device):
+        console.say(f"note: {line}")
+    warnings: list[str] = []
+    if wanted:
+        warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
+    for warning in warnings:
+        console.say(f"warning: {warning}", style="yellow")
+    if wanted:
+        describe_data(study, console, read=True)
+    for planned in filter(request.reruns, wanted):
+        drop_checkpoints(request.directory, planned.id)
+    interrupted = False
+    with Display(console) as display:
+        runner = Runner(
+            study.name, request.directory, display, warnings, study.checkpoint_seconds, study.repeat_disturbed
+        )
+        try:
+            runner.run(wanted)
+        except Interrupted:
+            interrupted = True
+    done = look_again(cells, request.directory)
+    _conclude(console, request.directory, done)
+    if interrupted:
+        console.say("interrupted: the same command goes on from here")
+        return 130
+    return 1 if request.strict and any(planned.failed for planned in done) else 0
+
+
+@contextmanager
+def _turn(console: Screen, directory: Path) -> Iterator[None]:
+    """Holds the directory for this process alone; says so when another run has to end first."""
+    turn = lock(directory / "study")
+    try:
+        turn.acquire(timeout=0)
+    except Timeout:
+        console.say(f"waiting for another `bench run` in {directory} to end", style="yellow")
+        turn.acquire()
+    try:
+        yield
+    finally:
+        turn.release()
+
+
+def _announce_outside(console: Screen, study: Study) -> None:
+    """Names the code from outside that planning a study imports, before it does."""
+    named = [*study.methods, *study.options, *study.epochs]
+    outside = dict.fromkeys(canonical_name(name) for name in named if is_outside(name))
+    if outside:
+        console.say(f"importing code from outside: {', '.join(outside)}")
+
+
+def _beginning(cells: list[Planned], wanted: list[Planned], request: Request) -> str:
+    done = sum(planned.status is not None and not request.wants(planned) for planned in cells)
+    earlier = f" ({done} done earlier)" if done else ""
+    return f"{_count(cells)}, {len(wanted)} to run{earlier}; records in {request.directory}"
+
+
+def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:
+    """A line for each reason why records no longer hold, and what becomes of them."""
+    reasons: dict[str, list[Planned]] = {}
+    for planned in cells:
+        if planned.stale:
+            reasons.setdefault(", ".join(planned.stale), []).append(planned)
+    for reason, stale in reasons.items():
+        methods = ", ".join(dict.fromkeys(planned.cell.method for planned in stale))
+        again = sum(map(request.wants, stale))
+        yield f"stale: {reason}: {_count(stale)} of {methods}, {again} to run again"
+    unknown_code = [each for each in cells if each.record and not each.stale and not each.record.code.training]
+    if unknown_code and not request.rerun:
+        yield f"{_count(unknown_code)} of an older version that kept no digest of its code, taken as they are"
+
+
+def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
+    """Writes the report, and shows its table and what failed."""
+    from ...reports.analysis.comparison import load
+    from ...reports.formats.terminal import summary_table
+    from ...reports.report import ReportOptions, write_report
+
+    if not any(planned.record for planned in cells):
+        return
+    try:
+        written = write_report([directory], ReportOptions(formats=("md", "html")), console.say)
+    finally:
+        console.print(summary_table(load([directory], [])))
+    failed = [planned for planned in cells if planned.failed]
+    for planned in failed:
+        assert planned.record is not None
+        log = log_path(directory, planned.id)
+        console.say(f"{describe(planned.cell)}: {planned.record.status}: {planned.record.error} ({log})")
+    if failed:
+        console.say(f"{len(failed)} failed: --only-failed runs them again")
+    console.say(f"report: {written[0]}")
+
+
+def _show_plan(console: Screen, cells: list[Planned], request: Request) -> None:
+    """What `--dry-run` says."""
+    console.print(_listing(cells, request))
+    wanted = [planned for planned in cells if request.wants(planned)]
+    for line in _staleness(cells, request):
+        console.say(line)
+    console.say(f"{len(wanted)} of {_count(cells)} would run; records and report in {request.directory}")
+
+
+def _listing(cells: list[Planned], request: Request) -> Table:
+    table = wrapping_table("cell", "method", "dataset", "backbones", "seed", "repeat", "state")
+    for planned in cells:
+        cell = planned.cell
+        pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+        table.add_row(
+            planned.id, cell.method, cell.dataset, pair, str(cell.seed), str(cell.repeat), _state(planned, request)
+        )
+    return table
+
+
+def _state(planned: Planned, request: Request) -> str:
+    """What there is of a cell, and whether it runs: `ok`, `oom, to run`, `stale: method changed, to run`."""
+    stale = f"stale: {', '.join(planned.stale)}" if planned.stale else None
+    known = planned.status or ("interrupted" if planned.record else None)
+    to_run = "to run" if request.wants(planned) else None
+    return ", ".join(filter(None, (known, stale, to_run))) or "left out"
+
+
+def _count(cells: list[Planned]) -> str:
+    return f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"

@@ -1,0 +1,78 @@
+"""What a study's data turned out to be, said before anything trains: what was read, kept, dropped, and is missing."""
+
+from collections.abc import Mapping
+
+from ...datasets.sources import registry as sources
+from ...errors import BenchError
+from ...reports.analysis.data_facts import missing_warnings
+from ..console import Screen
+from .study import Study
+
+Facts = Mapping[str, str | int | float]
+
+MOST_MISSING = 0.5
+"""The share of pictures above which their names must be wrong: an error, unless `missing_images` was chosen."""
+
+
+def describe_data(study: Study, console: Screen, *, read: bool) -> None:
+    """Says what each dataset of a study holds; reads it whole with `read`, else only headers and names of pictures.
+
+    BenchError when most pictures are missing and nobody said that they may be.
+    """
+    chosen = "missing_images" in study.model_fields_set
+    for spec in study.datasets:
+        if not read:
+            for line in sources.inspect(spec, study.modalities, strict=not chosen):
+                console.say(f"{spec}: {line}")
+            continue
+        facts = sources.load_dataset(
+            spec,
+            modalities=study.modalities,
+            missing_images=study.missing_images,
+            max_length=study.training.max_length,
+        ).facts
+        if not chosen:
+            refuse_missing(spec, facts)
+        for line in lines(facts):
+            console.say(f"{spec}: {line}")
+        for warning in missing_warnings(facts):
+            console.say(f"warning: {spec}: {warning}", style="yellow")
+
+
+def refuse_missing(spec: str, facts: Facts) -> None:
+    """BenchError when more than half of the items would show the neutral picture."""
+    missing, items = int(facts.get("missing images", 0)), int(facts["items"])
+    if missing > MOST_MISSING * items:
+        raise BenchError(
+            f"dataset '{spec}': {missing} of {items} items have no picture{_example(facts)}: correct the names, or say "
+            "--set missing_images=neutral (or drop, error)"
+        )
+
+
+def lines(facts: Facts) -> list[str]:
+    """What was found, in two lines."""
+    dropped = {
+        "users": "with too few interactions",
+        "items": "in no kept history",
+        "interactions": "of dropped users, or too early in a history",
+    }
+    counts = []
+    for name, why in dropped.items():
+        count = int(facts.get(f"{name} dropped", 0))
+        counts.append(f"{int(facts[name]):,} {name}" + (f" ({count:,} dropped: {why})" if count else ""))
+    shown = []
+    for name, missing in (("titles", "missing titles"), ("pictures", "missing images")):
+        if missing in facts:
+            count = int(facts[missing])
+            shown.append(f"{name}: {count:,} of {int(facts['items']):,} missing" if count else f"{name}: all there")
+    without = int(facts.get("items dropped without image", 0))
+    if without:
+        shown.append(f"{without:,} items dropped without picture")
+    return [", ".join(counts), ", ".join(shown) + _example(facts)] if shown else [", ".join(counts)]
+
+
+def _example(facts: Facts) -> str:
+    looked, there = facts.get("picture looked for"), facts.get("picture there")
+    if not looked:
+        return ""
+    return f" (looked for '{looked}', " + (f"there is '{there}')" if there else "the folder is empty)")

@@ -1,0 +1,185 @@
+"""From a study to its cells, and which of them are done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from ...cell import BackboneChoice, Cell
+from ...datasets.sources import registry as sources
+from ...errors import BenchError
+from ...methods.backbones.check import check_backbone
+from ...methods.backbones.source import BackboneSource, Modality, parse_pair
+from ...methods.head.sasrec import HeadSize
+from ...methods.method import Method
+from ...methods.registry import canonical_name, find_method, make_method, methods
+from ...reports.records import Record, Status
+from ..worker.places import Places
+from .digests import codes_of
+from .earlier import Earlier
+from .study import REFERENCE_ROWS, Study, Towers
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell, the method behind it, where its parts stand, and the record that an earlier run left of it.
+
+    `stale`: why that record no longer holds, in words. `replaces`: whether a new record takes its place, as it does
+    unless the old one is of other data or towers.
+    """
+
+    cell: Cell
+    method: type[Method]
+    places: Places
+    record: Record | None = None
+    stale: tuple[str, ...] = ()
+    replaces: bool = True
+
+    @property
+    def id(self) -> str:
+        """Under which the record stands: an older one keeps the id that it has."""
+        return self.record.cell_id if self.record and self.replaces else self.cell.id
+
+    @property
+    def status(self) -> Status | None:
+        """The earlier run's status; None when there was none or it was interrupted."""
+        return None if self.record is None or self.record.status == "interrupted" else self.record.status
+
+    @property
+    def failed(self) -> bool:
+        """Whether the earlier run ended, and not well."""
+        return self.status not in {None, "ok"}
+
+
+def plan(study: Study, directory: Path, version: str) -> list[Planned]:
+    """Every cell of a study, in the order to run them: methods take turns within a seed.
+
+    Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
+    """
+    names = _method_names(study)
+    for name, options in study.options.items():
+        make_method(name, options)
+    for name in study.epochs:
+        find_method(name)
+    HeadSize(study.training.width)  # which refuses what its heads do not divide
+    device = resolve_device(study.device)
+    choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
+    fingerprints = {dataset: sources.fingerprint(dataset) for dataset in study.datasets}
+    planned: dict[str, Planned] = {}
+    for dataset, towers in product(study.datasets, choices):
+        for seed, repeat, name in product(range(study.seeds), range(study.repeats), names):
+            method = find_method(name)
+            if method.content == "none" and (repeat or (seed and name != "random")):
+                continue  # counting is the same for every seed and is not timed
+            options = make_method(name, study.options.get(name)).chosen.model_dump(mode="json")
+            training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
+            cell = Cell(
+                method=canonical_name(name),
+                options=options,
+                dataset=sources.label(dataset),
+                dataset_fingerprint=fingerprints[dataset],
+                modalities=study.modalities,
+                missing_images=study.missing_images,
+                backbones=towers.choice,
+                training=training,
+                seed=seed,
+                repeat=repeat,
+                device="cpu" if method.content == "none" else device,
+                threads=study.threads,
+                deterministic=study.deterministic,
+                timeout=study.timeout,
+                version=version,
+            )
+            places = Places(dataset=dataset, text=towers.text, image=towers.image, method=name)
+            planned.setdefault(cell.id, Planned(cell, method, places))  # spelt in two ways, it is still one cell
+    return look_again(list(planned.values()), directory)
+
+
+def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
+    """The same cells with the records that a directory holds of them now."""
+    defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
+    codes = codes_of({each.method for each in cells})
+    earlier, ids = Earlier(directory, defaults), frozenset(each.cell.id for each in cells)
+    result = []
+    for each in cells:
+        found = earlier.find(each.cell, codes[each.method], ids)
+        changes: dict[str, Any] = {"record": None, "stale": (), "replaces": True}
+        if found:
+            changes = {"record": found.record, "stale": found.stale, "replaces": found.same}
+        result.append(replace(each, **changes))
+    return result
+
+
+def resolve_device(device: str) -> str:
+    """`auto` is the card when torch sees one. BenchError for a device that is not there."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BenchError("--device cuda: torch sees no CUDA card here; use --device cpu")
+    return device
+
+
+def _method_names(study: Study) -> list[str]:
+    chosen = list(study.methods)
+    if chosen == ["all"]:
+        chosen = [name for name, method in methods().items() if method.family != "reference"]
+    if study.references:
+        chosen += [name for name in REFERENCE_ROWS if name not in chosen]
+    for name in chosen:
+        find_method(name)
+    return list(dict.fromkeys(chosen))
+
+
+def _pairs(study: Study) -> list[tuple[str, Towers]]:
+    """The pairs of a study under the names that it gives them, "" for one that has its own."""
+    if isinstance(study.backbones, list):
+        return [("", _towers(pair)) for pair in study.backbones]
+    return [
+        (name, pair) if isinstance(pair, Towers) else (name if pair != name else "", _towers(pair))
+        for name, pair in study.backbones.items()
+    ]
+
+
+def _towers(pair: str) -> Towers:
+    text, image = parse_pair(pair)
+    return Towers(text=text, image=image)
+
+
+@dataclass(frozen=True)
+class _Towers:
+    """A pair as a cell records it, and where each tower stands."""
+
+    choice: BackboneChoice
+    text: str | None
+    image: str | None
+
+    @classmethod
+    def of(cls, study: Study, alias: str, pair: Towers) -> "_Towers":
+        """The towers that the study reads of a pair; flags for a single tower stand over it."""
+        places: dict[Modality, str | None] = {
+            "text": study.text_backbone or pair.text,
+            "image": study.image_backbone or pair.image,
+        }
+        if study.modalities != "both":
+            places = {name: place if name == study.modalities else None for name, place in places.items()}
+        for name, place in places.items():
+            if place is None and study.modalities in {"both", name}:
+                raise BenchError(f'backbones.{alias}: names no {name} tower; add {name} = "…", or set modalities')
+        own = {"text": study.text_backbone, "image": study.image_backbone}
+        towers = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
+        for each in towers:
+            check_backbone(each, study.text_length, study.image_side)
+        labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in towers}
+        choice = BackboneChoice(
+            text=labels.get("text"),
+            image=labels.get("image"),
+            weights=study.weights,
+            text_pooling=study.text_pooling,
+            text_length=study.text_length,
+            image_side=study.image_side,
+            fingerprint="+".join(each.fingerprint()[:16] for each in towers),
+        )
+        return cls(choice, places["text"], places["image"])

@@ -1,0 +1,234 @@
+"""A study: what to run. From a TOML file, from flags, or from both; every key is checked."""
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+
+from ...cell import Training
+from ...errors import BenchError, first_fault, quoted, unknown
+from ...files import TOML_BYTES, parse_toml, read_text, read_toml
+from ...values import (
+    Epochs,
+    ImageSide,
+    JSONTable,
+    Name,
+    PathPart,
+    PositiveSeconds,
+    Repetitions,
+    Seconds,
+    TextLength,
+    Threads,
+)
+
+STUDIES = Path(__file__).parents[2] / "studies"
+
+DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
+REFERENCE_ROWS = ("popularity", "random", "sasrec-id")
+
+MOST_CELLS = 100_000
+"""Of a study: they are planned at once."""
+
+Names = Annotated[list[Name], Field(min_length=1, max_length=1000)]
+
+_OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
+"""Options of the command that are called otherwise than their key."""
+
+
+class Towers(BaseModel):
+    """A pair of towers under a name of the study's own: each a name that we know, a folder or a hub id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Name | None = None
+    image: Name | None = None
+
+
+# Told apart by their shape, so that a mistake in one form is not reported as one in the other.
+Pair = Annotated[
+    Annotated[Name, Tag("name")] | Annotated[Towers, Tag("towers")],
+    Discriminator(lambda value: "name" if isinstance(value, str) else "towers"),
+]
+Pairs = Annotated[
+    Annotated[Names, Tag("names")] | Annotated[dict[Name, Pair], Field(min_length=1, max_length=1000), Tag("table")],
+    Discriminator(lambda value: "table" if isinstance(value, dict) else "names"),
+]
+
+
+class Study(BaseModel):
+    """Methods × datasets × backbones × seeds, and the protocol that all of them share.
+
+    `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
+    `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
+    `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method.
+    `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
+
+    name: PathPart = "study"
+    methods: Names = list(DEMO_METHODS)
+    references: bool = True
+    datasets: Names = ["bazaar"]
+    backbones: Pairs = ["micro"]
+    text_backbone: Name | None = None
+    image_backbone: Name | None = None
+    weights: Literal["pretrained", "random"] = "pretrained"
+    text_pooling: Literal["auto", "cls", "last"] = "auto"
+    text_length: TextLength = 30
+    image_side: ImageSide | None = None
+    modalities: Literal["both", "text", "image"] = "both"
+    missing_images: Literal["neutral", "drop", "error"] = "neutral"
+    seeds: Repetitions = 1
+    repeats: Repetitions = 1
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Threads = 0
+    deterministic: bool = False
+    timeout: PositiveSeconds | None = None
+    checkpoint_seconds: Seconds = 60.0
+    repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
+    training: Training = Training()
+    epochs: dict[str, Epochs] = {}
+    options: dict[str, JSONTable] = {}
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _of_bounded_size(self) -> Self:
+        cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats))
+        if cells > MOST_CELLS:
+            raise ValueError(f"seeds, repeats and names make {cells} cells; a study has at most {MOST_CELLS}")
+        return self
+
+
+def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence[str]) -> Study:
+    """The study in a file or of a shipped name, with flags and `--set key.path=value` put over it.
+
+    Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol.
+    BenchError names the file, line and key, or the option, at fault.
+    """
+    path = _find(source) if source else STUDIES / "demo.toml"
+    named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
+    written = _read_file(path) if source or not named else {}
+    values = deepcopy(written)
+    origins: dict[str, str] = {}
+    for key, value in overrides.items():
+        if value is not None:
+            origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))
+            _put(values, key, _chosen_pairs(values.get(key), value) if key == "backbones" else value, origins[key])
+    for setting in settings:
+        key, value = _setting(setting)
+        origins[key] = f"--set {key}"
+        _put(values, key, value, origins[key])
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise _mistake(error, values, _Origins(path, written, origins)) from error
+
+
+def _chosen_pairs(known: Any, chosen: list[str]) -> Any:
+    """Pairs by name: those that the study names itself, or else as they are written."""
+    return {name: known.get(name, name) for name in chosen} if isinstance(known, dict) else chosen
+
+
+def _find(source: str) -> Path:
+    path = Path(source)
+    if path.suffix == ".toml" or path.is_file():
+        return path
+    shipped = sorted(file.stem for file in STUDIES.glob("*.toml"))
+    if source in shipped:  # a folder of that name, such as one that a run left, does not hide it
+        return STUDIES / f"{source}.toml"
+    if path.exists():
+        return path
+    raise unknown("study", source, [*shipped, "a .toml file"])
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    return {"name": path.stem} | read_toml(path)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Key and value of a `--set`. The value is TOML, or else a word that stands for itself."""
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not all(key.split(".")):
+        raise BenchError(f"--set {_word(text)}: give key=value, for example --set training.batch=32")
+    if "\n" in text or "\r" in text:
+        raise BenchError(f"--set {_word(key)}: a setting is one line; give each its own --set")
+    try:
+        return key, parse_toml(f"value = {value}", f"--set {key}")["value"]
+    except BenchError:
+        return key, value
+
+
+def _put(values: dict[str, Any], key: str, value: Any, option: str) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise BenchError(f"{_word(option)}: {quoted(parent)} holds no further keys")
+    values[last] = value
+
+
+def _word(text: str) -> str:
+    """What stands on the command line, as a message repeats it."""
+    return quoted(text)[1:-1]
+
+
+@dataclass(frozen=True)
+class _Origins:
+    """Where the values of a study come from: a file, what was written in it, and the options put over that, by key."""
+
+    path: Path
+    written: Mapping[str, Any]
+    options: Mapping[str, str]
+
+    def place(self, keys: Sequence[str]) -> str:
+        """The option that set a key, or something under it that the file has not; else the file and the key's line."""
+        where = f"{'.'.join(keys)}."
+        above = (option for key, option in self.options.items() if where.startswith(f"{key}."))
+        below = (option for key, option in self.options.items() if f"{key}.".startswith(where) and not self._has(keys))
+        option = next(above, None) or next(below, None)
+        if option is not None:
+            return _word(option)
+        if not self.written:
+            return "the study"
+        line = _line_of(self.path, keys)
+        return f"{self.path}, line {line}" if line else str(self.path)
+
+    def _has(self, keys: Sequence[str]) -> bool:
+        values: Any = self.written
+        for key in keys:
+            if not isinstance(values, Mapping) or key not in values:
+                return False
+            values = values[key]
+        return True
+
+
+def _mistake(error: ValidationError, values: dict[str, Any], origins: _Origins) -> BenchError:
+    """Names the key at fault, and the option that set it or else its line in the file."""
+    fault = first_fault(error, values)
+    place = origins.place(fault.keys) if fault.keys else str(origins.path)
+    if fault.kind == "extra_forbidden":
+        model = {"training": Training, "backbones": Towers}[fault.keys[0]] if len(fault.keys) > 1 else Study
+        known = [".".join([*fault.keys[:-1], field]) for field in sorted(model.model_fields)]
+        return BenchError(f"{place}: {unknown('key', fault.key, known)}")
+    return BenchError(f"{place}: '{fault.key}': {fault.message}" if fault.keys else f"{place}: {fault.message}")
+
+
+def _line_of(path: Path, keys: Sequence[str]) -> int | None:
+    """The line that sets a key, as far as it can be told from the text."""
+    names = [re.escape(key) for key in keys if not key.isdigit()]
+    if not names:
+        return None
+    wanted = re.compile(rf"\s*(?:\[\s*(?:[\w.\"-]+\.)?)?\"?{names[-1]}\"?\s*[=\]]")
+    lines = read_text(path, TOML_BYTES).splitlines()
+    return next((number for number, line in enumerate(lines, 1) if wanted.match(line)), None)

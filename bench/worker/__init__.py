@@ -1,0 +1,1 @@
+"""One cell's process: builds its parts, trains, measures, ranks."""

@@ -1,0 +1,134 @@
+"""Builds a feature cache in a process of its own, so that its time and its peaks are of nothing else.
+
+    python -m tpmebench.bench.worker.cache_build MODALITY < cell-and-places.jsonl
+
+What building took stands in the entry: every cell that reads it reports the same.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...cell import Cell
+from ...errors import BenchError
+from ...reports.records import PhaseMemory
+from ..meters import environment, process
+from ..meters.cuda import CudaMemory
+from ..meters.kills import out_of_memory_kills
+from ..meters.tensor_bytes import TensorBytes
+from .build import Tell, build_features
+from .places import Places
+from .preparation import prepare_process
+from .run_cell import Events, classify, die_with_parent, keep_to_the_log, one_line
+
+BUILDER = (sys.executable, "-P", "-X", "faulthandler", "-m", "tpmebench.bench.worker.cache_build")
+
+
+class CacheMeter:
+    """Peaks of a build: of torch's allocator on CUDA, tensor bytes of its heaviest batch on a CPU, resident memory."""
+
+    def __init__(self, cell: Cell) -> None:
+        self._device = torch.device(cell.device)
+        self._cell = cell
+        self._cuda = CudaMemory(self._device)
+
+    def start(self) -> None:
+        """From here on."""
+        self._cuda.reset_peak()
+        process.reset_peak_rss()
+
+    def stop(self, tower: nn.Module, heaviest: Callable[[], object]) -> dict[str, Any]:
+        """`memory` and `built_by`, as the entry keeps them."""
+        found = PhaseMemory(
+            allocated=self._cuda.allocated(),
+            reserved=self._cuda.reserved(),
+            process=self._cuda.process(),
+            rss=process.peak_rss(),
+        )
+        if self._device.type == "cpu":
+            with TensorBytes(track=[tower]) as meter:
+                heaviest()
+            found.tensors = meter.peak
+        return {"memory": found.model_dump(exclude_none=True), "built_by": self._builder()}
+
+    def _builder(self) -> str:
+        cell, on_card = self._cell, self._device.type == "cuda"
+        machine = torch.cuda.get_device_name(self._device) if on_card else environment.cpu_model()
+        return f"{cell.method}, seed {cell.seed}, on {machine}, {torch.get_num_threads()} threads"
+
+
+def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
+    """Has a cell's feature cache built, and raises here whatever ended it there."""
+    kills = out_of_memory_kills()
+    with subprocess.Popen([*BUILDER, modality], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as builder:
+        assert builder.stdin is not None and builder.stdout is not None
+        try:
+            for part in (cell, places):
+                builder.stdin.write(part.model_dump_json().encode() + b"\n")
+            builder.stdin.flush()
+            failure = _follow(builder, tell)
+        except BrokenPipeError:
+            failure = None  # it is gone already; its exit status says why
+        except BaseException:
+            builder.kill()
+            raise
+    _judge(failure, builder.returncode, modality, out_of_memory_kills() != kills)
+
+
+def _follow(builder: subprocess.Popen[bytes], tell: Tell) -> dict[str, str] | None:
+    """Passes on what the builder tells; its failure, if it tells of one."""
+    failure = None
+    assert builder.stdout is not None
+    for line in builder.stdout:
+        try:
+            event = json.loads(line)
+        except json.JSONDecodeError:
+            continue  # the last line of a process that was killed while it wrote
+        if event["event"] == "phase":
+            tell(event["name"], event["done"], event["total"])
+        else:
+            failure = event
+    builder.wait()  # with its standard input open: the builder takes its end for ours
+    return failure
+
+
+def _judge(failure: dict[str, str] | None, code: int, modality: str, killed_for_memory: bool) -> None:
+    """Raises what became of a builder that did not end well."""
+    if failure is not None:
+        kinds = {"refused": BenchError, "oom": MemoryError}
+        raise kinds.get(failure["status"], RuntimeError)(failure["message"])
+    if code == -signal.SIGKILL and killed_for_memory:
+        raise MemoryError(f"memory ran out while the {modality} features were cached")
+    if code:
+        known = {number.value: number.name for number in signal.Signals}
+        how = f"was killed by {known.get(-code, f'signal {-code}')}" if code < 0 else f"ended with status {code}"
+        raise RuntimeError(f"the process that cached the {modality} features {how}")
+
+
+def main(modality: str) -> int:
+    """Builds; 0 when the entry is there."""
+    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
+    keep_to_the_log()
+    cell, places = Cell.model_validate_json(jobs.readline()), Places.model_validate_json(jobs.readline())
+    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    try:
+        prepare_process(cell)
+        build_features(cell, places, modality, events.phase, CacheMeter(cell))
+    except BaseException as error:
+        traceback.print_exc()
+        events.tell("failed", status=classify(error), message=one_line(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1]))

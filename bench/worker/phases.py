@@ -1,0 +1,161 @@
+"""What happens inside a cell's process: assemble, measure, train, rank, and fill in the record."""
+
+import time
+
+import numpy as np
+import torch
+
+from ...cell import Cell
+from ...methods.references.scoring import ScoringReference
+from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Time
+from ..meters import environment
+from ..meters.cuda import CudaEnergy
+from ..meters.rates import copy_rate, matrix_rate
+from .build import Assembly, assemble
+from .cache_build import build_apart
+from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
+from .evaluation import Evaluator
+from .loop import Fit, Progress
+from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
+from .preparation import prepare_process
+from .ranking import RankingRule, accuracy, rank_targets
+from .run_cell import Events, Job, save_ranks
+from .step import Trainer
+
+
+def execute(record: Record, job: Job, events: Events) -> None:
+    """Runs the record's cell and fills in everything but its status."""
+    start = time.perf_counter()
+    cell = record.cell
+    prepare_process(cell)
+    record.environment = environment.describe(cell.device, cell.deterministic)
+    record.environment.warnings = job.warnings
+    memory = MemoryMeter(torch.device(cell.device))
+    parts = assemble(cell, events.phase, build_apart, job.places)
+    record.dataset, record.batch = parts.dataset.facts, parts.batch
+    if isinstance(parts.method, ScoringReference):
+        _score(record, job, parts, parts.method)
+    else:
+        _train(record, job, events, parts, memory)
+        device = torch.device(cell.device)
+        record.environment.matrix_rate, record.environment.copy_rate = matrix_rate(device), copy_rate(device)
+    record.time.total = (record.time.total or 0.0) + time.perf_counter() - start
+
+
+def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:
+    """A ranking that trains nothing."""
+    counts, rule, cpu = parts.dataset.train_counts, _rule(parts.cell), torch.device("cpu")
+    generator = np.random.default_rng(parts.cell.seed)
+
+    def score(history: torch.Tensor) -> torch.Tensor:
+        rows = method.scores(counts, len(history), generator)
+        return torch.from_numpy(np.broadcast_to(rows, (len(history), len(counts))).copy())
+
+    items = parts.dataset.catalogue.size
+    valid = rank_targets(score, parts.dataset.valid, items, rule, cpu)
+    start = time.perf_counter()
+    test = rank_targets(score, parts.dataset.test, items, rule, cpu)
+    record.time = Time(test=time.perf_counter() - start)
+    record.accuracy = accuracy(parts.dataset, valid, test, best_epoch=0)
+    save_ranks(job.directory, record.cell_id, test)
+
+
+def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: MemoryMeter) -> None:
+    cell = record.cell
+    trainer = Trainer(parts)
+    evaluator = _evaluator(parts, trainer)
+    record.rates = _rates(trainer, cell)
+    events.phase("measuring", 0, 0)
+    record.parameters = count_parameters(trainer)
+    record.compute = count_operations(trainer)
+    measured = tensor_memory(trainer, evaluator) if parts.device.type == "cpu" else Memory(origin="cuda-allocated")
+    record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source)
+    if parts.cache is not None:
+        record.time.cache_build, record.time.cache_reused = parts.cache.seconds, parts.cache.reused
+        record.time.cache_built_by, measured.cache_build = parts.cache.built_by, parts.cache.memory
+        measured.feature_cache = parts.cache.bytes
+    torch.manual_seed(cell.seed)
+
+    def disturbed(epoch: Epoch, number: int) -> None:
+        events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
+
+    progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed))
+    _keep(record, job, parts, progress)
+    record.memory = _with_phases(measured, memory)
+
+
+def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
+    """Trains on from the cell's checkpoint, if there is one, and writes new ones."""
+    cell, path = record.cell, checkpoint_path(job.directory, record)
+    progress, damage = load_checkpoint(path, fit.trainer)
+    if damage:
+        record.warnings.append(damage)
+        events.tell("warning", message=damage)
+    record.time.total, before = progress.seconds, progress.energy
+    saved, energy = time.monotonic(), CudaEnergy(fit.parts.device)
+    energy.start()
+
+    def after_epoch(progress: Progress) -> None:
+        nonlocal saved
+        last = progress.epochs[-1]
+        done = progress.finished(cell.training.epochs, cell.training.patience)
+        events.tell(
+            "epoch",
+            number=len(progress.epochs),
+            of=cell.training.epochs,
+            loss=last.loss,
+            seconds=last.total,
+            valid=last.valid["HR@10"],
+            lost=last.disturbance,
+            others=last.others,
+        )
+        if not done and time.monotonic() - saved >= job.checkpoint_seconds:
+            progress.seconds += time.monotonic() - saved
+            progress.energy = _sum(before, energy.joules())
+            save_checkpoint(path, fit.trainer, progress)
+            saved = time.monotonic()
+
+    progress = fit.run(progress, after_epoch)
+    record.energy = _sum(before, energy.joules())
+    drop_checkpoints(job.directory, record.cell_id)
+    return progress
+
+
+def _sum(before: float | None, now: float | None) -> float | None:
+    """Joules of all runs of a cell; None as soon as one of them was not measured."""
+    return None if before is None or now is None else before + now
+
+
+def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None:
+    """Epochs, step percentiles, accuracy and ranks."""
+    assert progress.valid_ranks is not None and progress.test_ranks is not None
+    record.time.epochs = progress.epochs
+    p50, p90, p99 = np.percentile(progress.step_times, (50, 90, 99))
+    record.time.steps = StepTimes(p50=float(p50), p90=float(p90), p99=float(p99))
+    record.time.test = progress.test_seconds
+    record.accuracy = accuracy(parts.dataset, progress.valid_ranks, progress.test_ranks, progress.best_epoch)
+    save_ranks(job.directory, record.cell_id, progress.test_ranks)
+
+
+def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
+    """The exact tensor peaks joined with what the process and the card needed in each phase."""
+    for name in ("training", "evaluation"):
+        exact: PhaseMemory | None = getattr(measured, name)
+        phase = memory.phases[name].model_copy(update={"tensors": exact.tensors if exact else None})
+        setattr(measured, name, phase)
+    return measured
+
+
+def _evaluator(parts: Assembly, trainer: Trainer) -> Evaluator:
+    return Evaluator(
+        trainer.recommender, trainer.content, parts.dataset, _rule(parts.cell), parts.device, trainer.autocast
+    )
+
+
+def _rule(cell: Cell) -> RankingRule:
+    return RankingRule(cell.training.max_length, cell.training.repeat_targets)
+
+
+def _rates(trainer: Trainer, cell: Cell) -> dict[str, float]:
+    rates = {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}
+    return {name: rate * cell.training.learning_rate_scale for name, rate in rates.items()}

@@ -1,0 +1,20 @@
+"""What a process is given before it computes: seeds, threads, kernels."""
+
+import random
+
+import numpy as np
+import torch
+
+from ...cell import Cell
+
+
+def prepare_process(cell: Cell) -> None:
+    """Seeds, threads and kernels of this process."""
+    random.seed(cell.seed)
+    np.random.seed(cell.seed)  # noqa: NPY002 - for libraries; our own code uses generators of its own
+    torch.manual_seed(cell.seed)
+    if cell.threads:
+        torch.set_num_threads(cell.threads)
+    if cell.deterministic:
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False

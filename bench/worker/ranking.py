@@ -1,0 +1,107 @@
+"""Ranks of the held-out targets over the whole catalogue, and the metrics made from them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...datasets.catalogue import Dataset, Sequences
+from ...reports.records import Accuracy, Slice
+from ...values import CUTOFFS
+
+_SCORES_PER_CHUNK = {"cpu": 1_000_000, "cuda": 4_000_000}
+"""4 MB on a CPU: what a pass over the scores leaves in the processor's cache, the next one finds there."""
+
+
+class Diverged(Exception):
+    """The loss or the scores are no longer finite numbers."""
+
+
+ScoreUsers = Callable[[Tensor], Tensor]
+"""From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, made anew."""
+
+
+@dataclass(frozen=True)
+class RankingRule:
+    """The longest input to the model, and what becomes of a target that is in its user's history.
+
+    "miss": history is masked, and such a target is missed (as published). "rank": no history is masked at all.
+    """
+
+    max_length: int = 10
+    repeat_targets: str = "miss"
+
+
+@torch.no_grad()
+def rank_targets(
+    score: ScoreUsers, sequences: Sequences, items: int, rule: RankingRule, device: torch.device
+) -> np.ndarray:
+    """The rank of each user's last item: float64 `[users]`, infinite for a repeat counted as missed.
+
+    rank = 1 + items that score higher + half of those that tie. Scores come from the last `max_length` items before
+    the target; the mask covers all that the sequence holds before it. Users go in chunks, so the score matrix is
+    never held. Diverged for scores that are not finite.
+    """
+    chunk = users_per_chunk(items, device)
+    width = 1 + max(rule.max_length, int((sequences.stops - sequences.starts).max()) - 1)
+    ranks = np.empty(len(sequences))
+    for start in range(0, len(sequences), chunk):
+        users = np.arange(start, min(start + chunk, len(sequences)))
+        slots = torch.from_numpy(sequences.padded(users, width)).to(device)
+        history, target = slots[:, :-1], slots[:, -1:]
+        ranks[users] = rank_scores(score(history[:, -rule.max_length :]), history, target, rule).cpu().numpy()
+    return ranks
+
+
+def users_per_chunk(items: int, device: torch.device) -> int:
+    """How many users are ranked at a time."""
+    return max(1, _SCORES_PER_CHUNK[device.type] // (items + 1))
+
+
+def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRule) -> Tensor:
+    """Ranks `[users]`, float64, of targets `[users, 1]` given scores `[users, n_items + 1]`, which are overwritten."""
+    if not torch.isfinite(scores.sum()):
+        raise Diverged("scores are not finite; lower the learning rate or use precision fp32")
+    scores[:, 0] = -torch.inf  # padding is no item
+    if rule.repeat_targets == "miss":
+        scores.scatter_(1, history, -torch.inf)
+    wanted = scores.gather(1, target)
+    above = torch.count_nonzero(scores > wanted, 1)
+    ties = torch.count_nonzero(scores == wanted, 1) - 1
+    ranks = 1.0 + above.double() + 0.5 * ties.double()
+    return ranks.masked_fill(torch.isneginf(wanted.squeeze(1)), torch.inf)
+
+
+def metrics(ranks: np.ndarray) -> dict[str, float]:
+    """Means over users of HR@k, NDCG@k (= 1/log2(rank + 1) within the cutoff) and MRR; empty for no users."""
+    if not len(ranks):
+        return {}
+    found = {f"HR@{k}": float(np.mean(ranks <= k)) for k in CUTOFFS}
+    gains = 1.0 / np.log2(ranks + 1.0)
+    found |= {f"NDCG@{k}": float(np.mean(np.where(ranks <= k, gains, 0.0))) for k in CUTOFFS}
+    return found | {"MRR": float(np.mean(1.0 / ranks))}
+
+
+def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: int) -> Accuracy:
+    """Metrics of both splits, and of the test users by kind of target.
+
+    Warm: the target occurs in training; cold: it doesn't. Repeat: it is in the user's history; novel: it isn't.
+    """
+    targets = dataset.test.items[dataset.test.stops - 1]
+    warm = dataset.train_counts[targets] > 0
+    repeat = dataset.test.repeats()
+
+    def part(chosen: np.ndarray) -> Slice:
+        return Slice(users=int(chosen.sum()), metrics=metrics(test[chosen]))
+
+    return Accuracy(
+        best_epoch=best_epoch,
+        valid=Slice(users=len(valid), metrics=metrics(valid)),
+        test=Slice(users=len(test), metrics=metrics(test)),
+        warm=part(warm),
+        cold=part(~warm),
+        novel=part(~repeat),
+        repeat=part(repeat),
+    )

@@ -1,0 +1,185 @@
+"""Training: one optimiser, one step and one epoch for every method."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ...cell import Training
+from ...datasets.batches import Batch
+from ...errors import BenchError
+from ...methods.head.recommender import Recommender
+from ...methods.inputs import ItemInputs
+from ...methods.method import LearningRates, trainable
+from ...reports.records import Epoch
+from ..meters.clocks import EpochTimes, PhaseClock
+from ..meters.waiting import WaitMeter, Waits
+from .build import Assembly
+from .prefetch import prefetch
+from .ranking import Diverged
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an epoch of training gave: its mean loss, steps taken, items encoded, its times, and what disturbed them."""
+
+    loss: float
+    steps: int
+    items: int
+    times: EpochTimes
+    waits: Waits
+
+    def record(self, users: int) -> Epoch:
+        """As the record keeps it."""
+        times, waits = self.times, self.waits
+        return Epoch(
+            loss=self.loss,
+            total=times.total,
+            data=times.data,
+            forward=times.forward,
+            backward=times.backward,
+            update=times.update,
+            steps=self.steps,
+            users=users,
+            items=self.items,
+            waited=waits.waited,
+            cpu=waits.cpu,
+            preempted=waits.preempted,
+            others=waits.others,
+        )
+
+
+class Trainer:
+    """Trains a cell's recommender: Adam with the method's groups, mixed precision, timed by phase."""
+
+    def __init__(self, parts: Assembly) -> None:
+        assert parts.recommender is not None and parts.plan is not None and parts.content is not None
+        self.recommender: Recommender = parts.recommender
+        self.plan = parts.plan
+        self.content = parts.content
+        self.device = parts.device
+        self.training: Training = parts.cell.training
+        self.rates = parts.method.learning_rates(self.recommender.item_encoder)
+        self.autocast = torch.autocast(
+            self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
+        )
+        self.clock = PhaseClock(self.device)
+        self.waits = WaitMeter(self.device)
+        self.reset()
+
+    def reset(self) -> None:
+        """A new optimiser, with no state, over the parameters as they are."""
+        self.optimiser = make_optimiser(self.recommender, self.rates, self.training.learning_rate_scale)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.training.precision == "fp16")
+
+    def forward(self, batch: Batch, inputs: ItemInputs) -> Tensor:
+        """The loss of a batch."""
+        with self.autocast:
+            return self.recommender.loss(batch, inputs)
+
+    def step(self, batch: Batch, inputs: ItemInputs) -> Tensor:
+        """Forward, backward and update, each under its clock; gives the loss, detached."""
+        clock = self.clock
+        with clock.phase("forward"):
+            loss = self.forward(batch, inputs)
+        with clock.phase("backward"):
+            self.scaler.scale(loss).backward()
+        with clock.phase("update"):
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+            self.optimiser.zero_grad(set_to_none=True)
+        return loss.detach()
+
+    def epoch(self, number: int) -> Trained:
+        """Trains one epoch. Raises Diverged when its loss is not finite."""
+        self.recommender.train()
+        total = torch.zeros((), device=self.device)
+        positions = steps = items = 0
+        clock = self.clock
+        self.waits.start()
+        clock.start_epoch()
+        batches = prefetch(self.load(self.plan.epoch(number)), self.device)
+        while True:
+            with clock.phase("data"):
+                loaded = next(batches, None)
+                if loaded is None:
+                    break
+                batch, inputs = loaded[0].to(self.device), loaded[1].to(self.device)
+            total += self.step(batch, inputs) * len(batch.positions)
+            positions += len(batch.positions)
+            items += len(batch.items)
+            steps += 1
+            clock.end_step()
+        times = clock.end_epoch()
+        waits = self.waits.stop()
+        loss = float(total) / positions
+        if not torch.isfinite(total):
+            raise Diverged(f"the loss of epoch {number + 1} is {loss}; lower the learning rate or use precision fp32")
+        return Trained(loss, steps, items, times, waits)
+
+    def load(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, ItemInputs]]:
+        """Batches with their inputs, on the CPU; pinned when the device is a card."""
+        for batch in batches:
+            inputs = self.content.gather(batch.items)
+            if self.device.type == "cuda":
+                batch, inputs = batch.pinned(), inputs.pinned()
+            yield batch, inputs
+
+    def heaviest_batch(self) -> tuple[Batch, ItemInputs]:
+        """The first epoch's batch with the most distinct items, on the device; the same for every method."""
+        batch = max(self.plan.epoch(0), key=lambda batch: (batch.slots.unique().numel(), len(batch.positions)))
+        return batch.to(self.device), self.content.gather(batch.items).to(self.device)
+
+    def warm_up(self) -> int:
+        """Runs the heaviest batch forward and backward without an update, and gives the steps run.
+
+        Libraries load, kernels compile and the allocator grows before the clock starts; parameters and random
+        generators stay as they were.
+        """
+        self.recommender.train()
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            self.forward(*self.heaviest_batch()).backward()
+        self.optimiser.zero_grad(set_to_none=True)
+        return 1
+
+
+def make_optimiser(recommender: Recommender, rates: LearningRates, scale: float) -> torch.optim.Adam:
+    """Adam over the method's groups and the head, without decay, as published.
+
+    BenchError when a method leaves a trainable parameter without a rate, or gives it two.
+    """
+    grouped = [id(parameter) for parameters, _ in rates.groups.values() for parameter in parameters]
+    wanted = [id(parameter) for parameter in trainable(recommender.item_encoder)]
+    if sorted(grouped) != sorted(wanted):
+        raise BenchError(
+            f"learning_rates covers {len(grouped)} parameters, {len(wanted)} are trainable; "
+            "a method must put each trainable parameter of its encoder into exactly one group"
+        )
+    groups = [{"params": list(parameters), "lr": rate * scale} for parameters, rate in rates.groups.values()]
+    groups.append({"params": list(recommender.head.parameters()), "lr": rates.head * scale})
+    return torch.optim.Adam([group for group in groups if group["params"]], fused=True)
+
+
+def trainable_state(module: nn.Module) -> dict[str, Tensor]:
+    """The trained parameters by name: what has to be kept of a method beside the backbones."""
+    return {name: parameter.detach() for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
+def parameters_by_part(recommender: Recommender) -> dict[str, list[nn.Parameter]]:
+    """Every parameter under the part it belongs to: each tower, each part of the method beside them, and the head."""
+    encoder = recommender.item_encoder
+    towers = getattr(getattr(encoder, "reader", None), "towers", None)
+    modules: dict[str, nn.Module] = {}
+    if isinstance(towers, nn.ModuleDict):
+        modules |= {f"{name} tower": tower for name, tower in towers.items()}
+    for name, child in encoder.named_children():
+        if name != "reader":
+            modules |= dict(child.named_children()) if name == "side" else {name: child}
+    parts = {name: list(module.parameters()) for name, module in modules.items()}
+    taken = {id(parameter) for part in parts.values() for parameter in part}
+    other = [parameter for parameter in encoder.parameters() if id(parameter) not in taken]
+    return parts | ({"other": other} if other else {}) | {"head": list(recommender.head.parameters())}

@@ -1,0 +1,117 @@
+"""The cell: one combination of a study, and the words that its settings may take. The question to a record's answer."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .files import canonical_json, digest
+from .values import (
+    Batch,
+    Count,
+    Dropout,
+    Epochs,
+    HistoryLength,
+    ImageSide,
+    JSONTable,
+    PositiveSeconds,
+    RateScale,
+    RecordedName,
+    TextLength,
+    Threads,
+    Width,
+)
+
+
+class Schema(BaseModel):
+    """Records refuse unknown keys: a misspelt field must not vanish silently. Numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class BackboneChoice(Schema):
+    """Which pair of towers, and how they are read. `text` and `image` are what they are called: no path.
+
+    `fingerprint` covers configuration and weights, or is a hub id's revision: of each tower sixteen hex digits, nothing
+    where it is unknown, joined by `+`.
+    """
+
+    text: RecordedName | None
+    image: RecordedName | None
+    weights: Literal["pretrained", "random"] = "pretrained"
+    text_pooling: Literal["auto", "cls", "last"] = "auto"
+    text_length: TextLength = 30
+    image_side: ImageSide | None = None
+    fingerprint: str = ""
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each tower by modality, "" where it is unknown."""
+        towers = [name for name in ("text", "image") if getattr(self, name)]
+        parts = self.fingerprint.split("+")
+        return dict(zip(towers, parts, strict=True)) if len(parts) == len(towers) else dict.fromkeys(towers, "")
+
+
+class Training(Schema):
+    """The protocol's settings, the same for every method of a study.
+
+    `encode`: "unique" encodes each distinct item of a batch once, and no more of it than is read; "every-slot" encodes
+    padding, repeats and all positions, as the published code does.
+    `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    epochs: Epochs = 30
+    patience: Epochs = 10
+    batch: Batch | Literal["published"] = 64
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    encode: Literal["unique", "every-slot"] = "unique"
+    learning_rate_scale: RateScale = 1.0
+    width: Width = 64
+    dropout: Dropout = 0.1
+    max_length: HistoryLength = 10
+    repeat_targets: Literal["miss", "rank"] = "miss"
+    cache_dtype: Literal["float16", "float32"] = "float16"
+    evaluated_users: Annotated[Count, Field(ge=1)] | None = None
+    compile: bool = False
+    gradient_checkpointing: bool = False
+
+
+class Cell(Schema):
+    """One combination of a study: everything that decides its result.
+
+    `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
+    and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
+    """
+
+    method: RecordedName
+    options: JSONTable = {}
+    dataset: RecordedName
+    dataset_fingerprint: str = ""
+    modalities: Literal["both", "text", "image"] = "both"
+    missing_images: Literal["neutral", "drop", "error"] = "neutral"
+    backbones: BackboneChoice
+    training: Training = Training()
+    seed: Count = 0
+    repeat: Count = 0
+    device: RecordedName = "cpu"
+    threads: Threads = 0
+    deterministic: bool = False
+    timeout: PositiveSeconds | None = None
+    version: str = ""
+
+    @property
+    def id(self) -> str:
+        """Sixteen hex digits of the hash of what the cell is."""
+        return digest(canonical_json(self.identity()))[:16]
+
+    def identity(self) -> dict[str, Any]:
+        """What the cell is: all settings, with fingerprints in place of the labels wherever they are known."""
+        towers = {name: known or getattr(self.backbones, name) for name, known in self.backbones.fingerprints.items()}
+        reading = self.backbones.model_dump(mode="json", exclude={"text", "image", "fingerprint"})
+        settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
+        return {
+            **settings,
+            "dataset": self.dataset_fingerprint or self.dataset,
+            "backbones": {**reading, **towers},
+        }

@@ -1,0 +1,205 @@
+"""The `dataset.toml` of a user's own data: its keys, and the files that it may name.
+
+name = "movielens"
+source = "https://grouplens.org"        # optional, shown in the report, like `licence`
+folders = ["/data/movielens"]           # optional: folders, beside this file's own, in which the named files may lie
+
+[interactions]
+file = "ratings.csv"                    # CSV, TSV (both also .gz) or Parquet; paths are relative to this file
+user = "user_id"
+item = "movie_id"
+time = "timestamp"                      # optional; without it rows stand in time order
+time_unit = "s"                         # optional: s, ms, us or ns since 1970; dates need none
+
+[items]
+file = "items.csv"
+id = "movie_id"
+text = ["title", "overview"]            # optional: one column or several
+image = "poster"                        # optional: the column with the picture's file name …
+
+[images]
+folder = "posters"
+pattern = "{id}.jpg"                    # … or how it follows from the id
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from ...errors import BenchError, unknown
+from ...files import is_folder, read_toml
+from ..tables import TimeUnit
+
+Text = Annotated[str, StringConstraints(max_length=1000)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+def _possible(path: Path) -> Path:
+    text = str(path)
+    if text == "." or "\0" in text or any(len(os.fsencode(part)) > 255 for part in path.parts) or len(text) > 4000:
+        raise ValueError("no file can have such a name")
+    return path
+
+
+Place = Annotated[Path, AfterValidator(_possible)]
+
+
+class Section(BaseModel):
+    """A table of the description: a misspelt key is an error, not a silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class InteractionColumns(Section):
+    """Who took what, when."""
+
+    file: Place
+    user: Name
+    item: Name
+    time: Name | None = None
+    time_unit: TimeUnit | None = None
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> "InteractionColumns":
+        if self.time_unit and not self.time:
+            raise ValueError("'time_unit' stands without 'time': name the column or remove the unit")
+        if self.user == self.item:
+            raise ValueError("'user' and 'item' name the same column: correct one")
+        return self
+
+
+class ItemColumns(Section):
+    """What an item is called and shows."""
+
+    file: Place
+    id: Name
+    text: Name | Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
+    image: Name | None = None
+
+    @property
+    def text_columns(self) -> list[str]:
+        return [self.text] if isinstance(self.text, str) else self.text or []
+
+
+class Pictures(Section):
+    """Where pictures lie, and how a file's name follows from the item's id where no column says it."""
+
+    folder: Annotated[Path, AfterValidator(lambda path: path if str(path) == "." else _possible(path))]
+    pattern: Name = "{id}.jpg"
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Pictures":
+        if "{id}" not in self.pattern:
+            raise ValueError(f"pattern '{self.pattern}' is the same for every item: put {{id}} into it")
+        return self
+
+
+class Description(Section):
+    """A whole `dataset.toml`."""
+
+    name: Name
+    source: Text = ""
+    licence: Text = ""
+    folders: Annotated[list[Place], Field(max_length=100)] = []
+    interactions: InteractionColumns
+    items: ItemColumns
+    images: Pictures | None = None
+
+    @model_validator(mode="after")
+    def _pictures_somewhere(self) -> "Description":
+        if self.items.image and not self.images:
+            raise ValueError("items.image names pictures: add [images] with their folder")
+        return self
+
+
+def describe(path: Path) -> tuple[Path, Description]:
+    """The description at `path` (a folder with `dataset.toml`, or such a file), its paths made absolute.
+
+    BenchError, naming file and key, for whatever is wrong with it; no other file has been opened by then.
+    """
+    file = path / "dataset.toml" if is_folder(path) else path
+    if not os.path.lexists(file):
+        raise BenchError(f"{file}: there is no such file: a dataset of your own needs a dataset.toml")
+    values = read_toml(file)
+    try:
+        description = Description.model_validate(values)
+    except ValidationError as error:
+        raise BenchError(f"{file}: {_first_fault(error, values)}") from error
+    _place(description, file)
+    return file, description
+
+
+def _place(description: Description, file: Path) -> None:
+    """Makes the paths absolute; each must lie below the description's own folder or one that it lists."""
+    base = file.resolve().parent
+    allowed = [base]
+    for number, folder in enumerate(description.folders):
+        allowed.append(_absolute(base, folder))
+        _refuse_whole_disk(allowed[-1], base, f"{file}: folders.{number}")
+    for key in ("interactions", "items"):
+        section: InteractionColumns | ItemColumns = getattr(description, key)
+        section.file = _absolute(base, section.file)
+        _refuse_outside(section.file, allowed, f"{file}: {key}.file")
+    if description.images:
+        folder = description.images.folder = _absolute(base, description.images.folder)
+        _refuse_whole_disk(folder, base, f"{file}: images.folder")
+        _refuse_outside(folder, allowed, f"{file}: images.folder")
+        if not is_folder(folder):
+            raise BenchError(f"{file}: images.folder: there is no folder {folder}: correct the path")
+
+
+def _absolute(base: Path, path: Path) -> Path:
+    return Path(os.path.normpath(base / Path(path).expanduser() if str(path).startswith("~/") else base / path))
+
+
+def _refuse_whole_disk(folder: Path, base: Path, key: str) -> None:
+    if base.is_relative_to(folder) and folder != base:
+        raise BenchError(f"{key}: {folder} holds more than this dataset: name a folder of its own")
+    real = Path(os.path.realpath(folder))  # resolve() fails on a loop of links
+    if real.parent == real:
+        raise BenchError(f"{key}: {folder} is the whole disk: name a folder of this dataset's own")
+
+
+def _refuse_outside(path: Path, allowed: list[Path], key: str) -> None:
+    if not any(path.is_relative_to(folder) for folder in allowed):
+        raise BenchError(
+            f"{key}: {path} is outside the description's folder: move it there, or list its folder at the top: "
+            f"folders = ['{path.parent}']"
+        )
+
+
+def _first_fault(error: ValidationError, values: dict[str, Any]) -> str:
+    fault = error.errors(include_url=False, include_input=False)[0]
+    keys = _written(fault["loc"], values)
+    place = ".".join(keys)
+    if fault["type"] == "extra_forbidden":
+        section: type[BaseModel] = _SECTIONS.get(keys[0], Description) if len(keys) > 1 else Description
+        prefix = "".join(f"{key}." for key in keys[:-1])
+        return str(unknown("key", place[:200], [prefix + key for key in section.model_fields]))
+    if fault["type"] == "missing":
+        return f"'{'.'.join(map(str, fault['loc']))}' is missing: add it"
+    message = fault["msg"].removeprefix("Value error, ")[:300]
+    return f"{place}: {message}" if place else message
+
+
+def _written(location: tuple[int | str, ...], values: Any) -> list[str]:
+    """The part of a fault's location that stands in the file; what follows names a branch of the schema."""
+    keys: list[str] = []
+    for part in location:
+        if isinstance(values, dict) and part in values:
+            values = values[str(part)]
+        elif isinstance(values, list) and isinstance(part, int):
+            values = values[part]
+        else:
+            break
+        keys.append(str(part))
+    return keys
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "interactions": InteractionColumns,
+    "items": ItemColumns,
+    "images": Pictures,
+}

@@ -1,0 +1,194 @@
+"""The source `folder`: what a user brings, tables of interactions and items and a picture folder, by a `dataset.toml`.
+
+The keys are those of `description.py`.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import BenchError
+from ...files import digest, file_digest, is_file
+from ..images import ImageFiles
+from ..raw import Interactions, RawData
+from ..tables import Table, TimeUnit, check_columns, pc, read_table
+from .description import Description, InteractionColumns, describe
+
+
+def read(path: Path) -> RawData:
+    """Reads the dataset described at `path`; every mistake in it is a BenchError naming file, line or key."""
+    _, description = describe(path)
+    columns = description.items
+    shown = [*columns.text_columns, *([columns.image] if columns.image else [])]
+    table = read_table(columns.file, [columns.id, *shown])
+    ids, rows = _distinct(table, columns.id, shown)
+    items = table.take(rows)
+    texts = None
+    if columns.text_columns:
+        parts = zip(*(items.strings(column) for column in columns.text_columns), strict=True)
+        texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
+    pictures, looked = _pictures(description, items, ids.to_pylist())
+    interactions, facts = _interactions(description.interactions, ids, columns.file)
+    if len(rows) < len(table):
+        facts["repeated item rows"] = len(table) - len(rows)
+    for key in ("source", "licence"):
+        if said := getattr(description, key):
+            facts[key] = said
+    if description.images and pictures:
+        facts |= example(description.images.folder, pictures, looked)
+    return RawData(
+        name=description.name,
+        ids=ids.to_pylist(),
+        texts=texts,
+        images=ImageFiles(pictures) if description.images else None,
+        interactions=interactions,
+        facts=facts,
+        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
+    )
+
+
+def fingerprint(path: Path) -> str:
+    """What changes when the dataset does: the bytes of description and tables, the pictures' names and sizes."""
+    file, description = describe(path)
+    tables = (description.interactions.file, description.items.file)
+    listing = listed(description.images.folder) if description.images else []
+    return digest("folder", file_digest(file), *(file_digest(table) for table in tables), *listing)
+
+
+def picture_folders(path: Path) -> list[Path]:
+    """Where the dataset's pictures lie."""
+    _, description = describe(path)
+    return [description.images.folder] if description.images else []
+
+
+def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
+    """What headers and names alone tell; a misspelt column is a BenchError, and with `strict` a pattern that fits none.
+
+    No row of a table is read.
+    """
+    _, description = describe(path)
+    columns, of = description.items, description.interactions
+    check_columns(columns.file, [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])])
+    check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
+    found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
+    if description.images is None or not pictures:
+        return found
+    names = [line.rpartition(" ")[0] for line in listed(description.images.folder)]
+    if columns.image:
+        return [*found, f"{len(names):,} files in the picture folder"]
+    before, _, after = description.images.pattern.partition("{id}")
+    fitting = sum(name.startswith(before) and name.endswith(after.replace("{id}", "")) for name in names)
+    if names and not fitting and strict:
+        raise BenchError(
+            f"{description.images.folder}: none of {len(names):,} files is named as pattern "
+            f"'{description.images.pattern}' says; there is '{names[0]}': correct the pattern"
+        )
+    return [*found, f"{fitting:,} of {len(names):,} files in the picture folder are named as the pattern says"]
+
+
+def listed(folder: Path) -> list[str]:
+    """Every file under a folder as `name size`, sorted; linked folders are entered too, each but once."""
+    found: list[str] = []
+    waiting, entered = [folder], set[tuple[int, int]]()
+    while waiting:
+        here = waiting.pop()
+        try:
+            about = here.stat()
+            if (about.st_dev, about.st_ino) in entered:
+                continue
+            entered.add((about.st_dev, about.st_ino))
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.is_dir():
+                        waiting.append(Path(entry.path))
+                    elif entry.is_file():
+                        found.append(f"{Path(entry.path).relative_to(folder).as_posix()} {entry.stat().st_size}")
+        except OSError as error:
+            place = error.filename or here
+            raise BenchError(f"{place}: cannot be looked through ({error.strerror}): mend or remove it") from error
+    return sorted(found)
+
+
+def example(folder: Path, pictures: list[Path | None], looked: list[str]) -> dict[str, str | int | float]:
+    """A picture's name that was looked for and one that is there, when some are missing; both below the folder."""
+    missing = next((row for row, picture in enumerate(pictures) if picture is None and looked[row]), None)
+    if missing is None:
+        return {}
+    there = next((line.rpartition(" ")[0] for line in listed(folder)), "")
+    found: dict[str, str | int | float] = {"picture looked for": looked[missing]}
+    return found | {"picture there": there} if there else found
+
+
+def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array, np.ndarray]:
+    """The items' ids and the rows to read them from; rows that repeat an item must show the same as its first."""
+    codes, ids = items.codes(id_column)
+    _, rows = np.unique(codes, return_index=True)
+    repeated = np.flatnonzero(rows[codes] != np.arange(len(codes)))
+    for column in shown if len(repeated) else []:
+        values = items.strings(column)
+        for row in repeated.tolist():
+            first = int(rows[codes[row]])
+            if values[row] != values[first]:
+                raise BenchError(
+                    f"{items.where(row)}: item '{ids[int(codes[row])].as_py()}' has another '{column}' than in "
+                    f"{items.where(first)}: give every item one row"
+                )
+    return ids, rows
+
+
+def _pictures(description: Description, items: Table, ids: list[str]) -> tuple[list[Path | None], list[str]]:
+    """Each item's picture file, or None, and the names looked for; BenchError for one outside the picture folder."""
+    if description.images is None:
+        return [], []
+    folder = description.images.folder
+    if description.items.image:
+        names = items.strings(description.items.image)
+    else:
+        names = [description.images.pattern.replace("{id}", item) for item in ids]
+    prefix, paths = f"{folder}{os.sep}", list[Path | None]()
+    for row, name in enumerate(names):
+        if name.startswith("/") or (".." in name and not os.path.normpath(prefix + name).startswith(prefix)):
+            raise BenchError(
+                f"{items.path}: item '{ids[row]}' has its picture outside {folder} ('{name[:200]}'): name one below it"
+            )
+        path = folder / name if name else None
+        paths.append(path if path and is_file(path) else None)
+    return paths, names
+
+
+def _interactions(
+    columns: InteractionColumns, ids: pa.Array, items_file: Path
+) -> tuple[Interactions, dict[str, str | int | float]]:
+    table = read_table(columns.file, [columns.user, columns.item], [columns.time] if columns.time else [])
+    users, _ = table.codes(columns.user)
+    codes, names = table.codes(columns.item)
+    rows = pc.index_in(names, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)
+    if (rows < 0).any():
+        row = int(np.argmax(rows[codes] < 0))
+        name = names[int(codes[row])].as_py()
+        raise BenchError(
+            f"{table.where(row)}: item '{name}' is not in {items_file}: add it there or remove the interaction"
+        )
+    if columns.time is None:
+        return Interactions(users, rows[codes], None), {}
+    times, unit = table.times(columns.time)
+    return Interactions(users, rows[codes], times), _span(times, unit or columns.time_unit, table.path)
+
+
+def _span(times: np.ndarray, unit: TimeUnit | None, path: Path) -> dict[str, str | int | float]:
+    """The first and the last day, when the unit is known; a unit that puts them beyond 2200 is wrong."""
+    if unit is None or len(times) == 0:
+        return {}
+    days = [int(value) // (_PER_SECOND[unit] * 86400) for value in (times.min(), times.max())]
+    first, last = (str(np.datetime64(min(max(day, -_FAR), _FAR), "D")) for day in days)
+    if days[1] > (np.datetime64("2200-01-01") - np.datetime64("1970-01-01")).astype(int):
+        raise BenchError(f"{path}: the last interaction would be of {last}: correct interactions.time_unit ('{unit}')")
+    if days[0] < -_FAR:
+        raise BenchError(f"{path}: the first interaction would be of before {first}: correct interactions.time_unit")
+    return {"first interaction": first, "last interaction": last}
+
+
+_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_FAR = 700_000  # days from 1970 that still make a date of four digits

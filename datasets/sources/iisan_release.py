@@ -1,0 +1,153 @@
+"""The source `iisan-release`: the layout in which the IISAN paper's data were published.
+
+A folder with `…_items.tsv` (id, tab, title) and `…_users.tsv` or `…_users_10K.tsv` (user, tab, ids in time order with
+spaces between), both without a header, and perhaps a folder `images`, or one whose name ends in it, with `{id}.jpg` or
+`{id}.png`. Whatever else lies there is left alone; packed pictures (`….zip`, `….tar…`) must be unpacked.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ...errors import BenchError
+from ...files import digest, file_digest, is_file, is_folder, read_bytes
+from ..images import ImageFiles
+from ..raw import Interactions, RawData
+from ..tables import TABLE_BYTES, pc
+from .folder import example, listed
+
+PICTURE_SUFFIXES = (".jpg", ".png")
+
+
+def read(path: Path) -> RawData:
+    """Reads such a folder; BenchError names file and line of whatever does not follow the layout."""
+    items_file, users_file = _files(path)
+    ids, titles = _pairs(items_file, "item", "title")
+    _, histories = _pairs(users_file, "user", "items")
+    split = pc.ascii_split_whitespace(histories)
+    tokens = split.flatten()
+    named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
+    users = np.repeat(np.arange(len(split)), split.value_lengths().to_numpy())[named]
+    items = pc.index_in(tokens, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)[named]
+    if (items < 0).any():
+        first = int(np.argmax(items < 0))
+        name = tokens[int(np.flatnonzero(named)[first])].as_py()
+        line = int(users[first]) + 1
+        raise BenchError(
+            f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
+        )
+    names = ids.to_pylist()
+    folder = _picture_folder(path)
+    pictures = [_picture(folder, name) for name in names] if folder else []
+    facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
+    if folder:
+        facts |= example(folder, pictures, [f"{name}{PICTURE_SUFFIXES[0]}" for name in names])
+    return RawData(
+        name=path.resolve().name,
+        ids=names,
+        texts=titles.to_pylist(),
+        images=ImageFiles(pictures) if folder else None,
+        interactions=Interactions(users, items, None),
+        facts=facts,
+        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
+    )
+
+
+def fingerprint(path: Path) -> str:
+    """What changes when the dataset does: the bytes of both tables, the pictures' names and sizes."""
+    folder = _picture_folder(path)
+    return digest("iisan-release", *(file_digest(file) for file in _files(path)), *(listed(folder) if folder else []))
+
+
+def picture_folders(path: Path) -> list[Path]:
+    """Where the dataset's pictures lie."""
+    return [_picture_folder(path) or path / "images"]
+
+
+def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
+    """The files that would be read, and how many pictures there are; BenchError for packed ones and other names."""
+    items, users = _files(path)
+    folder = _picture_folder(path)
+    if not pictures or folder is None:
+        return [f"{items.name}, {users.name}"]
+    names = [line.rpartition(" ")[0] for line in listed(folder)]
+    fitting = sum(name.endswith(PICTURE_SUFFIXES) for name in names)
+    if strict and names and not fitting:
+        raise BenchError(f"{folder}: pictures are named {{id}}.jpg or {{id}}.png; there is '{names[0]}': rename them")
+    return [f"{items.name}, {users.name}, {fitting:,} pictures in {folder.name}"]
+
+
+def packed(path: Path) -> str:
+    """The name of an archive in which the pictures may lie, "" when they are unpacked or there is none."""
+    if _picture_folder(path):
+        return ""
+    return next((file.name for file in _entries(path) if file.suffix in _PACKED and is_file(file)), "")
+
+
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z"}
+_USERS = re.compile(r".*_users(_\w+)?\.tsv")
+_ITEMS = re.compile(r".*_items(_\w+)?\.tsv")
+
+
+def _picture_folder(path: Path) -> Path | None:
+    """The folder `images`, else the only one whose name ends so."""
+    if not is_folder(path) or is_folder(path / "images"):
+        return path / "images" if is_folder(path) else None
+    found = [folder for folder in _entries(path) if folder.name.lower().endswith("images") and is_folder(folder)]
+    return found[0] if len(found) == 1 else None
+
+
+def _entries(path: Path) -> list[Path]:
+    try:
+        return sorted(path.iterdir())
+    except OSError as error:
+        raise BenchError(f"{path}: cannot be looked through ({error.strerror}): mend it") from error
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    """The items file and the users file of a folder."""
+    if not is_folder(path):
+        raise BenchError(f"{path}: there is no such folder: iisan-release:PATH names the one with the published files")
+    found = []
+    for name, shape in (("_items.tsv", _ITEMS), ("_users.tsv or *_users_10K.tsv", _USERS)):
+        matches = [file for file in _entries(path) if shape.fullmatch(file.name)]
+        if len(matches) != 1:
+            names = ", ".join(match.name for match in matches) or "none"
+            raise BenchError(f"{path}: one file *{name} is needed, found: {names}")
+        found.append(matches[0])
+    return found[0], found[1]
+
+
+def _pairs(file: Path, first: str, second: str) -> tuple[pa.Array, pa.Array]:
+    """The two fields of every line, split at its first tab; the first one never empty and never repeated."""
+    try:
+        # Not splitlines(): titles may hold characters that it takes for line ends.
+        lines = read_bytes(file, TABLE_BYTES).decode("utf-8-sig").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise BenchError(f"{file}, line {line}: not UTF-8 text: convert the file to UTF-8") from error
+    fields = pc.split_pattern(pa.array(lines), "\t", max_splits=1)
+    short = fields.value_lengths().to_numpy() < 2
+    if short.any():
+        line = int(np.argmax(short)) + 1
+        raise BenchError(f"{file}, line {line}: no tab: a line is {first}, tab, {second}")
+    left, right = pc.list_element(fields, 0), pc.utf8_trim_whitespace(pc.list_element(fields, 1))
+    encoded = left.dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    again = codes != np.arange(len(codes))
+    if again.any():
+        row = int(np.argmax(again))
+        raise BenchError(
+            f"{file}, line {row + 1}: {first} '{left[row].as_py()}' stands there again, "
+            f"first in line {int(codes[row]) + 1}: give every {first} one line"
+        )
+    empty = pc.index(left, "").as_py()
+    if empty >= 0:
+        raise BenchError(f"{file}, line {empty + 1}: no {first} before the tab")
+    return left, right
+
+
+def _picture(folder: Path, item: str) -> Path | None:
+    return next((file for suffix in PICTURE_SUFFIXES if is_file(file := folder / f"{item}{suffix}")), None)

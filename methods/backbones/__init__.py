@@ -1,0 +1,1 @@
+"""Pretrained towers: where they come from, whether they fit, how they run."""

@@ -1,0 +1,153 @@
+"""What can be known of a backbone before the first cell: that it loads, that it runs, and that it fits the study."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...errors import BenchError
+from ...files import read_json
+from ..inputs import ItemInputs
+from .model_folder import loading_fault, stated_weights
+from .preprocessing import make_tokenizer
+from .source import BackboneSource, transformers_quietly, without_the_hub
+from .tower import Tower
+
+_MOST_PARAMETERS = 10**11
+
+
+def check_backbone(source: BackboneSource, text_length: int, image_side: int | None) -> None:
+    """BenchError when a backbone cannot be what a study asks of it, naming the folder or the study's key.
+
+    `text_length` in tokens, `image_side` in pixels (None: the model's own). Of a folder the files' headers are read;
+    the model is built and run without data. A hub id is left to its cell: nothing is fetched here.
+    """
+    if source.is_generated or not (source.is_local or source.weights == "random"):
+        return
+    try:
+        if source.is_shipped:  # what is left to find needs no import of transformers
+            _check_stated(source, text_length, image_side)
+        else:
+            with without_the_hub() if source.is_local else nullcontext():
+                _check_built(source, text_length, image_side)
+    except BenchError:
+        raise
+    except Exception as error:  # whatever transformers raises on reading a folder
+        raise source.unloadable(error) from error
+
+
+def _check_stated(source: BackboneSource, text_length: int, image_side: int | None) -> None:
+    stated = read_json(Path(source.location) / "config.json")
+    if source.modality == "text":
+        _check_length(source, text_length, stated["max_position_embeddings"])
+    else:
+        _check_side(source, image_side or stated["image_size"], stated["patch_size"])
+
+
+def _check_built(source: BackboneSource, text_length: int, image_side: int | None) -> None:
+    tower = _without_data(source)
+    if source.modality == "text":
+        _check_length(source, text_length, _positions(tower))
+        _check_vocabulary(source, tower)
+        _run(source, tower, text_length)
+    else:
+        side = image_side or source.image_side()
+        _check_side(source, side, getattr(source.config, "patch_size", None))
+        _run(source, tower, side)
+
+
+def _without_data(source: BackboneSource) -> Tower:
+    """The tower on torch's meta device: shapes and no numbers, held against what the weights' files state."""
+    auto = transformers_quietly().AutoModel
+    with torch.device("meta"):
+        pretrained = source.weights == "pretrained"
+        model = auto.from_config(source.whole_config if pretrained else source.config, attn_implementation="sdpa")
+    size = sum(parameter.numel() for parameter in model.parameters())
+    if size > _MOST_PARAMETERS:
+        raise ValueError(f"{size} parameters by its config.json")
+    found: dict[str, Any] | None = None
+    if pretrained:
+        model, found = type(model).from_pretrained(
+            None,
+            config=source.whole_config,
+            state_dict=stated_weights(Path(source.location)),
+            device_map={"": "meta"},
+            dtype=torch.float32,
+            ignore_mismatched_sizes=True,  # they are named below
+            output_loading_info=True,
+        )
+    try:
+        tower = source.tower_of(model)
+    except BenchError as error:  # which does not know the folder
+        raise source.unloadable(error) from error
+    fault = loading_fault(model, tower.model, found) if found else None
+    if fault:
+        raise ValueError(fault)
+    for module in tower.modules():
+        eps = getattr(module, "eps", getattr(module, "variance_epsilon", None))
+        if eps is not None and not (isinstance(eps, int | float) and 0 <= eps < 1):
+            raise ValueError(f"{type(module).__name__} with an epsilon of {eps}")
+    return tower
+
+
+def _run(source: BackboneSource, tower: Tower, size: int) -> None:
+    """One item through the tower, with all that training does; only shapes are computed."""
+    tower = tower.to("meta").train()
+    try:
+        with torch.no_grad():
+            if source.modality == "text":
+                # without a mask: some models look at its values, which are not there
+                output = tower.model(input_ids=torch.zeros(1, size, dtype=torch.int64, device="meta"))
+                width = output.last_hidden_state.shape[-1]
+            else:
+                items = torch.zeros(1, dtype=torch.int64, device="meta")
+                width = tower(ItemInputs(items, pixels=torch.zeros(1, 3, size, size, device="meta"))).shape[-1]
+    except (NotImplementedError, RuntimeError) as error:
+        if "meta" not in str(error):
+            raise
+        return  # the model looks at values: its cell will show
+    if width != tower.shape.hidden_size:
+        raise ValueError(f"its states are {width} wide, its config.json says {tower.shape.hidden_size}")
+
+
+def _positions(tower: Tower) -> int | None:
+    """The longest text that the tower has position embeddings for; None when it has none (rotary, relative)."""
+    for name, module in tower.named_modules():
+        last = name.rpartition(".")[2]
+        if isinstance(module, torch.nn.Embedding) and (last == "wpe" or ("position" in last and "token" not in last)):
+            padding = module.padding_idx  # RoBERTa and its kin count positions from the one after the padding's
+            return module.num_embeddings - (0 if padding is None else padding + 1) - int(getattr(module, "offset", 0))
+    return None
+
+
+def _check_length(source: BackboneSource, length: int, positions: int | None) -> None:
+    if positions is not None and length > positions:
+        raise BenchError(
+            f"text_length: {length} tokens, but text backbone '{source.name}' has {positions} positions; "
+            f"give --set text_length={positions} or less"
+        )
+
+
+def _check_side(source: BackboneSource, side: Any, patch: Any) -> None:
+    sizes = patch if isinstance(patch, list | tuple) else [patch]
+    for size in sizes:
+        if isinstance(size, int) and isinstance(side, int) and size > 0 and side % size:
+            nearest = max(side // size, 1) * size
+            raise BenchError(
+                f"image_side: {side} pixels do not divide into the patches of {size} of image backbone "
+                f"'{source.name}'; give --set image_side={nearest}"
+            )
+
+
+def _check_vocabulary(source: BackboneSource, tower: Tower) -> None:
+    """BenchError when the tokenizer knows tokens that the model has no embedding for."""
+    tokens = make_tokenizer(source).vocabulary
+    model: Any = tower.model
+    embeddings = model.get_input_embeddings()
+    known = getattr(embeddings, "num_embeddings", None)
+    if known is not None and tokens > known:
+        raise BenchError(
+            f"{source.location}: its tokenizer has {tokens} tokens and its config.json a vocab_size of {known}; "
+            "give the tokenizer that belongs to the model"
+        )

@@ -1,0 +1,1 @@
+"""Methods beside frozen backbones, whose states can be cached."""

@@ -1,0 +1,115 @@
+"""IISAN (SIGIR 2024): decoupled PEFT. Side networks beside frozen towers, live or from the feature cache."""
+
+from typing import Literal
+
+from pydantic import StrictBool, StrictInt
+from torch import Tensor, nn
+
+from ...errors import BenchError
+from ..backbones.source import Backbones
+from ..features.readers import CacheReader, TowerReader
+from ..inputs import ItemInputs
+from ..method import LearningRates, Method, Options, Rank
+from ..registry import register
+from .side_network import SideDesign, SideNetwork, SideNetworks
+
+
+class IISANOptions(Options):
+    """What the paper varies.
+
+    `networks`: intra-modal, inter-modal or both. `gated`: learned gates or plain sums. `layers`: "every-second" layer
+    counted back from the last (LayerDrop), "all", or layer numbers from 1. `first_state`: whether state 0 has a block.
+    """
+
+    networks: Literal["both", "intra", "inter"] = "both"
+    gated: StrictBool = True
+    layers: Literal["every-second", "all"] | tuple[StrictInt, ...] = "every-second"
+    bottleneck: Rank = 64
+    first_state: StrictBool = True
+
+
+class IISANEncoder(nn.Module):
+    """Hidden states from a reader, side networks above; the same class live and cached."""
+
+    def __init__(self, reader: TowerReader | CacheReader, side: SideNetworks) -> None:
+        super().__init__()
+        self.reader = reader
+        self.side = side
+
+    def forward(self, inputs: ItemInputs) -> Tensor:
+        """Embeddings `[n, width]`."""
+        return self.side(self.reader(inputs))
+
+
+@register("iisan", family="decoupled")
+class IISAN(Method[IISANEncoder]):
+    """Intra- and inter-modal side networks beside frozen towers (IISAN, SIGIR 2024)."""
+
+    options = IISANOptions
+    published_batch = 64
+
+    def item_encoder(self, backbones: Backbones, width: int) -> IISANEncoder:
+        levels = self._side_levels(backbones)
+        # State 0 is always read: it has a block of its own, or the intra-modal networks start from it.
+        blocks = {name: len(chosen) - (not self.chosen.first_state) for name, chosen in levels.items()}
+        design = SideDesign(
+            self.chosen.networks, self.chosen.gated, self.chosen.bottleneck, first_state=self.chosen.first_state
+        )
+        widths = {name: shape.hidden_size for name, shape in backbones.shapes.items()}
+        return IISANEncoder(self.reader(backbones, levels), SideNetworks(widths, blocks, width, design))
+
+    def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> TowerReader | CacheReader:
+        """Where the hidden states come from."""
+        return TowerReader({name: backbones.tower(name) for name in levels}, levels, frozen=True)
+
+    def learning_rates(self, encoder: IISANEncoder) -> LearningRates:
+        side = encoder.side
+        networks = side.networks()
+        groups = {
+            "side blocks": ([p for network in networks.values() for p in network.blocks.parameters()], 1e-4),
+            "text dense": (_dense(networks, "text"), 5e-5),
+            "image dense and gates": ([*_dense(networks, "image"), *_gates(networks, "image")], 1e-4),
+        }
+        taken = {id(parameter) for parameters, _ in groups.values() for parameter in parameters}
+        groups["rest"] = ([p for p in side.parameters() if id(p) not in taken], 2e-4)
+        return LearningRates({name: group for name, group in groups.items() if group[0]}, head=2e-4)
+
+    def _side_levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
+        return {name: (0, *self._layers(name, shape.depth)) for name, shape in backbones.shapes.items()}
+
+    def _layers(self, modality: str, depth: int) -> tuple[int, ...]:
+        layers = self.chosen.layers
+        if layers == "every-second":
+            return tuple(range(depth, 0, -2))[::-1]
+        if layers == "all":
+            return tuple(range(1, depth + 1))
+        if not layers or list(layers) != sorted(set(layers)) or layers[0] < 1 or layers[-1] > depth:
+            raise BenchError(
+                f"method '{self.name}': option 'layers': {list(layers)} does not fit the {modality} tower; "
+                f"give increasing layer numbers from 1 to {depth}"
+            )
+        return tuple(layers)
+
+
+@register("iisan-cached", family="decoupled")
+class IISANCached(IISAN):
+    """The same side networks, reading the hidden states from the feature cache."""
+
+    content = "states"
+
+    def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
+        return self._side_levels(backbones)
+
+    def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> CacheReader:
+        return CacheReader()
+
+
+def _dense(networks: dict[str, SideNetwork], name: str) -> list[nn.Parameter]:
+    return list(networks[name].dense.parameters()) if name in networks else []
+
+
+def _gates(networks: dict[str, SideNetwork], name: str) -> list[nn.Parameter]:
+    if name not in networks:
+        return []
+    gates = networks[name].gates
+    return [] if gates is None else [gates]

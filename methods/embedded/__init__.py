@@ -1,0 +1,1 @@
+"""Methods inside the backbones: gradients cross them."""

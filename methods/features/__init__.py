@@ -1,0 +1,1 @@
+"""The feature cache, and where an item encoder's inputs come from."""

@@ -1,0 +1,157 @@
+"""The feature cache: hidden states of every item, one memory-mapped array a backbone.
+
+An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when
+state 0 is the same for every item, and `entry.json`. Nothing in it is executable.
+"""
+
+import mmap
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field, ValidationError
+from torch import Tensor
+
+from ...arrays import map_array, read_array
+from ...errors import BenchError
+from ...files import cache_directory, canonical_json, digest, file_digest, read_json
+
+VERSION = 3
+"""2: an entry says what building it took. 3: the last layer is run at the pooled position alone."""
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """Everything that decides the states of an entry; another model or a changed title gives another key."""
+
+    backbone: str
+    modality: str
+    weights: str
+    levels: tuple[int, ...]
+    pooling: str
+    preprocessing: str
+    content: str
+    dtype: Literal["float16", "float32"]
+    precision: str = "fp32"
+    version: int = VERSION
+
+    @cached_property
+    def name(self) -> str:
+        """The entry's folder name."""
+        return digest(canonical_json(asdict(self)))[:32]
+
+    @property
+    def folder(self) -> Path:
+        """Where the entry stands once it is complete."""
+        return features_directory() / self.name
+
+
+def features_directory() -> Path:
+    """The folder that holds all entries."""
+    return cache_directory() / "features"
+
+
+@dataclass(frozen=True)
+class FeatureCache:
+    """A complete entry, open for reading.
+
+    `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
+    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes) and
+    `built_by`: what building it took and who did it, as the entry says; empty where that was not measured.
+    """
+
+    folder: Path
+    states: Tensor
+    shared: Tensor | None
+    seconds: float
+    memory: dict[str, int] = field(default_factory=dict)
+    built_by: str = ""
+
+    def to(self, device: torch.device) -> "FeatureCache":
+        """The entry held on a device, from where states are gathered without crossing the bus at every step."""
+        shared = None if self.shared is None else self.shared.to(device)
+        return replace(self, states=self.states.to(device), shared=shared)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes on disk of the arrays."""
+        return self.states.nbytes + (0 if self.shared is None else self.shared.nbytes)
+
+    def gather(self, items: Tensor) -> list[Tensor]:
+        """Levels in order for some items: `[1, hidden]` for a shared one, else `[n, hidden]`, in the cache's dtype."""
+        levels = list(self.states.index_select(0, items.to(self.states.device)).unbind(1))
+        return levels if self.shared is None else [self.shared[None], *levels]
+
+
+class Entry(BaseModel):
+    """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
+
+    sha256: dict[Literal["states.npy", "shared.npy"], str]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    memory: dict[str, Annotated[int, Field(ge=0)]] = {}
+    built_by: str = ""
+
+
+def open_features(folder: Path) -> FeatureCache | None:
+    """The entry in a folder, its checksums verified, or None when there is no complete one.
+
+    BenchError when it isn't what was written.
+    """
+    entry = read_entry(folder)
+    if entry is None:
+        return None
+    for line in changed_arrays(folder, entry):
+        raise BenchError(line)
+    states = torch.from_numpy(_mapped(folder / "states.npy"))
+    shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
+    return FeatureCache(folder, states, shared, entry.seconds, entry.memory, entry.built_by)
+
+
+def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:
+    """A line for each array of an entry that is missing, cannot be read, or isn't what was written."""
+    for name, checksum in {"states.npy": "", **entry.sha256}.items():
+        try:
+            changed = file_digest(folder / name) != checksum
+        except BenchError as error:
+            yield str(error)
+        else:
+            if changed:
+                yield f"{folder / name}: changed since it was written"
+
+
+def verify(folder: Path) -> list[str]:
+    """What is wrong with a complete entry's files, a line for each."""
+    try:
+        entry = read_entry(folder)
+    except BenchError as error:
+        faults = [str(error)]
+    else:
+        faults = list(changed_arrays(folder, entry)) if entry else []
+    return [f"{line}; remove the folder and it is built again" for line in faults]
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The array over the file, read a row here and a row there.
+
+    Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
+    """
+    states = map_array(path, "c")
+    if hasattr(mmap, "MADV_RANDOM") and isinstance(states.base, mmap.mmap):
+        # Where the file is larger than the memory, 128 KB read ahead of a row would push out rows still wanted.
+        states.base.madvise(mmap.MADV_RANDOM)
+    return states
+
+
+def read_entry(folder: Path) -> Entry | None:
+    """What an entry says of itself, or None when the folder holds no complete one; BenchError when that is damaged."""
+    path = folder / "entry.json"
+    if not path.exists():
+        return None
+    try:
+        return Entry.model_validate(read_json(path))
+    except ValidationError as error:
+        raise BenchError(f"{path}: not what a build writes") from error

@@ -1,0 +1,82 @@
+"""Gathers what an item encoder reads for some items: tokens and pixels, cached states, or nothing but numbers."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..backbones.preprocessing import TokenTable
+from ..inputs import ItemInputs
+from .cache import FeatureCache
+
+
+class Content(Protocol):
+    """Where a method's inputs come from."""
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        """The inputs of some item numbers, int64 `[n]`, on the CPU."""
+        ...
+
+    def order(self) -> np.ndarray:
+        """All item numbers 1..n in the order in which encoding them wastes least padding."""
+        ...
+
+
+@dataclass(frozen=True)
+class RawContent:
+    """Token ids and pixels, for methods that run the towers. `digest` identifies them."""
+
+    items: int
+    tokens: TokenTable | None
+    pixels: np.ndarray | None
+    digest: str
+
+    def __or__(self, other: "RawContent") -> "RawContent":
+        """Both contents together."""
+        return RawContent(
+            self.items,
+            other.tokens if self.tokens is None else self.tokens,
+            other.pixels if self.pixels is None else self.pixels,
+            self.digest + other.digest,
+        )
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        rows = items.numpy()
+        return ItemInputs(
+            items,
+            text=None if self.tokens is None else self.tokens.batch(rows),
+            pixels=None if self.pixels is None else torch.from_numpy(self.pixels[rows]),
+        )
+
+    def order(self) -> np.ndarray:
+        numbers = np.arange(1, self.items + 1)
+        return numbers if self.tokens is None else numbers[np.argsort(self.tokens.lengths[1:], kind="stable")]
+
+
+@dataclass(frozen=True)
+class CachedContent:
+    """Hidden states from the feature cache."""
+
+    items: int
+    caches: dict[str, FeatureCache]
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        return ItemInputs(items, states={name: cache.gather(items) for name, cache in self.caches.items()})
+
+    def order(self) -> np.ndarray:
+        return np.arange(1, self.items + 1)
+
+
+@dataclass(frozen=True)
+class IDContent:
+    """Item numbers alone."""
+
+    items: int
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        return ItemInputs(items)
+
+    def order(self) -> np.ndarray:
+        return np.arange(1, self.items + 1)

@@ -1,0 +1,1 @@
+"""What all methods share above the items: SASRec and its loss."""

@@ -1,0 +1,1 @@
+"""The built-in towers, and how they were pretrained."""

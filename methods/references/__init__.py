@@ -1,0 +1,1 @@
+"""Rows that adapt no backbone and anchor every table."""

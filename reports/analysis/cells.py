@@ -1,0 +1,137 @@
+"""A record as one flat row of numbers, the form in which tables, plots and exports read it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ..records import Epoch, Record
+
+FAMILIES = ("full", "embedded", "decoupled", "reference")
+PHASES = ("data", "forward", "backward", "update")
+METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
+TARGETS = ("warm", "cold", "novel", "repeat")
+
+
+MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
+"""Shares of an epoch lost to waiting above which it is marked, and above which it stays out of T; the mark."""
+
+
+def warm_epochs(record: Record) -> list[Epoch]:
+    """All epochs but those that began in a fresh process, the first and a resumed one; these when there are no others.
+
+    Libraries, caches and the allocator are cold in them.
+    """
+    epochs = record.time.epochs
+    return [epoch for number, epoch in enumerate(epochs) if number and not epoch.resumed] or epochs
+
+
+def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
+    """The epochs that count for T: the warm ones that lost no more than a fifth to waiting, or all when `disturbed`.
+
+    Empty when nothing was trained or every epoch was disturbed so much: such a cell has no T.
+    """
+    return [epoch for epoch in warm_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
+
+
+def is_marked(epoch: Epoch) -> bool:
+    """Whether so much of an epoch was lost to waiting, or others were on the card, that its time needs a mark."""
+    return epoch.disturbance > MARKED or epoch.others > 0
+
+
+def mean_epoch(record: Record, part: Callable[[Epoch], float], disturbed: bool = False) -> float | None:
+    """Mean of a part of an epoch over `timed_epochs`, None when there are none."""
+    epochs = timed_epochs(record, disturbed)
+    return sum(map(part, epochs)) / len(epochs) if epochs else None
+
+
+def origin(record: Record) -> str:
+    """Which meter M comes from; of a cell without one, the meter of its device."""
+    if record.memory is not None:
+        return record.memory.origin
+    return "cuda-allocated" if record.cell.device.startswith("cuda") else "cpu-tensors"
+
+
+def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
+    """Everything of a record that is shown, in seconds, bytes and scalars. None where it was not measured.
+
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    """
+    return {
+        "method": record.cell.method,
+        "family": record.family,
+        "study": record.study,
+        "cell_id": record.cell_id,
+        "seed": record.cell.seed,
+        "repeat": record.cell.repeat,
+        "status": record.status,
+        "error": record.error,
+        "started": record.started,
+        "batch": record.batch or None,
+        **times(record, disturbed),
+        **sizes(record),
+        **accuracies(record),
+    }
+
+
+def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
+    time, steps = record.time, record.time.steps
+    counted, warm = timed_epochs(record, disturbed), warm_epochs(record)
+
+    def mean(part: Callable[[Epoch], float]) -> float | None:
+        return mean_epoch(record, part, disturbed)
+
+    return {
+        "time": mean(lambda epoch: epoch.total),
+        "epochs": len(time.epochs) or None,
+        "marked": sum(map(is_marked, counted)) if warm else None,
+        "left_out": len(warm) - len(counted) if warm else None,
+        **{phase: mean(lambda epoch, phase=phase: getattr(epoch, phase)) for phase in PHASES},
+        "step_p50": steps.p50 if steps else None,
+        "step_p90": steps.p90 if steps else None,
+        "step_p99": steps.p99 if steps else None,
+        "cache_build": time.cache_build,
+        "cache_reused": time.cache_reused,
+        "validation": mean(lambda epoch: epoch.evaluation),
+        "test_time": time.test,
+        "total_time": time.total,
+        "energy": record.energy,
+    }
+
+
+def sizes(record: Record) -> dict[str, Any]:
+    memory, parameters, compute = record.memory, record.parameters, record.compute
+    training = memory.training if memory else None
+
+    def phase(name: str) -> int | None:
+        measured = getattr(memory, name) if memory else None
+        if measured is None or memory is None:
+            return None
+        return measured.allocated if memory.origin == "cuda-allocated" else measured.tensors
+
+    return {
+        "parameters": parameters.trainable if parameters else None,
+        "parameters_total": parameters.total if parameters else None,
+        "saved_bytes": parameters.saved_bytes if parameters else None,
+        "memory": memory.peak if memory else None,
+        "memory_evaluation": phase("evaluation"),
+        "memory_cache_build": phase("cache_build"),
+        "memory_reserved": training.reserved if training else None,
+        "memory_process": training.process if training else None,
+        "memory_rss": training.rss if training else None,
+        "feature_cache": memory.feature_cache if memory else None,
+        "flops_forward": compute.forward if compute else None,
+        "flops_backward": compute.backward if compute else None,
+        "items": compute.items if compute else None,
+        "slots": compute.slots if compute else None,
+    }
+
+
+def accuracies(record: Record) -> dict[str, Any]:
+    accuracy = record.accuracy
+    test = accuracy.test.metrics if accuracy else {}
+    values: dict[str, Any] = {"best_epoch": accuracy.best_epoch if accuracy else None}
+    values |= {metric: test.get(metric) for metric in METRICS}
+    for target in TARGETS:
+        part = getattr(accuracy, target) if accuracy else None
+        values[f"users_{target}"] = part.users if part else None
+        values |= {f"{metric} {target}": part.metrics.get(metric) if part else None for metric in ("HR@10", "NDCG@10")}
+    return values

@@ -1,0 +1,38 @@
+"""Which cells make up a row of a ranking: what the row is called, and which of several cells of one run counts."""
+
+from typing import Any
+
+from ..records import Record
+
+LOOSE = ("epochs", "patience")
+"""Settings of training that change no cost of an epoch, so that cells which differ in them stand in one ranking."""
+
+
+def label_cells(records: list[Record]) -> dict[str, str]:
+    """Cell id → method's name, followed by the options and LOOSE settings in which cells of the same method differ."""
+    labels = {}
+    for name in {record.cell.method for record in records}:
+        mine = [record for record in records if record.cell.method == name]
+        facts = {record.cell_id: distinctions(record, any(one.time.epochs for one in mine)) for record in mine}
+        keys = sorted({key for own in facts.values() for key in own}, key=lambda key: (key in LOOSE, key))
+        shown = [key for key in keys if len({str(own.get(key)) for own in facts.values()}) > 1]
+        for cell_id, own in facts.items():
+            given = [f"{key}={own[key]}" for key in shown if key in own]
+            labels[cell_id] = f"{name} ({', '.join(given)})" if given else name
+    return labels
+
+
+def distinctions(record: Record, trains: bool) -> dict[str, Any]:
+    """In what a cell may differ from others of its method. A ranking that trains nothing has no epochs."""
+    loose = {name: getattr(record.cell.training, name) for name in LOOSE} if trains else {}
+    return loose | record.cell.options
+
+
+def older(records: list[Record], labels: dict[str, str]) -> set[str]:
+    """Ids of the cells of which a newer one has the same row, seed and repeat: they are no further repeats of it."""
+    newest: dict[tuple[str, int, int], Record] = {}
+    for record in records:
+        run = (labels[record.cell_id], record.cell.seed, record.cell.repeat)
+        if run not in newest or newest[run].started <= record.started:
+            newest[run] = record
+    return {record.cell_id for record in records} - {record.cell_id for record in newest.values()}

@@ -1,0 +1,48 @@
+"""The table that ends a run, in the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..analysis import comparison as frame
+from ..analysis.tpme import Weights
+from ..tables import table as tables
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+SHOWN = ("HR@10", "time", "parameters", "memory", "tpme", "status")
+
+
+def summary_table(sources: list[frame.Source], weights: Weights | None = None) -> Group:
+    """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold.
+
+    Given what `frame.load` finds in a study's directory, it shows the numbers of that directory's report.
+    """
+    from rich import box
+    from rich.console import Group
+
+    from .grid import Grid, plain
+
+    weights = weights or Weights()
+    result = []
+    for comparison in frame.compare(sources):
+        main = tables.main_table(comparison, weights)
+        columns = tuple(column for column in main.columns if column.key in SHOWN)
+        spread = [name for name in main.frame.columns if name.endswith(" sd") and name != "HR@10 sd"]
+        main = replace(main, columns=columns, frame=main.frame.drop(columns=spread))
+        grid = Grid(
+            title=comparison.title,
+            caption=f"T, P, M: seconds of an epoch, trainable parameters, peak memory; TPME weighs them {weights}",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        grid.add_column("method")
+        for column in columns:
+            grid.add_column(main.heading(column), justify="left" if column.kind == "text" else "right", no_wrap=True)
+        for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
+            values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
+            grid.add_row(str(label), *values)
+        result += [grid, *(plain(note, "yellow") for note in tables.disturbance_notes(main.frame))]
+    return Group(*result)

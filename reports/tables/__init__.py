@@ -1,0 +1,1 @@
+"""Tables as data, the same for every format."""

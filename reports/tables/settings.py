@@ -1,0 +1,132 @@
+"""What a comparison ran with: all settings, where they differ and what may have disturbed the numbers."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from ..analysis.comparison import Comparison, shared
+from ..analysis.data_facts import missing_warnings
+from ..quantities import quantity
+from ..records import SCHEMA_VERSION, Record
+from .table import Column, Table
+
+
+def settings_table(comparison: Comparison) -> Table:
+    """Every setting and its value, one a row; a setting that differs between methods says for which."""
+    rows = {name: value for name, value in comparison.settings.items() if value and value != "None"}
+    rows |= {
+        "epochs, at most": by_method(comparison, lambda record: record.cell.training.epochs),
+        "patience (epochs)": by_method(comparison, lambda record: record.cell.training.patience),
+        "batch, in effect": by_method(comparison, lambda record: record.batch or None),
+        "warm-up steps, untimed": by_method(comparison, lambda record: record.time.warmup_steps or None),
+        "learning rates": by_method(comparison, lambda record: rates(record) or None),
+        "rates": tuning(comparison),
+        "options": by_method(comparison, lambda record: options(record) or None),
+        "seeds": ", ".join(str(seed) for seed in sorted(set(comparison.cells["seed"]))),
+        "repeats": str(int(comparison.cells["repeat"].max()) + 1),
+        "studies": ", ".join(shared(comparison, lambda record: record.study)),
+    }
+    rows |= {f"dataset: {name}": value for name, value in facts(comparison, lambda record: record.dataset).items()}
+    ram = [value for value in shared(comparison, lambda record: record.environment.ram) if value]
+    rows["memory of the machine"] = ", ".join(quantity(value, "bytes") for value in ram)
+    for name in ("platform", "driver", "python"):
+        rows[name] = joined(shared(comparison, lambda record, name=name: getattr(record.environment, name)))
+    rows |= facts(comparison, lambda record: record.environment.versions)
+    rows["commit"] = joined(shared(comparison, commit))
+    rows["record schema"] = joined(shared(comparison, lambda record: record.schema_version))
+    frame = pd.DataFrame({"value": {name: str(value) for name, value in rows.items() if value not in (None, "")}})
+    return Table("settings", "Settings", frame, (Column("value", "value"),), index="setting")
+
+
+def joined(values: list[Any]) -> str:
+    """Distinct values in one line, without those that were not recorded."""
+    return ", ".join(str(value) for value in values if value not in (None, ""))
+
+
+def commit(record: Record) -> str | None:
+    """The code's commit, marked when the working tree had changes."""
+    environment = record.environment
+    if environment.commit is None:
+        return None
+    return environment.commit[:12] + (" with uncommitted changes" if environment.dirty else "")
+
+
+def options(record: Record) -> str:
+    """A method's options as they are given on the command line."""
+    return ", ".join(f"{key}={value}" for key, value in sorted(record.cell.options.items()))
+
+
+def rates(record: Record) -> str:
+    """A method's learning rates by group of parameters."""
+    return ", ".join(f"{name} {rate:g}" for name, rate in record.rates.items())
+
+
+def tuning(comparison: Comparison) -> str:
+    """Whether the learning rates were tuned or are the methods' own."""
+    scales = [
+        scale for scale in shared(comparison, lambda record: record.cell.training.learning_rate_scale) if scale != 1
+    ]
+    if scales:
+        return f"the methods' defaults times {joined(scales)}"
+    return "the methods' defaults, not tuned for this dataset"
+
+
+def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
+    """A fact that may differ between methods: its value, or each value with the methods it holds for.
+
+    None is no value; a value that holds for every method but reference rows needs no names.
+    """
+    holders: dict[str, list[str]] = {}
+    for source in comparison.sources:
+        value = fact(source.record)
+        label = comparison.labels[source.record.cell_id]
+        if value is not None and label not in holders.setdefault(str(value), []):
+            holders[str(value)].append(label)
+    trained = {label for label, family in comparison.methods["family"].items() if family != "reference"}
+    if len(holders) <= 1 and trained <= {label for labels in holders.values() for label in labels}:
+        return "".join(holders)
+    return "; ".join(f"{', '.join(labels)}: {value}" for value, labels in holders.items())
+
+
+def facts(comparison: Comparison, mapping: Callable[[Record], dict[str, Any]]) -> dict[str, str]:
+    """A mapping's values over all cells, by key."""
+    values: dict[str, list[Any]] = {}
+    for source in comparison.sources:
+        for key, value in mapping(source.record).items():
+            if value not in values.setdefault(key, []):
+                values[key].append(value)
+    return {key: ", ".join(f"{v:,}" if isinstance(v, int) else str(v) for v in found) for key, found in values.items()}
+
+
+def warnings(comparison: Comparison) -> list[str]:
+    """What a reader must know before trusting the numbers, one line each."""
+    lines = []
+    busy: dict[str, set[str]] = {}
+    for source in comparison.sources:
+        for line in [*source.record.environment.warnings, *source.record.warnings]:
+            busy.setdefault(line, set()).add(comparison.labels[source.record.cell_id])
+        for line in missing_warnings(source.record.dataset):
+            busy.setdefault(f"{source.record.cell.dataset}: {line}", set()).add(
+                comparison.labels[source.record.cell_id]
+            )
+    lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
+    epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
+    if ";" in epochs:
+        lines.append(f"Epochs allowed differ, so accuracies are not on a par: {epochs}.")
+    if len([c for c in shared(comparison, commit) if c]) > 1:
+        lines.append("The cells were run by different versions of the code; see the settings.")
+    if any(
+        len(value.split(", ")) > 1 for value in facts(comparison, lambda record: record.environment.versions).values()
+    ):
+        lines.append("The cells were run with different versions of libraries; see the settings.")
+    if any(source.record.environment.dirty for source in comparison.sources):
+        lines.append("Some cells were run from a checkout with uncommitted changes.")
+    versions = shared(comparison, lambda record: record.schema_version)
+    if len(versions) > 1 or versions[0] != SCHEMA_VERSION:
+        lines.append(
+            f"Records of schema versions {joined(versions)} are mixed; this report was written with {SCHEMA_VERSION}."
+        )
+    if len(set(comparison.cells["batch"].dropna())) > 1:
+        lines.append("Batch sizes differ between methods; see the settings.")
+    return lines

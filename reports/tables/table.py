@@ -1,0 +1,221 @@
+"""Tables as data: which columns, in which unit, and which number is best. Every page renders these same tables."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from ..analysis.cells import LEFT_OUT, MARKED, SIGN
+from ..analysis.comparison import Comparison
+from ..analysis.tpme import Weights, tpme
+from ..quantities import NONE, Kind, Unit, missing, show, unit
+
+REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no history masked"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table's frame: its heading, how to show it, and whether less or more is better (None: neither)."""
+
+    key: str
+    heading: str
+    kind: Kind = "text"
+    better: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Raw values by row (the index, headed `index`) with the columns to show.
+
+    `… sd` columns of the frame give the deviations, `… sign` columns what stands behind a value.
+
+    `contest` are the rows among which the best and the second are sought, None for all.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+    index: str = "method"
+    notes: tuple[str, ...] = ()
+    contest: pd.Index | None = None
+
+    def unit(self, column: Column) -> Unit:
+        """The unit of a whole column."""
+        return unit(column.kind, self.frame[column.key]) if column.kind != "text" else Unit()
+
+    def heading(self, column: Column) -> str:
+        """The column's heading with its unit."""
+        return self._headings[column.key]
+
+    @cached_property
+    def _headings(self) -> dict[str, str]:
+        """Headings by key. Parts and kinds are named by methods, so two may be alike: the later one is numbered."""
+        headings: dict[str, str] = {}
+        for column in self.columns:
+            name = self.unit(column).name
+            first = heading = f"{column.heading} ({name})" if name else column.heading
+            number = 1
+            while heading in headings.values():
+                number += 1
+                heading = f"{first} [{number}]"
+            headings[column.key] = heading
+        return headings
+
+    @cached_property
+    def texts(self) -> pd.DataFrame:
+        """Every value as text, rows and columns in order; nothing is left empty."""
+        shown = {}
+        for column in self.columns:
+            scale = self.unit(column)
+            spread = self.frame.get(f"{column.key} sd", pd.Series(index=self.frame.index, dtype=float))
+            pairs = zip(self.frame[column.key], spread, strict=True)
+            texts = [show(v, column.kind, scale, d) or NONE for v, d in pairs]
+            signs = self.frame.get(f"{column.key} sign", [""] * len(texts))
+            shown[self.heading(column)] = [f"{text} {sign}".rstrip() for text, sign in zip(texts, signs, strict=True)]
+        return pd.DataFrame(shown, index=self.frame.index)
+
+    @cached_property
+    def marks(self) -> pd.DataFrame:
+        """`best` and `second` in the places of the best and the second best value of a column, as shown; else ""."""
+        texts = self.texts
+        result = pd.DataFrame("", index=texts.index, columns=texts.columns)
+        for column in self.columns:
+            if column.better is None:
+                continue
+            values = pd.to_numeric(self.frame[column.key], errors="coerce").round(12)
+            rivals = values if self.contest is None else values[values.index.isin(self.contest)]
+            ladder = sorted(rivals.dropna().unique(), reverse=column.better == "more")
+            for mark, value in zip(("best", "second"), ladder if len(ladder) > 1 else [], strict=False):
+                result.loc[rivals.index[rivals == value], self.heading(column)] = mark
+        return result
+
+
+def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns of which the frame has at least one value."""
+    return tuple(column for column in columns if column.key in frame and not frame[column.key].map(missing).all())
+
+
+def main_table(comparison: Comparison, weights: Weights) -> Table:
+    """Accuracy, T, P, M and TPME of every method, best TPME first; failed ones and reference rows below."""
+    scored = tpme(comparison.ranked, weights)
+    methods = comparison.methods.join(scored["tpme"])
+    rank = methods["family"].eq("reference") * 2.0 + methods["tpme"].isna()
+    methods = methods.assign(order=rank, status=status_with_disturbance(methods)).sort_values(
+        ["order", "tpme"], kind="stable"
+    )
+    columns = (
+        Column("family", "family"),
+        Column("HR@10", "HR@10", "metric", "more"),
+        Column("NDCG@10", "NDCG@10", "metric", "more"),
+        Column("time", "T", "seconds", "less"),
+        Column("time_with_cache", "T incl. cache", "seconds", "less"),
+        Column("parameters", "P", "count", "less"),
+        Column("memory", "M", "bytes", "less"),
+        Column("tpme", "TPME", "score", "less"),
+        Column("epochs", "epochs", "integer"),
+        Column("status", "status"),
+    )
+    notes = [
+        f"T: mean seconds of a training epoch, without the first of each process. P: trainable parameters. "
+        f"M: {comparison.meter}, training phase. TPME: weights {weights} for T, P and M, lower is better, "
+        f"over {len(scored)} rows.",
+        "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
+        f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
+    ]
+    if methods["single_epoch"].any():
+        single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
+        notes.append(f"One epoch only, so T is that of the first: {single}.")
+    notes += disturbance_notes(methods)
+    counts = sorted(set(methods["seeds"]))
+    notes.append(spread_note(counts))
+    return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
+
+
+def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:
+    """The status column, which says of a row without T that its times were disturbed."""
+    without = rows["left_out"].gt(0) & rows["time"].isna()
+    return rows["status"].where(~without, rows["status"] + ", no T: disturbed")
+
+
+def disturbance_notes(rows: pd.DataFrame) -> list[str]:
+    """What the mark behind a time means, and which rows lack epochs, or T itself, because other work disturbed them."""
+    notes = []
+    if rows["marked"].gt(0).any():
+        notes.append(
+            f"{SIGN}: an epoch behind this time lost more than {MARKED:.0%} to waiting for a core, or the card was "
+            "shared: run it again on a quiet machine."
+        )
+    lost = [str(label) for label in rows.index[rows["left_out"].gt(0)]]
+    none = [str(label) for label in rows.index[rows["left_out"].gt(0) & rows["time"].isna()]]
+    if lost:
+        notes.append(
+            f"Epochs that lost more than {LEFT_OUT:.0%} are no part of T, in {', '.join(dict.fromkeys(lost))}; "
+            "`bench report --disturbed` counts them."
+        )
+    if none:
+        notes.append(f"No T, because every epoch was disturbed so much: {', '.join(dict.fromkeys(none))}.")
+    return notes
+
+
+def spread_note(seeds: list[int]) -> str:
+    """What ± means in this table, given how many seeds its rows have."""
+    if seeds == [1]:
+        return "One seed: no deviation can be given."
+    return f"±: standard deviation over seeds ({' or '.join(map(str, seeds))} a row); of one seed none is given."
+
+
+def failures_table(comparison: Comparison) -> Table | None:
+    """The cells that failed, with their cause; None when none did."""
+    failed = comparison.cells[comparison.cells["status"] != "ok"]
+    if failed.empty:
+        return None
+    frame = failed.assign(cause=failed["error"].fillna("not recorded").str.split("\n").str[0])
+    logs = {source.record.cell_id: source.log for source in comparison.sources}
+    frame["log"] = [log.as_posix() if (log := logs[cell]) else NONE for cell in frame["cell_id"]]
+    frame = frame.set_index("label")[["seed", "status", "cause", "log", "cell_id"]]
+    columns = (Column("seed", "seed", "integer"), Column("status", "status"), Column("cause", "cause"))
+    return Table("failures", "Cells that failed", frame, (*columns, Column("log", "log"), Column("cell_id", "cell")))
+
+
+def targets_table(comparison: Comparison) -> Table | None:
+    """HR@10 and NDCG@10 on warm, cold, novel and repeat targets apart; None without accuracy."""
+    pairs = [(metric, target) for metric in ("HR@10", "NDCG@10") for target in ("warm", "cold", "novel", "repeat")]
+    columns = present(comparison.methods, (Column(f"{m} {t}", f"{m} {t}", "metric", "more") for m, t in pairs))
+    frame = comparison.methods[comparison.methods["HR@10"].notna()]
+    if frame.empty or not columns:
+        return None
+    first = frame.iloc[0]
+    counts = ", ".join(
+        f"{target} {int(first[f'users_{target}'])}"
+        for target in ("warm", "cold", "novel", "repeat")
+        if not missing(first[f"users_{target}"])
+    )
+    notes = (
+        "Warm: the target occurs in training; cold: it does not. Novel: not yet in its user's history; repeat: it is.",
+        f"Test users by kind of target: {counts}. Repeat targets: {REPEATS[comparison.settings['repeat targets']]}.",
+    )
+    return Table("targets", "Accuracy by kind of target", frame, columns, notes=notes)
+
+
+def cells_table(comparison: Comparison) -> Table:
+    """Every cell with its own numbers; `cell_id` leads to its record."""
+    frame = comparison.cells.set_index("label")
+    signs = (frame["marked"] > 0).map({True: SIGN, False: ""})
+    frame = frame.assign(**{"time sign": signs, "status": status_with_disturbance(frame)})
+    columns = (
+        Column("seed", "seed", "integer"),
+        Column("repeat", "repeat", "integer"),
+        Column("status", "status"),
+        Column("HR@10", "HR@10", "metric"),
+        Column("NDCG@10", "NDCG@10", "metric"),
+        Column("time", "T", "seconds"),
+        Column("parameters", "P", "count"),
+        Column("memory", "M", "bytes"),
+        Column("epochs", "epochs", "integer"),
+        Column("best_epoch", "best epoch", "integer"),
+        Column("total_time", "whole cell", "seconds"),
+        Column("cell_id", "cell"),
+    )
+    return Table("cells", "Every cell", frame, present(frame, columns), notes=tuple(disturbance_notes(frame)))

@@ -1,0 +1,84 @@
+"""Types of the values that studies and records hold, with their bounds: each is said here once.
+
+The bounds are wide. They keep out what nobody means (a billion seeds, an infinite rate, a folder's name with a
+separator) and what would break or never end further on.
+"""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from .files import canonical_json
+
+CUTOFFS = (5, 10, 20)
+METRICS = (*(f"HR@{k}" for k in CUTOFFS), *(f"NDCG@{k}" for k in CUTOFFS), "MRR")
+
+_UNSEEN = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's control characters, halves of surrogate pairs, line and paragraph separators."""
+_PATH_PART_BYTES = 100
+"""File systems take 255 bytes; what is put before and after a name must fit beside it."""
+
+
+def _seen(text: str) -> str:
+    if any(unicodedata.category(sign) in _UNSEEN for sign in text):
+        raise ValueError("no control characters or line ends are allowed")
+    return text
+
+
+def _whole(text: str) -> str:
+    text.encode()  # half of a surrogate pair is no text
+    return text
+
+
+def _path_part(text: str) -> str:
+    if not text.strip() or text.startswith(".") or "/" in text or "\\" in text:
+        raise ValueError("it names a folder: no separators, no dot at its beginning, and not empty")
+    if len(text.encode()) > _PATH_PART_BYTES:
+        raise ValueError(f"it names a folder: at most {_PATH_PART_BYTES} bytes")
+    return text
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        canonical_json(values).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError("values should be finite numbers, text, true or false, lists or tables") from error
+    return values
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_seen)]
+"""Of a method, a dataset or a backbone, as a study gives it: a path, perhaps."""
+RecordedName = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_whole)]
+"""The same as a record of whatever origin has it: to be read, and shown with its control characters escaped."""
+PathPart = Annotated[str, AfterValidator(_seen), AfterValidator(_path_part)]
+"""What becomes one part of a path."""
+Moment = Annotated[str, AfterValidator(_moment)]
+"""Date and time in ISO 8601."""
+CellID = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+JSONTable = Annotated[dict[str, Any], AfterValidator(_as_json)]
+
+Count = Annotated[int, Field(ge=0, le=10**18)]
+"""Of things, bytes or operations."""
+Number = Annotated[float, Field(ge=0, le=1e18)]
+Seconds = Annotated[float, Field(ge=0, le=1e9)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=1e9)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+Repetitions = Annotated[int, Field(ge=1, le=1000)]
+"""Seeds, or timing repeats of each."""
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Batch = Annotated[int, Field(ge=1, le=1_000_000)]
+Width = Annotated[int, Field(ge=2, le=65_536)]
+HistoryLength = Annotated[int, Field(ge=1, le=10_000)]
+TextLength = Annotated[int, Field(ge=4, le=100_000)]
+ImageSide = Annotated[int, Field(ge=8, le=8192)]
+Threads = Annotated[int, Field(ge=0, le=4096)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+RateScale = Annotated[float, Field(gt=0, le=1e6)]
