@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tpmebench.cell import BackboneChoice, Cell
 from tpmebench.reports import records as schema
 from tpmebench.values import METRICS
 
@@ -126,7 +127,7 @@ def simulated_accuracy(method: str, seed: int, best_epoch: int) -> schema.Accura
     )
 
 
-def training_costs(cell: schema.Cell, epochs: int, reached: float) -> dict[str, object]:
+def training_costs(cell: Cell, epochs: int, reached: float) -> dict[str, object]:
     """Time, parameters, memory and operations of a cell that trains."""
     _, seconds, trainable, peak, _ = PROFILES[cell.method]
     cached = cell.method.endswith("-cached")
@@ -167,13 +168,13 @@ def build_record(
     fields: dict[str, object] = {
         "method": method,
         "dataset": "bazaar:items=2000,users=2500",
-        "backbones": schema.BackboneChoice(text="micro", image="micro"),
+        "backbones": BackboneChoice(text="micro", image="micro"),
         "seed": seed,
         "repeat": repeat,
         "threads": 2,
         "version": "0.1.0",
     }
-    whole = schema.Cell.model_validate(fields | cell)
+    whole = Cell.model_validate(fields | cell)
     family, seconds, *_ = PROFILES[method]
     accuracy = simulated_accuracy(method, seed, max(epochs - 2, 1))
     record = schema.Record(

@@ -4,45 +4,70 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, Queue
 from typing import IO, Any
 
+from ..nursery import AVAILABLE, Nursery, Process, Program, start_fresh
+
 _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 
-# -P: no module of the working directory takes the place of a library's. faulthandler: a segmentation fault leaves the
-# Python lines that led to it in the log.
-WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "tpmebench.bench.worker.run_cell")
+WORKER = "tpmebench.bench.worker.run_cell"
 
 
 class TimeLimitReached(Exception):
     """The cell ran longer than it may."""
 
 
+class Start:
+    """How cells' processes begin: forked from a nursery where there can be one, which stays open from cell to cell.
+
+    `libraries`: what the cells of the study import.
+    """
+
+    def __init__(self, libraries: Sequence[str]) -> None:
+        self._libraries = libraries
+        self._nursery: Nursery | None = None
+        self._environment: dict[str, str] = {}
+
+    def __call__(self, program: Program, environment: dict[str, str]) -> Process:
+        """Starts a program whose variables are these: libraries read some of them once, while they are imported."""
+        if not AVAILABLE:
+            return start_fresh(program, environment)
+        if self._nursery is None or self._nursery.ended or environment != self._environment:
+            self.close()
+            self._nursery = Nursery.open(self._libraries, environment, log=program.streams[2])
+            self._environment = environment
+        return self._nursery.start(program)
+
+    def close(self) -> None:
+        """Keeps nothing open."""
+        if self._nursery is not None:
+            self._nursery.close()
+            self._nursery = None
+
+
 class CellProcess:
     """The worker of one cell. `environment`: its variables; `log`: the file for all that is printed in it."""
 
-    def __init__(self, environment: dict[str, str], log: IO[bytes]) -> None:
-        self._process = subprocess.Popen(
-            WORKER,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=environment,
-            bufsize=0,
-            start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the cell
-        )
+    def __init__(self, start: Start, environment: dict[str, str], log: IO[bytes]) -> None:
+        jobs, mine = os.pipe()
+        self._jobs = os.fdopen(mine, "wb", buffering=0)  # closed by `finish`: the process takes its end for ours
+        self._events, events = os.pipe()
+        try:
+            self._process = start(Program(WORKER, (), (jobs, events, log.fileno())), environment)
+        finally:
+            os.close(jobs)
+            os.close(events)
 
     def give(self, job: str) -> None:
         """Hands over the job, one line of JSON."""
-        assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # the process is gone already; its exit status says why
-            self._process.stdin.write(job.encode() + b"\n")
+            self._jobs.write(job.encode() + b"\n")
 
     def events(self, limit: float | None = None) -> Iterator[dict[str, Any]]:
         """What the cell tells until it ends. Raises TimeLimitReached once it has run for `limit` seconds.
@@ -50,7 +75,7 @@ class CellProcess:
         The end of its pipe is not waited for: a process that the cell started may hold it open for ever.
         """
         lines: Queue[bytes] = Queue()
-        reader = threading.Thread(target=_read, args=(self._process.stdout, lines), daemon=True)
+        reader = threading.Thread(target=_read, args=(self._events, lines), daemon=True)
         reader.start()
         deadline = time.monotonic() + limit if limit else float("inf")
         ended = False
@@ -86,7 +111,9 @@ class CellProcess:
             pass
         finally:  # a second Ctrl-C, too
             self._signal("SIGKILL")
-        return self._process.wait()
+        code = self._process.wait()
+        self._jobs.close()
+        return code
 
     def kill(self) -> None:
         """Ends the group at once."""
@@ -94,12 +121,13 @@ class CellProcess:
 
     def _signal(self, name: str) -> None:
         if not hasattr(os, "killpg"):  # Windows, which knows no groups
-            self._process.kill()
+            os.kill(self._process.pid, signal.SIGTERM)
             return
         with suppress(ProcessLookupError, PermissionError):  # nobody is left
             os.killpg(self._process.pid, getattr(signal, name))
 
 
-def _read(stream: IO[bytes], lines: Queue[bytes]) -> None:
-    for line in iter(stream.readline, b""):
-        lines.put(line)
+def _read(events: int, lines: Queue[bytes]) -> None:
+    with os.fdopen(events, "rb") as stream:
+        for line in iter(stream.readline, b""):
+            lines.put(line)

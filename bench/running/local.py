@@ -2,19 +2,22 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from ...cell import Cell
 from ...errors import BenchError
 from ...files import set_aside
 from ...reports.records import Record, Status, log_path, read_record, record_path
 from ..meters.kills import out_of_memory_kills
+from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
 from ..study.grid import Planned
 from ..worker.places import Places
-from ..worker.run_cell import Job
-from .cell_process import CellProcess, TimeLimitReached
+from ..worker.run_cell import Job, MachineRates
+from .cell_process import CellProcess, Start, TimeLimitReached
 from .display import Display
 from .preflight import check_places
 
@@ -23,6 +26,23 @@ _LOG_TAIL = 1 << 16
 
 class Interrupted(Exception):
     """Ctrl-C: the running cell keeps a row, and the study can go on later."""
+
+
+class Rates:
+    """The machine's rates as the first cell of each device and number of threads found them: they take .6 s a time."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int | None], MachineRates] = {}
+
+    def learn(self, record: Record) -> None:
+        """Keeps what a record says."""
+        if found := record.environment.matrix_rate:
+            rates = MachineRates(matrix=found, copied=record.environment.copy_rate)
+            self._known[record.cell.device, record.cell.threads] = rates
+
+    def of(self, cell: Cell) -> MachineRates | None:
+        """None where nobody has measured yet."""
+        return self._known.get((cell.device, cell.threads))
 
 
 @dataclass(frozen=True)
@@ -35,6 +55,7 @@ class Runner:
     warnings: list[str]
     checkpoint_seconds: float
     repeat_disturbed: int = 0
+    rates: Rates = field(default_factory=Rates)
 
     def run(self, cells: list[Planned]) -> list[Record]:
         """The records of the cells, in order.
@@ -43,20 +64,22 @@ class Runner:
         """
         check_places(self.directory, cells)
         records = []
-        for number, planned in enumerate(cells, 1):
-            self.display.start(number, len(cells), planned.cell)
-            record = self._run_cell(planned)
-            self.display.finish(record, log_path(self.directory, record.cell_id))
-            records.append(record)
+        with closing(Start(_libraries(cells))) as start:
+            for number, planned in enumerate(cells, 1):
+                self.display.start(number, len(cells), planned.cell)
+                record = self._run_cell(planned, start)
+                self.rates.learn(record)
+                self.display.finish(record, log_path(self.directory, record.cell_id))
+                records.append(record)
         return records
 
-    def _run_cell(self, planned: Planned) -> Record:
+    def _run_cell(self, planned: Planned, start: Start) -> Record:
         blank, kills, done = self._blank(planned), out_of_memory_kills(), False
         blank.warnings += self._clear_the_way(blank.cell_id)
         log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as printed:
-            process = CellProcess(cell_environment(planned), printed)
+            process = CellProcess(start, cell_environment(planned), printed)
             try:
                 process.give(self._job(blank, planned.places).model_dump_json())
                 for event in process.events(planned.cell.timeout):
@@ -100,6 +123,7 @@ class Runner:
             warnings=self.warnings,
             checkpoint_seconds=self.checkpoint_seconds,
             repeat_disturbed=self.repeat_disturbed,
+            rates=self.rates.of(blank.cell),
         )
 
     def _blank(self, planned: Planned) -> Record:
@@ -125,6 +149,11 @@ class Runner:
                 f"{self.directory}: no record can be written ({error.strerror}); make room and run the command again"
             ) from error
         return blank
+
+
+def _libraries(cells: list[Planned]) -> tuple[str, ...]:
+    towers = any(planned.cell.backbones.text or planned.cell.backbones.image for planned in cells)
+    return LIBRARIES + (TOWER_LIBRARIES if towers else ())
 
 
 def cell_environment(planned: Planned) -> dict[str, str]:

@@ -8,11 +8,11 @@ What building took stands in the entry: every cell that reads it reports the sam
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -25,12 +25,11 @@ from ..meters import environment, process
 from ..meters.cuda import CudaMemory
 from ..meters.kills import out_of_memory_kills
 from ..meters.tensor_bytes import TensorBytes
+from ..nursery import Program, start
 from .build import Tell, build_features
 from .places import Places
 from .preparation import prepare_process
 from .run_cell import Events, classify, die_with_parent, keep_to_the_log, one_line
-
-BUILDER = (sys.executable, "-P", "-X", "faulthandler", "-m", "tpmebench.bench.worker.cache_build")
 
 
 class CacheMeter:
@@ -69,26 +68,25 @@ class CacheMeter:
 def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
     """Has a cell's feature cache built, and raises here whatever ended it there."""
     kills = out_of_memory_kills()
-    with subprocess.Popen([*BUILDER, modality], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as builder:
-        assert builder.stdin is not None and builder.stdout is not None
-        try:
+    jobs, given = os.pipe()
+    told, events = os.pipe()
+    builder = start(Program(__name__, (modality,), (jobs, events, 2)))
+    os.close(jobs)
+    os.close(events)
+    # The builder takes the end of what it is given for ours, so that stays open until it has ended.
+    with os.fdopen(given, "wb", buffering=0) as job, os.fdopen(told, "rb") as lines:
+        with suppress(BrokenPipeError):  # it is gone already; its exit status says why
             for part in (cell, places):
-                builder.stdin.write(part.model_dump_json().encode() + b"\n")
-            builder.stdin.flush()
-            failure = _follow(builder, tell)
-        except BrokenPipeError:
-            failure = None  # it is gone already; its exit status says why
-        except BaseException:
-            builder.kill()
-            raise
-    _judge(failure, builder.returncode, modality, out_of_memory_kills() != kills)
+                job.write(part.model_dump_json().encode() + b"\n")
+        failure = _follow(lines, tell)
+        code = builder.wait()
+    _judge(failure, code, modality, out_of_memory_kills() != kills)
 
 
-def _follow(builder: subprocess.Popen[bytes], tell: Tell) -> dict[str, str] | None:
+def _follow(lines: Iterable[bytes], tell: Tell) -> dict[str, str] | None:
     """Passes on what the builder tells; its failure, if it tells of one."""
     failure = None
-    assert builder.stdout is not None
-    for line in builder.stdout:
+    for line in lines:
         try:
             event = json.loads(line)
         except json.JSONDecodeError:
@@ -97,7 +95,6 @@ def _follow(builder: subprocess.Popen[bytes], tell: Tell) -> dict[str, str] | No
             tell(event["name"], event["done"], event["total"])
         else:
             failure = event
-    builder.wait()  # with its standard input open: the builder takes its end for ours
     return failure
 
 

@@ -19,7 +19,7 @@ from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from .preparation import prepare_process
 from .ranking import RankingRule, accuracy, rank_targets
-from .run_cell import Events, Job, save_ranks
+from .run_cell import Events, Job, MachineRates, save_ranks
 from .step import Trainer
 
 
@@ -37,9 +37,13 @@ def execute(record: Record, job: Job, events: Events) -> None:
         _score(record, job, parts, parts.method)
     else:
         _train(record, job, events, parts, memory)
-        device = torch.device(cell.device)
-        record.environment.matrix_rate, record.environment.copy_rate = matrix_rate(device), copy_rate(device)
+        rates = job.rates or _machine_rates(torch.device(cell.device))
+        record.environment.matrix_rate, record.environment.copy_rate = rates.matrix, rates.copied
     record.time.total = (record.time.total or 0.0) + time.perf_counter() - start
+
+
+def _machine_rates(device: torch.device) -> MachineRates:
+    return MachineRates(matrix=matrix_rate(device), copied=copy_rate(device))
 
 
 def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:

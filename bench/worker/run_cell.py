@@ -25,6 +25,13 @@ from ...reports.records import Record, Status, ranks_path
 from .places import Places
 
 
+class MachineRates(BaseModel):
+    """Operations a second of float32 products, bytes a second of copies."""
+
+    matrix: float
+    copied: float
+
+
 class Job(BaseModel):
     """What a worker is given: the record to complete, where the study lives, and what of the study is not the cell's.
 
@@ -38,6 +45,7 @@ class Job(BaseModel):
     warnings: list[str] = []
     checkpoint_seconds: float = 60.0
     repeat_disturbed: int = 0
+    rates: MachineRates | None = None
 
 
 class Events:

@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from tpmebench.bench import cli
+from tpmebench.cell import Training
 from tpmebench.errors import BenchError
 from tpmebench.reports import records as schema
 from tpmebench.reports.analysis.comparison import Source, compare, load
@@ -221,7 +222,7 @@ def test_the_terminals_table(make_record) -> None:
 
 def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_record, write_study) -> None:
     """The mean would be the accuracy of neither. The terminal's table shows the numbers of the report."""
-    one, whole = schema.Training(epochs=1), schema.Training()
+    one, whole = Training(epochs=1), Training()
     short, early = make_record("fft", training=one, epochs=1), make_record("popularity", training=one)
     short.accuracy.test.metrics["HR@10"] = 0.0101
     early = early.model_copy(update={"started": "2025-12-31T00:00:00+00:00"})

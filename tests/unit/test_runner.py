@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,8 @@ import pytest
 
 from tpmebench.bench.console import Screen
 from tpmebench.bench.meters import kills
-from tpmebench.bench.running import cell_process
+from tpmebench.bench.nursery import Program
+from tpmebench.bench.running import cell_process, local
 from tpmebench.bench.running.display import Display
 from tpmebench.bench.running.local import Interrupted, Runner, what_became
 from tpmebench.bench.study.grid import Planned, plan
@@ -40,6 +42,23 @@ def start():
 Run = Callable[..., Record]
 
 
+class Start:
+    """Starts these lines of Python instead of the worker."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+
+    def __call__(self, program: Program, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        stdin, stdout, stderr = program.streams
+        command = [sys.executable, "-S", "-c", self._program]
+        return subprocess.Popen(
+            command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment, start_new_session=True
+        )
+
+    def close(self) -> None:
+        pass
+
+
 def quiet() -> Screen:
     screen = Screen()
     screen.quiet = True
@@ -58,7 +77,7 @@ def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a cell whose worker does what it is told in Python; gives the record."""
 
     def run(does: str, timeout: float | None = None, display: Display | None = None) -> Record:
-        monkeypatch.setattr(cell_process, "WORKER", (sys.executable, "-S", "-c", f"{WORKER}\n{does}"))
+        monkeypatch.setattr(local, "Start", lambda *_: Start(f"{WORKER}\n{does}"))
         planned = replace(cell, cell=cell.cell.model_copy(update={"timeout": timeout}), record=None)
         shown = display or Display(quiet())
         (record,) = Runner("study", tmp_path, shown, [], 60.0).run([planned])
