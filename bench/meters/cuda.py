@@ -1,6 +1,7 @@
 """Memory and energy of a CUDA card. Everything here answers None, or does nothing, where there is no card."""
 
 import os
+import sys
 from typing import Any
 
 
@@ -72,6 +73,15 @@ def processes(device: str | None) -> list[tuple[int, int | None]]:
     return [(process.pid, process.usedGpuMemory) for process in running]
 
 
+def others(device: str | None) -> int:
+    """How many processes compute on the card beside this one; 0 without NVML.
+
+    Counted, not told apart by their ids: to a container the driver names processes by ids that hold outside of it.
+    """
+    pids = [pid for pid, _ in processes(device)]
+    return len(pids) - bool(pids and (os.getpid() in pids or _computes()))
+
+
 def driver_version(device: str | None) -> str | None:
     """The version of NVIDIA's driver; None where it is not known."""
     nvml, _ = _handle(device)
@@ -88,6 +98,12 @@ def has_bindings() -> bool:
     except ImportError:
         return False
     return True
+
+
+def _computes() -> bool:
+    """Whether this process itself has begun to use a card; asking does not begin it."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.cuda.is_initialized()
 
 
 def _cuda() -> Any:

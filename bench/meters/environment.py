@@ -53,9 +53,9 @@ def busy_warnings(load: float, cores: int, device: str = "cpu") -> list[str]:
     warnings = []
     if load / cores > _BUSY_LOAD_PER_CORE and share_in_use() > _BUSY_SHARE:
         warnings.append(f"the machine was busy at the start: load {load:.1f} on {cores} cores; times may be too long")
-    others = [pid for pid, _ in cuda.processes(device if device.startswith("cuda") else None) if pid != os.getpid()]
+    others = cuda.others(device if device.startswith("cuda") else None)
     if others:
-        warnings.append(f"{len(others)} other process(es) on {device} at the start; times and memory may be too high")
+        warnings.append(f"{others} other process(es) on {device} at the start; times and memory may be too high")
     return warnings
 
 

@@ -5,7 +5,6 @@ The kernel says of each thread how long it was ready to run and had no core (`/p
 operation, so what one of them waits, all lose: the sum over threads is what an epoch lost, or a little more.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -74,7 +73,7 @@ class WaitMeter:
         if before.delays is not None and now.delays is not None:
             spent = sum(delay - before.delays.get(thread, 0) for thread, delay in now.delays.items()) / 1e9
             waited = max(0.0, spent - WAKE_UP * (now.slept - before.slept))
-        others = sum(pid != os.getpid() for pid, _ in cuda.processes(self._device))
+        others = cuda.others(self._device)
         return Waits(waited, now.cpu - before.cpu, now.preempted - before.preempted, others)
 
     def _read(self) -> _Reading:

@@ -10,6 +10,7 @@ import torch
 from tpmebench.bench.meters.clocks import PhaseClock
 from tpmebench.bench.meters.cuda import CudaMemory
 from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.checkpoint import load_checkpoint, save_checkpoint
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
@@ -110,3 +111,53 @@ def test_a_cell_trains_on_the_card_and_repeats_from_a_kept_state(small_cell: Bui
     training, evaluation = memory.phases["training"], memory.phases["evaluation"]
     assert (training.allocated or 0) > 0 and (evaluation.allocated or 0) > 0
     assert progress.epochs[0].total >= progress.epochs[0].forward > 0
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+@pytest.mark.parametrize("method", ["fft", "iisan-cached"])
+def test_every_precision_trains_on_the_card(small_cell: Build, method: str, precision: str):
+    parts = small_cell(method, device="cuda", epochs=2, precision=precision)
+    trainer = Trainer(parts)
+    losses = [trainer.epoch(0).loss, trainer.epoch(1).loss]
+    assert np.isfinite(losses).all() and losses[1] < losses[0]
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.recommender.parameters())
+
+
+def test_a_cell_on_the_card_goes_on_from_its_checkpoint(small_cell: Build, tmp_path: Path):
+    """The card's generator, which draws the dropout, and the optimiser's moments decide the next epoch."""
+    torch.manual_seed(3)
+    first = Trainer(small_cell("fft", device="cuda", dropout=0.5))
+    first.epoch(0)
+    save_checkpoint(tmp_path / "cell.safetensors", first, Progress())
+    losses = [first.epoch(1).loss]
+    for seed in (99, 100):
+        torch.manual_seed(seed)
+        other = Trainer(small_cell("fft", device="cuda", dropout=0.5))
+        _, damage = load_checkpoint(tmp_path / "cell.safetensors", other)
+        assert damage is None
+        losses.append(other.epoch(1).loss)
+    assert losses[1:] == pytest.approx(losses[:1] * 2, rel=1e-4)
+
+
+def test_cached_states_give_the_embeddings_that_the_towers_give(small_cell: Build):
+    items = torch.arange(1, 21)
+    found = []
+    for method in ("iisan", "iisan-cached"):
+        parts = small_cell(method, device="cuda", cache_dtype="float32")
+        assert parts.recommender is not None and parts.content is not None
+        with torch.no_grad():
+            found.append(parts.recommender.eval().item_encoder(parts.content.gather(items).to(CARD)))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
+def test_the_ranks_of_the_card_are_those_of_the_cpu(small_cell: Build):
+    found = []
+    for device in ("cpu", "cuda"):
+        parts = small_cell("iisan", device=device)
+        trainer = Trainer(parts)
+        evaluator = Evaluator(
+            trainer.recommender, trainer.content, parts.dataset, RankingRule(), parts.device, trainer.autocast
+        )
+        found.append(evaluator.ranks(parts.dataset.valid, evaluator.embeddings()))
+    close = np.isclose(found[0], found[1], atol=1)
+    assert close.mean() > 0.9, "kernels round otherwise, which may swap neighbours"

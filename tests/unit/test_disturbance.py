@@ -92,6 +92,16 @@ def test_other_processes_on_the_card_are_counted(monkeypatch: pytest.MonkeyPatch
         assert meter.stop().others == others
 
 
+def test_inside_a_container_this_process_is_not_taken_for_another(monkeypatch: pytest.MonkeyPatch):
+    """There the driver's ids are those of the machine around it, so one's own is not among them."""
+    monkeypatch.setattr(cuda, "processes", lambda device: [(-1, None), (-2, None)])
+    assert cuda.others("cuda:0") == 2, "this process computes on no card"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert cuda.others("cuda:0") == 1
+    monkeypatch.setattr(cuda, "processes", lambda device: [])
+    assert cuda.others("cuda:0") == 0, "the driver hides them all"
+
+
 def fit_of(parts: Assembly, disturbed: dict[int, list[float]], told: list[int] | None = None, repeat: int = 0) -> Fit:
     """A fit whose epochs meet the shares of disturbance in `disturbed`, by epoch and attempt; 0 where none is left."""
     trainer = Trainer(parts)
