@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -37,6 +37,10 @@ Tell = Callable[[str, int, int], None]
 
 BuildApart = Callable[[Cell, Places, str, Tell], None]
 """Has a cell's feature cache of a modality built by another process."""
+
+
+_COMPILER: dict[str, str | int | bool | Callable[..., Any]] = {"triton.coalesce_tiling_analysis": False}
+"""torch's analysis is made for fixed shapes; over ours it fails an assertion on a card (pytorch/pytorch#181563)."""
 
 
 @dataclass
@@ -158,7 +162,7 @@ def _sped_up(recommender: Recommender, cell: Cell) -> Recommender:
         # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
         head = [] if cell.device == "cpu" else [recommender.head]
         for module in (*(tower.model for tower in trained), *beside, *head):
-            module.compile(dynamic=True)
+            module.compile(dynamic=True, options=_COMPILER)
     return recommender
 
 

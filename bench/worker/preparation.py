@@ -15,6 +15,9 @@ def prepare_process(cell: Cell) -> None:
     torch.manual_seed(cell.seed)
     if cell.threads:
         torch.set_num_threads(cell.threads)
+    # In half precision torch prefers cuDNN's attention on newer cards. That plans anew for every shape it has not seen,
+    # and of our batches hardly two have the same: on an H100 the plans took most of a step.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     if cell.deterministic:
         torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False

@@ -402,14 +402,15 @@ def test_a_process_is_prepared_as_the_cell_says(monkeypatch: pytest.MonkeyPatch)
     called: dict[str, Any] = {}
     monkeypatch.setattr(torch, "set_num_threads", lambda count: called.update(threads=count))
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on: called.update(deterministic=on))
+    monkeypatch.setattr(torch.backends.cuda, "enable_cudnn_sdp", lambda on: called.update(plans=on))
     cell = Cell(method="fft", dataset="bazaar", backbones=backbones(), seed=4, threads=3, deterministic=True)
     found = []
     for _ in range(2):
         prepare_process(cell)
         found.append(drawn())
     assert found[0] == found[1]
-    assert called == {"threads": 3, "deterministic": True}
+    assert called == {"threads": 3, "deterministic": True, "plans": False}
     called.clear()
     prepare_process(cell.model_copy(update={"seed": 5, "threads": 0, "deterministic": False}))
     assert not set(found[0]) & set(drawn())
-    assert called == {}
+    assert called == {"plans": False}

@@ -1,5 +1,6 @@
 """What only a card can show: peaks, events, pinned copies, the feature cache on the card. Skipped without one."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
 from tpmebench.bench.worker.prefetch import prefetch
+from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.ranking import RankingRule
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.bench.worker.training_state import TrainerState
@@ -161,3 +163,20 @@ def test_the_ranks_of_the_card_are_those_of_the_cpu(small_cell: Build):
         found.append(evaluator.ranks(parts.dataset.valid, evaluator.embeddings()))
     close = np.isclose(found[0], found[1], atol=1)
     assert close.mean() > 0.9, "kernels round otherwise, which may swap neighbours"
+
+
+def test_attention_over_a_shape_that_is_new_takes_no_longer_than_over_one_that_was_seen(small_cell: Build):
+    """cuDNN's would plan anew, for some 50 ms."""
+    prepare_process(small_cell("sasrec-id").cell)
+
+    def seconds(items: int) -> float:
+        hidden = torch.randn(items, 2, 17, 32, dtype=torch.bfloat16, device=CARD)
+        torch.cuda.synchronize(CARD)
+        start = time.perf_counter()
+        torch.nn.functional.scaled_dot_product_attention(hidden, hidden, hidden)
+        torch.cuda.synchronize(CARD)
+        return time.perf_counter() - start
+
+    seconds(8)
+    seen, new = (float(np.median([seconds(items) for items in sizes])) for sizes in ([8] * 9, range(9, 18)))
+    assert new < 3 * seen + 2e-3
