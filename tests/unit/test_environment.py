@@ -179,3 +179,10 @@ def test_waiting_threads_give_way_soon_unless_the_user_says_how_they_wait(monkey
     monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # which the count of turns would override
     assert not cell_environment(planned).keys() & {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+
+
+def test_looking_for_a_card_does_not_open_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries do it while they are imported, and a process that is forked afterwards could use no card."""
+    (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
+    monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
+    assert cell_environment(planned)["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
