@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from bounds import bounded, examples
 from huggingface_hub import constants
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -203,27 +203,25 @@ def test_a_name_that_no_folder_can_have_is_refused(name: str) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_a_configuration_is_read_or_refused_whatever_it_holds(copied: Copy) -> None:
-    folder = copied("bert")
-    check("text", folder)  # what is imported once is no part of the time
+@pytest.mark.parametrize(("modality", "name", "usual"), [("text", "bert", 20), ("image", "vit", 10)])
+def test_a_model_folder_is_read_or_refused_whatever_its_settings_hold(
+    copied: Copy, modality: str, name: str, usual: int
+) -> None:
+    folder = copied(name)
+    check(modality, folder)  # what is imported once is no part of the time
     written = json.loads((folder / "config.json").read_text())
+    configs = st.dictionaries(st.sampled_from([*sorted(written), "auto_map", "text_config"]), strange(), max_size=2)
+    pixels = st.dictionaries(st.sampled_from(["image_mean", "image_std"]), strange(), max_size=2)
 
-    def seconds(weights: str) -> float:
-        start = time.process_time()
-        try:
-            check("text", folder, weights)
-        except BenchError as error:
-            assert str(error).isprintable()
-            assert len(str(error)) < 2000
-        return time.process_time() - start
-
-    most = settings.default.max_examples if settings.default else 0
-
-    @settings(max_examples=most if most >= 1000 else 20)
-    @given(st.dictionaries(st.sampled_from([*sorted(written), "auto_map", "text_config"]), strange(), max_size=2))
-    def holds(changes: dict[str, Any]) -> None:
-        (folder / "config.json").write_text(json.dumps(written | changes, default=str), "utf-8")
+    @settings(max_examples=examples(usual))
+    @given(configs.map(lambda changes: written | changes), pixels | strange())
+    def holds(config: dict[str, Any], preprocessor: Any) -> None:
+        for file, content in (("config.json", config), ("preprocessor_config.json", preprocessor)):
+            (folder / file).write_text(json.dumps(content, default=str), "utf-8")
         for weights in ("pretrained", "random"):
-            assert min(seconds(weights), seconds(weights)) < 1  # the first may import a part of transformers
+            with suppress(AssertionError), bounded():
+                check(modality, folder, weights)  # which may import a part of transformers
+            with bounded(str(folder)):
+                check(modality, folder, weights)
 
     holds()
