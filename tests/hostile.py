@@ -1,8 +1,9 @@
 """Text that means something to whatever shows it, in every string of a record, and how to tell that it does nothing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -70,6 +71,21 @@ def hostile(record: Record, first: int = 0) -> Record:
         mapping[0][mapping[1]] = {f"{next(starts)}{key}{BODY}": value for key, value in found.items()}
     values["environment"]["warnings"] = [f"{next(starts)}{BODY}"]
     return Record.model_validate({name: value for name, value in values.items() if value is not None})
+
+
+def hostile_study(directory: Path, make_record: Callable[..., Record]) -> str:
+    """Saves the records of three methods of hostile names and of a failure; returns the first method's name."""
+    sound = [make_record(method) for method in ("fft", "iisan-cached", "popularity")]
+    records = [hostile(record) for record in sound]
+    for number, record in enumerate(records):
+        record.cell.method = f"{STARTS[3 * number]}{sound[number].cell.method} {BODY}"
+        record.family = sound[number].family
+    failed = make_record("lora", status="crashed").model_copy(
+        update={"cell": records[0].cell, "error": STARTS[5] + BODY}
+    )
+    for record in [*records, failed]:
+        record.save(directory)
+    return records[0].cell.method
 
 
 def strings(values: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -53,6 +53,8 @@ def render(title: str, pages: list[Page]) -> str:
     """All tables, to be put into a document with \\input; it needs \\usepackage{booktabs}."""
     lines = []
     for page in pages:
+        if lines:
+            lines.append("\\clearpage\n")  # LaTeX keeps no more than some fifty tables waiting for a page
         suffix = f"-{page.comparison.name}" if page.comparison.name else ""
         lines.append(f"% {visible(page.comparison.title)}")
         lines += [f"% {visible(failure)}" for failure in page.failures()]
