@@ -24,6 +24,10 @@ NESTING = 64
 """How deep lists and tables may stand in one another: what is deeper is a mistake, and breaks what walks through it."""
 
 
+CACHE_FOLDERS = ("images", "features")
+"""What the cache is divided into."""
+
+
 def cache_directory() -> Path:
     """Where decoded images and feature caches live: `TPMEBENCH_CACHE`, else the user's cache folder."""
     named = os.environ.get("TPMEBENCH_CACHE")
@@ -128,6 +132,15 @@ def open_file(path: Path, most: int | None = None) -> Iterator[io.BufferedReader
         if most is not None and os.fstat(file.fileno()).st_size > most:
             raise too_large(path, most)
         yield file
+
+
+def is_possible(path: Path) -> bool:
+    """Whether a file can have such a name: parts of at most 255 bytes, nothing that no name holds."""
+    try:
+        parts = [os.fsencode(part) for part in path.parts]
+    except UnicodeEncodeError:
+        return False
+    return max(map(len, parts), default=0) <= 255 and b"\0" not in b"".join(parts) and len(str(path)) <= 4000
 
 
 def is_folder(path: Path) -> bool:

@@ -8,9 +8,11 @@ import shutil
 from pathlib import Path
 
 from .errors import BenchError
-from .files import cache_directory, write_atomic
+from .files import cache_directory, read_bytes, write_atomic
 
 MARKER = ".tpmebench"
+STUDY_FOLDERS = ("records", "ranks", "logs", "checkpoints", "pictures")
+"""What a study keeps in its directory, a folder each; nothing else belongs in them."""
 _TEXT = "This folder was made by tpme-bench, which may overwrite and delete what is in it.\n"
 
 
@@ -49,8 +51,8 @@ def check_output(folder: Path, option: str) -> None:
     It may be one of ours, a study's of a version that set no marker, or a new or empty one outside the cache.
     """
     try:
-        refuse_inside(folder, cache_directory(), option, "the cache, which may be cleared at any time")
-        taken = folder.exists() and not (is_ours(folder) or _holds_records(folder)) and any(folder.iterdir())
+        check_place(folder, option)
+        taken = folder.exists() and not (is_ours(folder) or _is_older(folder)) and any(folder.iterdir())
     except (OSError, ValueError) as error:
         raise _unusable(folder, option, error) from error
     if taken:
@@ -61,10 +63,19 @@ def claim(folder: Path, option: str) -> None:
     """Makes a folder ours to write results into; BenchError as `check_output`, or when it cannot be made."""
     check_output(folder, option)
     try:
-        if not (folder.is_dir() and _holds_records(folder)):
+        if not (folder.is_dir() and _is_older(folder)):
             take(folder)
     except (OSError, ValueError) as error:
         raise _unusable(folder, option, error) from error
+
+
+def check_place(place: Path, option: str) -> None:
+    """BenchError, naming `option`, when a file or folder would stand in the cache, or among what a study keeps."""
+    refuse_inside(place, cache_directory(), option, "the cache, which may be cleared at any time")
+    real = Path(os.path.realpath(place))
+    for folder in (real, *real.parents):
+        if folder.name in STUDY_FOLDERS and (is_ours(folder.parent) or _is_older(folder.parent)):
+            raise BenchError(f"{option} {place}: lies among the {folder.name} of a study; name another place")
 
 
 def refuse_inside(folder: Path, guarded: Path, option: str, what: str) -> None:
@@ -74,10 +85,18 @@ def refuse_inside(folder: Path, guarded: Path, option: str, what: str) -> None:
         raise BenchError(f"{option} {folder}: lies in {guarded}, {what}; name another directory")
 
 
-def _holds_records(folder: Path) -> bool:
-    """Whether a study of a version that set no marker left its records here: names of sixteen hex digits."""
+def _is_older(folder: Path) -> bool:
+    """Whether a study of a version that set no marker left its records here: names of sixteen hex digits.
+
+    A report that does not speak of TPME is somebody's own, and so is the folder.
+    """
     names = [path.stem for path in (folder / "records").glob("*.json")]
-    return bool(names) and all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in names)
+    reports = [path for path in (folder / f"report.{kind}" for kind in ("md", "html", "tex")) if path.exists()]
+    ours = all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in names)
+    return bool(names) and ours and all(b"TPME" in read_bytes(path, _REPORT_BYTES) for path in reports)
+
+
+_REPORT_BYTES = 1 << 28
 
 
 def _unusable(folder: Path, option: str, error: OSError | ValueError) -> BenchError:

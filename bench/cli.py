@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from .. import __version__
 from ..errors import BenchError
-from ..files import remedy
+from ..files import is_possible, remedy
 from .console import Screen, forgive_encodings
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ def _refuse_usage(error: TyperException) -> None:
     _refuse(f"{message.rstrip('.')}; see {context.command_path} --help" if context else message)
 
 
+def path(text: str) -> Path:
+    """A path of the command line; one that no file can have is refused together with its option."""
+    if not (text and is_possible(Path(text))):
+        raise typer.BadParameter("no file can have such a name" if text else "empty, where a path is needed")
+    return Path(text)
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"tpme-bench {__version__}")
@@ -104,7 +111,7 @@ def run(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Any key of a study: --set training.batch=32.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The study's directory; default runs/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="The study's directory; default runs/NAME.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the cells, what is done and what would run.")
     ] = False,
@@ -153,14 +160,16 @@ def run(
 
 @app.command()
 def report(
-    directories: Annotated[list[Path], typer.Argument(help="Directories of studies, as --out named them.")],
+    directories: Annotated[
+        list[Path], typer.Argument(parser=path, help="Directories of studies, as --out named them.")
+    ],
     formats: Annotated[str, typer.Option("--format", help="md, html, tex, csv, parquet, comma-separated.")] = "md,html",
     weights: Annotated[
         str | None, typer.Option(help="TPME's weights of time, parameters, memory: 0.45,0.10,0.45.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="paper, memory-bound, time-bound or storage-bound.")] = None,
     reference: Annotated[str, typer.Option(help="The method that ratios and tests refer to.")] = "fft",
-    out: Annotated[Path | None, typer.Option(help="Where to write; default the first directory.")] = None,
+    out: Annotated[Path | None, typer.Option(parser=path, help="Where to write; default the first directory.")] = None,
     disturbed: Annotated[
         bool, typer.Option("--disturbed", help="Count epochs for T that lost more than 20 % to other work.")
     ] = False,
@@ -182,8 +191,8 @@ def report(
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(help="A study's directory.")],
-    second: Annotated[Path, typer.Argument(help="Another study's directory.")],
+    first: Annotated[Path, typer.Argument(parser=path, help="A study's directory.")],
+    second: Annotated[Path, typer.Argument(parser=path, help="Another study's directory.")],
     form: Annotated[Form, typer.Option("--format", help="How to print it.")] = "table",
     markdown: Annotated[bool, typer.Option("--markdown", hidden=True)] = False,
     fail_on: Annotated[
@@ -200,8 +209,10 @@ def compare(
 
 @app.command()
 def check(
-    directory: Annotated[Path, typer.Argument(help="A study's directory, or a JSON file of pytest-benchmark.")],
-    baseline: Annotated[Path, typer.Option(help="The baseline file.")],
+    directory: Annotated[
+        Path, typer.Argument(parser=path, help="A study's directory, or a JSON file of pytest-benchmark.")
+    ],
+    baseline: Annotated[Path, typer.Option(parser=path, help="The baseline file.")],
     update: Annotated[
         bool, typer.Option("--update", help="Make this run the baseline; other machines' times stay in it.")
     ] = False,

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Literal
 
 from ..errors import BenchError
@@ -45,11 +44,16 @@ def add_to_summary(page: str) -> None:
     if not name:
         return
     try:
-        with Path(name).open("a", encoding="utf-8") as file:
+        with open(name, "a", encoding="utf-8", opener=_at_once) as file:
             if not _is_standard_output(file.fileno()):
                 file.write(page + "\n")
     except OSError as error:
         raise BenchError(f"GITHUB_STEP_SUMMARY={name}: cannot be written ({error.strerror or error})") from error
+
+
+def _at_once(name: str, flags: int) -> int:
+    """Opens a file; a pipe that nobody reads is an error instead of a wait."""
+    return os.open(name, flags | os.O_NONBLOCK, 0o666)
 
 
 def _is_standard_output(number: int) -> bool:

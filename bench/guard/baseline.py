@@ -5,6 +5,7 @@ measured into the same form (`measured`), so that the two can be held against ea
 """
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -172,7 +173,7 @@ class Baseline(Schema):
 
 def read(path: Path) -> Baseline:
     """A baseline from its file, of this schema or an older one. BenchError names the file and the field at fault."""
-    if not path.exists():
+    if not os.path.lexists(path):
         raise BenchError(f"--baseline {path}: no such file; make it with --update")
     content = read_json(path)
     version = content.get("schema_version", 1) if isinstance(content, dict) else 1

@@ -6,6 +6,7 @@ wholly beyond the tolerance. Against another machine's times the same is a warni
 more than a number of deviations. The tolerances live in the baseline's file.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import BenchError
+from ...ownership import check_place
 from .baseline import Baseline, Case, kind_of, pairs, read, renew
 from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import measure
@@ -40,7 +42,9 @@ def run_check(directory: Path, baseline: Path, options: CheckOptions = CheckOpti
     Gives the exit code (0, or 1 when something got worse) and what was found. With `update` the run's numbers become
     the baseline's and its machine is added to those that the file holds; tolerances are kept.
     """
-    known = None if options.update and not baseline.exists() else read(baseline)
+    if options.update:
+        check_place(baseline, "--baseline")
+    known = None if options.update and not os.path.lexists(baseline) else read(baseline)
     run = measure(directory, known.reference if known else "fft", options.disturbed)
     if known and run.of_benchmarks != known.of_benchmarks:
         raise BenchError(f"--baseline {baseline}: made from {known.source}, but {directory} is from {run.source}")
@@ -225,7 +229,7 @@ def _replace(path: Path, run: Baseline, known: Baseline | None) -> list[str]:
             f"--update: {', '.join(failed)} failed in this run; a baseline needs all its cells, run it again"
         )
     whole, notes = renew(run, known) if known else (run, [])
-    whole.save(path)
+    whole.save(Path(os.path.realpath(path)))  # a link to it stays one
     return [*notes, f"Machines in the baseline: {'; '.join(whole.machines)}."]
 
 

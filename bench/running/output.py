@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...datasets.sources.registry import picture_folders
+from ...files import CACHE_FOLDERS, cache_directory
 from ...methods.backbones.source import BackboneSource
 from ...ownership import check_output, refuse_inside
 from ..worker.places import Places
@@ -15,6 +16,8 @@ def check_study_output(read: Iterable[Places], directory: Path) -> None:
     places = list(read)
     for folder, what in [*_data(places), *_towers(places)]:
         refuse_inside(directory, folder, "--out", what)
+        for kept in CACHE_FOLDERS:
+            refuse_inside(cache_directory() / kept, folder, "TPMEBENCH_CACHE", what)
 
 
 def _data(read: list[Places]) -> Iterator[tuple[Path, str]]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import BenchError
-from ...files import cache_directory
+from ...files import CACHE_FOLDERS, cache_directory
+from ...ownership import STUDY_FOLDERS
 from ..study.grid import Planned
 
-_KEPT = ("records", "ranks", "logs", "checkpoints")
 _CACHE = "set TPMEBENCH_CACHE to a folder that can be written"
 
 
@@ -16,12 +16,12 @@ def check_places(directory: Path, cells: Sequence[Planned]) -> None:
     """BenchError, naming the place and the option or variable to set, when a cell would find no room for its files."""
     if not cells:
         return
-    for name in _KEPT:
+    for name in STUDY_FOLDERS:
         folder = directory / name
         taken = folder.exists() or folder.is_symlink()
         _check(folder if taken else directory, "name another directory with --out")
     if any(_fills_cache(planned) for planned in cells):
-        for name in ("images", "features"):
+        for name in CACHE_FOLDERS:
             _check(cache_directory() / name, _CACHE)
     try:
         tempfile.gettempdir()

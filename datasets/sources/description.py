@@ -29,7 +29,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ...errors import BenchError, unknown
-from ...files import is_folder, read_toml
+from ...files import is_folder, is_possible, read_toml
 from ..tables import TimeUnit
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
@@ -37,8 +37,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r
 
 
 def _possible(path: Path) -> Path:
-    text = str(path)
-    if text == "." or "\0" in text or any(len(os.fsencode(part)) > 255 for part in path.parts) or len(text) > 4000:
+    if str(path) == "." or not is_possible(path):
         raise ValueError("no file can have such a name")
     return path
 
@@ -163,10 +162,13 @@ def _refuse_whole_disk(folder: Path, base: Path, key: str) -> None:
 
 
 def _refuse_outside(path: Path, allowed: list[Path], key: str) -> None:
-    if not any(path.is_relative_to(folder) for folder in allowed):
+    """BenchError for a file or folder that does not lie in an allowed folder, wherever links lead."""
+    real = Path(os.path.realpath(path))
+    if not any(real.is_relative_to(os.path.realpath(folder)) for folder in allowed):
+        place = f"{path}, a link to {real}," if path.is_symlink() else path
         raise BenchError(
-            f"{key}: {path} is outside the description's folder: move it there, or list its folder at the top: "
-            f"folders = ['{path.parent}']"
+            f"{key}: {place} is outside the description's folder: move it there, or list its folder at the top: "
+            f"folders = ['{real if is_folder(real) else real.parent}']"
         )
 
 

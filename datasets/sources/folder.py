@@ -89,7 +89,10 @@ def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
 
 
 def listed(folder: Path) -> list[str]:
-    """Every file under a folder as `name size`, sorted; linked folders are entered too, each but once."""
+    """Every file under a folder as `name size`, sorted; linked folders are entered too, each but once.
+
+    BenchError for a link to a folder in which this one lies: the whole disk, it may be.
+    """
     found: list[str] = []
     waiting, entered = [folder], set[tuple[int, int]]()
     while waiting:
@@ -102,6 +105,8 @@ def listed(folder: Path) -> list[str]:
             with os.scandir(here) as entries:
                 for entry in entries:
                     if entry.is_dir():
+                        if entry.is_symlink():
+                            _refuse_above(entry.path, folder)
                         waiting.append(Path(entry.path))
                     elif entry.is_file():
                         found.append(f"{Path(entry.path).relative_to(folder).as_posix()} {entry.stat().st_size}")
@@ -109,6 +114,12 @@ def listed(folder: Path) -> list[str]:
             place = error.filename or here
             raise BenchError(f"{place}: cannot be looked through ({error.strerror}): mend or remove it") from error
     return sorted(found)
+
+
+def _refuse_above(link: str, folder: Path) -> None:
+    real = os.path.realpath(link)
+    if Path(os.path.realpath(folder)).parent.is_relative_to(real):
+        raise BenchError(f"{link}: a link to {real}, which holds more than pictures: remove it")
 
 
 def example(folder: Path, pictures: list[Path | None], looked: list[str]) -> dict[str, str | int | float]:

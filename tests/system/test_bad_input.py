@@ -78,8 +78,14 @@ def fault(folder: Path) -> str:
         (["run", "no.toml"], ["no.toml: there is no such file", "correct the path"]),
         (["run", "dmo"], ["unknown study 'dmo'", "did you mean 'demo'?"]),
         (["report", "nowhere"], ["nowhere: no records here", "run a study with --out nowhere"]),
+        (["run", "--out", ""], ["'--out': empty, where a path is needed"]),
+        (["run", "--out", "n" * 400], ["'--out': no file can have such a name"]),
+        (["report", "x", "--out", "a/" * 2001], ["'--out': no file can have such a name"]),
+        (["report", "x", "n" * 400], ["'directories': no file can have such a name"]),
+        (["check", "x", "--baseline", "n" * 400], ["'--baseline': no file can have such a name"]),
+        (["compare", "x", "a\0b"], ["'second': no file can have such a name"]),
     ],
-    ids=lambda value: " ".join(value) if value[0] in {"run", "report"} else "",
+    ids=lambda value: " ".join(value)[:40] if value[0] in {"run", "report", "check", "compare"} else "",
 )
 def test_a_mistake_on_the_command_line(refused: Refused, tmp_path: Path, arguments: list[str], words: list[str]):
     assert has(refused(*arguments), *words)

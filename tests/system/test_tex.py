@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from hostile import hostile_study
 
-from tpmebench.reports import latex, pages
-from tpmebench.reports.frame import Source, compare
+from tpmebench.reports import pages
+from tpmebench.reports.analysis.comparison import Source, compare
+from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.formats import latex
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
-from tpmebench.reports.tpme import Weights
 
 MakeRecord = Callable[..., Record]
 DOCUMENT = "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n\\input{report}\n\\end{document}\n"

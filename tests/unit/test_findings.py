@@ -124,6 +124,10 @@ def test_the_summary_is_written_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path))
     with pytest.raises(BenchError, match="GITHUB_STEP_SUMMARY"):
         add_to_summary("page")
+    os.mkfifo(tmp_path / "pipe")  # which nobody reads
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "pipe"))
+    with pytest.raises(BenchError, match="GITHUB_STEP_SUMMARY"):
+        add_to_summary("page")
 
 
 def test_only_githubs_workflows_are_annotated(monkeypatch: pytest.MonkeyPatch) -> None:

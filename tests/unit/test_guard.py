@@ -501,6 +501,27 @@ def test_the_command_makes_holds_and_updates_a_baseline(tmp_path: Path) -> None:
     assert run_check(good, file)[0] == 0
 
 
+def test_a_link_to_a_baseline_stays_one_and_leads_somewhere(tmp_path: Path) -> None:
+    run, file, link = write(tmp_path / "run", study()), tmp_path / "held" / "demo.json", tmp_path / "link.json"
+    link.symlink_to(file)
+    for update in (False, True):
+        with pytest.raises(BenchError, match=r"link\.json: .*a link to nothing"):
+            run_check(run, link, CheckOptions(update))
+    run_check(run, file, CheckOptions(update=True))
+    file.write_text(file.read_text().replace('"reference": "fft"', '"reference": "lora"'))
+    before = file.read_text()
+    run_check(write(tmp_path / "other", study(noise=2)), link, CheckOptions(update=True))
+    assert link.readlink() == file
+    assert file.read_text() != before and baselines.read(file).reference == "lora"
+
+
+def test_no_baseline_is_put_among_records(tmp_path: Path) -> None:
+    run = write(tmp_path / "run", study())
+    with pytest.raises(BenchError, match=r"--baseline .*b\.json: lies among the records of a study"):
+        run_check(run, run / "records" / "b.json", CheckOptions(update=True))
+    assert not (run / "records" / "b.json").exists()
+
+
 def test_a_failed_run_cannot_become_the_baseline(tmp_path: Path) -> None:
     records = study()
     records[0].status = "crashed"

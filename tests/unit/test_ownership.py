@@ -11,7 +11,7 @@ from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import lock, write_atomic
 from tpmebench.ownership import MARKER, check_output, claim, is_ours, remove, take
-from tpmebench.reports.report import write_report
+from tpmebench.reports.report import ReportOptions, write_report
 
 
 @pytest.fixture(autouse=True)
@@ -60,11 +60,42 @@ def test_a_study_of_a_version_without_markers_goes_on(tmp_path: Path, make_recor
         claim(tmp_path / "thesis", "--out")
 
 
+@pytest.mark.parametrize(
+    ("content", "ours"), [("# demo\n\nLowest TPME: lora", True), ("My thesis", False), (None, True)]
+)
+def test_beside_records_of_an_older_version_a_report_may_be_the_users(
+    tmp_path: Path, make_record, write_study, content: str | None, ours: bool
+):
+    study = write_study(tmp_path / "old", [make_record("fft"), make_record("lora")])
+    if content is not None:
+        (study / "report.md").write_text(content)
+    if ours:
+        write_report([study], ReportOptions(formats=("md",)))
+        return
+    for write in (lambda: claim(study, "--out"), lambda: write_report([study], ReportOptions(formats=("md",)))):
+        with pytest.raises(BenchError, match="not ours"):
+            write()
+    assert (study / "report.md").read_text() == content
+
+
 def test_the_cache_is_no_place_for_results(cache: Path, tmp_path: Path):
     (tmp_path / "link").symlink_to(cache, target_is_directory=True)
     for folder in (cache, cache / "features" / "mine", tmp_path / "link" / "x"):
         with pytest.raises(BenchError, match="cache"):
             check_output(folder, "--out")
+
+
+@pytest.mark.parametrize("name", ["records", "records/x.json", "ranks/more", "logs", "pictures/a/b"])
+def test_no_results_go_among_what_a_study_keeps(tmp_path: Path, make_record, write_study, name: str):
+    study = write_study(tmp_path / "study", [make_record("fft"), make_record("lora")])
+    (tmp_path / "link").symlink_to(study, target_is_directory=True)
+    for folder in (study / name, tmp_path / "link" / name):
+        with pytest.raises(BenchError, match=rf"--out .*{name}: lies among the \w+ of a study"):
+            check_output(folder, "--out")
+    with pytest.raises(BenchError, match="lies among the"):
+        write_report([study], _options(study / name))
+    check_output(study / "joined", "--out")
+    check_output(tmp_path / "records" / "study", "--out")  # a folder of the user's that is only called so
 
 
 @pytest.mark.parametrize("place", ["file/x", "loop", "loop/x", "nul\0", "n" * 300])
@@ -88,9 +119,7 @@ def test_a_report_overwrites_no_report_of_the_users(tmp_path: Path, make_record,
     assert is_ours(tmp_path / "fresh")
 
 
-def _options(output: Path):
-    from tpmebench.reports.report import ReportOptions
-
+def _options(output: Path) -> ReportOptions:
     return ReportOptions(formats=("csv",), output=output)
 
 

@@ -123,6 +123,14 @@ def test_normalisation_comes_from_the_model_s_preprocessor(model_folder: Folder,
     assert changed.fingerprint() != before
 
 
+@pytest.mark.parametrize("content", ["[]", "3", "null", '"x"', '{"image_mean": 3}', '{"image_std": [0, 0, 0]}', "{"])
+def test_a_preprocessor_of_other_content_is_refused(model_folder: Folder, tmp_path: Path, content: str) -> None:
+    folder = copy_of(model_folder("vit"), tmp_path)
+    (folder / "preprocessor_config.json").write_text(content)
+    with pytest.raises(BenchError, match=r"preprocessor_config\.json: "):
+        _ = BackboneSource("image", str(folder)).normalisation
+
+
 def test_a_hub_model_s_normalisation_is_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "preprocessor_config.json"
     file.write_text('{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}')
