@@ -22,6 +22,8 @@ ORIGINS = {
     "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
+OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
+"""Settings of a comparison that say on what its cells ran."""
 SPREAD = ["time", "memory", *METRICS, *(f"{metric} {target}" for metric in ("HR@10", "NDCG@10") for target in TARGETS)]
 
 
@@ -110,7 +112,7 @@ class Comparison:
     @property
     def meter(self) -> str:
         """What M is here, in words."""
-        return ORIGINS[origin(self.sources[0].record)]
+        return ORIGINS[self.settings["memory meter"]]
 
     def row(self, name: str) -> str:
         """The row of that name; else, of a method with several rows, that with most cells, then with most epochs."""
@@ -149,15 +151,27 @@ def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
     """Sorts cells into comparisons, in the order in which they were run; see `Comparison` for `disturbed`."""
     groups: dict[tuple[tuple[str, str], ...], list[Source]] = {}
     machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    for source in sorted(sources, key=lambda source: machine(source.record) == {}):
+    for source in sorted(sources, key=lambda source: (trains_nothing(source.record), machine(source.record) == {})):
         protocol = tuple(settings(source.record).items())
         found = machine(source.record) or machines.get(protocol, {})
         machines.setdefault(protocol, found)
-        groups.setdefault((*protocol, *found.items()), []).append(source)
+        key = (*protocol, *found.items())
+        if trains_nothing(source.record) and key not in groups:  # beside what a card trained, it ran on the CPU
+            key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
+        groups.setdefault(key, []).append(source)
     result = [Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()]
     result.sort(key=lambda comparison: comparison.sources[0].record.started)
     entitle(result)
     return result
+
+
+def trains_nothing(record: Record) -> bool:
+    """Whether a cell is a ranking without training, which has no costs and is the same on every device."""
+    return record.status == "ok" and record.memory is None and not record.time.epochs
+
+
+def _but_for_the_device(key: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in key if name not in OF_THE_DEVICE]
 
 
 def newest(sources: list[Source]) -> tuple[list[Source], list[Source]]:

@@ -129,4 +129,6 @@ def warnings(comparison: Comparison) -> list[str]:
         )
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
+    if comparison.settings["backbone weights"] == "random":
+        lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines

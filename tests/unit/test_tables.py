@@ -12,7 +12,7 @@ from tpmebench.cell import BackboneChoice, Training
 from tpmebench.methods.registry import methods
 from tpmebench.reports import quantities as formats
 from tpmebench.reports.analysis import sensitivity
-from tpmebench.reports.analysis.comparison import Comparison, Source, compare, load
+from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, Source, compare, load
 from tpmebench.reports.analysis.mixtures import mixtures
 from tpmebench.reports.analysis.statistics import FLOOR
 from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
@@ -124,6 +124,28 @@ def test_other_machines_and_meters_are_not_ranked_together(make_record) -> None:
     for change in changes:
         found = compare([Source(make_record("fft")), Source(record.model_copy(update=change))])
         assert len(found) == 2, change
+
+
+def test_accuracy_over_random_towers_is_warned_about(make_record) -> None:
+    towers = BackboneChoice(text="micro", image="micro", weights="random")
+    warned, plain = ([*settings.warnings(comparison([make_record("fft", **c)]))] for c in ({"backbones": towers}, {}))
+    assert [line for line in warned if line not in plain] == [line for line in warned if "weights are random" in line]
+    assert len(warned) == len(plain) + 1
+
+
+def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_record) -> None:
+    """It ran on the CPU, and gives the same on every device."""
+    trained = make_record("fft", device="cuda")
+    trained.environment.gpu = "A card"
+    trained.memory = Memory(origin="cuda-allocated", training=PhaseMemory(allocated=3_000, reserved=4_000))
+    counted = make_record("popularity").model_copy(update={"started": "2025-01-01"})
+    one = comparison([counted, trained])
+    assert (one.settings["device"], one.settings["GPU"], one.meter) == ("cuda", "A card", ORIGINS["cuda-allocated"])
+    assert one.methods["status"].to_dict() == {"popularity": "ok", "fft": "ok"}
+    assert len(compare([Source(make_record("popularity", dataset="folder")), Source(trained)])) == 2
+    other = make_record("lora")
+    [_, card] = compare([Source(record) for record in (counted, other, trained)])
+    assert [record.record.cell.method for record in card.sources] == ["fft"], "its own device comes first"
 
 
 def test_of_a_cell_in_several_studies_the_latest_counts(make_record, tmp_path) -> None:
