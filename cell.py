@@ -13,6 +13,7 @@ from .values import (
     HistoryLength,
     ImageSide,
     JSONTable,
+    LearningRate,
     PositiveSeconds,
     RateScale,
     RecordedName,
@@ -20,6 +21,10 @@ from .values import (
     Threads,
     Width,
 )
+
+Rate = Literal["lr", "head_lr"]
+"""Learning rates that a study may give a method: of all that its item encoder trains, and of the head."""
+Rates = dict[Rate, LearningRate]
 
 
 class Schema(BaseModel):
@@ -82,10 +87,12 @@ class Cell(Schema):
 
     `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
     and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
+    `rates`: learning rates that stand in place of the method's own; `learning_rate_scale` does not touch them.
     """
 
     method: RecordedName
     options: JSONTable = {}
+    rates: Rates = {}
     dataset: RecordedName
     dataset_fingerprint: str = ""
     modalities: Literal["both", "text", "image"] = "both"
@@ -110,6 +117,8 @@ class Cell(Schema):
         towers = {name: known or getattr(self.backbones, name) for name, known in self.backbones.fingerprints.items()}
         reading = self.backbones.model_dump(mode="json", exclude={"text", "image", "fingerprint"})
         settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
+        if not self.rates:  # as before there were any
+            del settings["rates"]
         return {
             **settings,
             "dataset": self.dataset_fingerprint or self.dataset,

@@ -93,7 +93,9 @@ def run(
     study: Annotated[
         str | None, typer.Argument(help="A study file (.toml) or a shipped study; none: the demo.")
     ] = None,
-    methods: Annotated[str | None, typer.Option(help="Methods, comma-separated, or 'all'.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods, comma-separated, or 'all'; with settings: lora:r=16,lr=4e-4.")
+    ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a dataset folder, iisan-release:DIR.")
     ] = None,
@@ -119,7 +121,8 @@ def run(
         bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")
     ] = False,
     rerun: Annotated[
-        str | None, typer.Option(metavar="all|METHOD,…", help="Run these methods again, whatever is there.")
+        str | None,
+        typer.Option(metavar="all|METHOD,…", help="Run these again: lora for all its variants, lora:r=16 for one."),
     ] = None,
     keep_stale: Annotated[
         bool, typer.Option("--keep-stale", help="Count as done what code, data or towers that have changed left.")
@@ -127,9 +130,9 @@ def run(
     strict: Annotated[bool, typer.Option("--strict", help="End with status 1 when a cell failed.")] = False,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
-    from ..methods.registry import canonical_name
     from .running.session import Request, run_study
     from .study.study import read_study
+    from .study.variants import split_methods
 
     overrides: dict[str, Any] = {
         "methods": methods,
@@ -151,7 +154,7 @@ def run(
         out or Path("runs") / chosen.name,
         dry_run=dry_run,
         only_failed=only_failed,
-        rerun=tuple(canonical_name(name.strip()) for name in (rerun or "").split(",") if name.strip()),
+        rerun=tuple(split_methods(rerun or "")),
         keep_stale=keep_stale,
         strict=strict,
     )

@@ -132,7 +132,8 @@ def _load(name: str, file: Path | None) -> object:
         raise
     except (Exception, SystemExit) as error:  # whatever a user's module may raise while it loads
         raise BenchError(
-            f"method '{name}': {_cause(error)}; give an importable package.module:Class or ./file.py:Class"
+            f"method '{name}': {_cause(error)}; give an importable package.module:Class, ./file.py:Class, or settings "
+            "as NAME:option=value"
         ) from error
 
 

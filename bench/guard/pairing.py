@@ -15,6 +15,8 @@ from ...reports.records import Record
 Settings = dict[str, Any]
 
 _NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout"}
+_OF_METHOD = ("options.", "rates.")
+"""Beginnings of the settings that a method alone has."""
 _PLACES = ("dataset", "backbones.text", "backbones.image")
 
 
@@ -35,7 +37,7 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     return [
         name
         for name in names
-        if ((name in first and name in second) or name.startswith("options.")) and first.get(name) != second.get(name)
+        if ((name in first and name in second) or name.startswith(_OF_METHOD)) and first.get(name) != second.get(name)
     ]
 
 
@@ -60,7 +62,7 @@ def same_setting(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     How many epochs each was given changes no cost of an epoch.
     """
     loose = ("method", "training.epochs", "training.patience")
-    return all(name in loose or name.startswith("options.") for name in differing(first, second))
+    return all(name in loose or name.startswith(_OF_METHOD) for name in differing(first, second))
 
 
 def names(cases: Sequence[Settings]) -> list[str]:
@@ -69,13 +71,13 @@ def names(cases: Sequence[Settings]) -> list[str]:
     telling = [
         name
         for name in known
-        if not name.startswith("options.") and _vary(name, [case for case in cases if name in case])
+        if not name.startswith(_OF_METHOD) and _vary(name, [case for case in cases if name in case])
     ]
     result = []
     for case in cases:
         twins = [other for other in cases if other["method"] == case["method"]]
         # Options are told between cells of the same method only; everything else that varies is always told.
-        options = [name for name in known if name.startswith("options.") and _vary(name, twins)]
+        options = [name for name in known if name.startswith(_OF_METHOD) and _vary(name, twins)]
         shown = [name for name in [*options, *telling] if name in case]
         details = ", ".join(f"{name.rpartition('.')[2]}={case[name]}" for name in shown)
         result.append(f"{case['method']} ({details})" if details else case["method"])

@@ -40,9 +40,9 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def start(self, number: int, total: int, cell: Cell) -> None:
-        """A cell begins."""
-        self._name = f"[{number}/{total}] {describe(cell)}"
+    def start(self, number: int, total: int, cell: Cell, label: str = "") -> None:
+        """A cell begins; `label` tells its method from other variants of it."""
+        self._name = f"[{number}/{total}] {describe(cell, label)}"
         self._began = time.monotonic()
         if self._live is None:
             self._print(f"{self._name}: started")
@@ -103,9 +103,9 @@ def _sign(event: dict[str, Any]) -> str:
     return f"  {SIGN} {', '.join(causes)}" if causes else ""
 
 
-def describe(cell: Cell) -> str:
-    """A cell in a few words."""
-    parts = [cell.method, f"on {cell.dataset}"]
+def describe(cell: Cell, label: str = "") -> str:
+    """A cell in a few words, its method under its own name or as `label` tells it."""
+    parts = [label or cell.method, f"on {cell.dataset}"]
     if cell.modalities != "both":
         parts.append(f"({cell.modalities} only)")
     parts.append(f"seed {cell.seed}")

@@ -66,7 +66,7 @@ class Runner:
         records = []
         with closing(Start(_libraries(cells))) as start:
             for number, planned in enumerate(cells, 1):
-                self.display.start(number, len(cells), planned.cell)
+                self.display.start(number, len(cells), planned.cell, planned.label)
                 record = self._run_cell(planned, start)
                 self.rates.learn(record)
                 self.display.finish(record, log_path(self.directory, record.cell_id))

@@ -9,9 +9,9 @@ from filelock import Timeout
 from rich.table import Table
 
 from ... import __version__
-from ...errors import BenchError, unknown
+from ...errors import BenchError, quoted, unknown
 from ...files import lock
-from ...methods.registry import canonical_name, is_outside
+from ...methods.registry import is_outside
 from ...ownership import check_output, claim
 from ...reports.records import log_path
 from ..commands.list import wrapping_table
@@ -20,6 +20,7 @@ from ..meters import environment
 from ..study.found import describe_data
 from ..study.grid import Planned, look_again, plan
 from ..study.study import Study
+from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from .display import Display, describe
 from .local import Interrupted, Runner
@@ -53,16 +54,22 @@ class Request:
 
     def reruns(self, planned: Planned) -> bool:
         """Whether a cell runs from its beginning because the user says so."""
-        return bool({ALL, planned.cell.method} & set(self.rerun))
+        return ALL in self.rerun or any(Variant.read(text).covers(planned.cell) for text in self.rerun)
 
     def check(self, cells: list[Planned]) -> None:
         """BenchError for options that contradict each other, and for a method that the study has not got."""
         if self.only_failed and self.rerun:
             raise BenchError("--only-failed and --rerun: give one of the two")
         known = list(dict.fromkeys(planned.cell.method for planned in cells))
-        for name in self.rerun:
-            if name not in {ALL, *known}:
-                raise BenchError(f"--rerun: {unknown('method of this study', name, [*known, ALL])}")
+        for text in self.rerun:
+            if text == ALL:
+                continue
+            variant = Variant.read(text)
+            if variant.canonical_name not in known:
+                raise BenchError(f"--rerun: {unknown('method of this study', variant.canonical_name, [*known, ALL])}")
+            if not any(variant.covers(planned.cell) for planned in cells):
+                labels = ", ".join(dict.fromkeys(each.label for each in cells if each.cell.method == variant.name))
+                raise BenchError(f"--rerun: no cell of this study is {quoted(text)}: there are {labels}")
 
 
 def run_study(study: Study, request: Request) -> int:
@@ -139,7 +146,8 @@ def _turn(console: Screen, directory: Path) -> Iterator[None]:
 def _announce_outside(console: Screen, study: Study) -> None:
     """Names the code from outside that planning a study imports, before it does."""
     named = [*study.methods, *study.options, *study.epochs]
-    outside = dict.fromkeys(canonical_name(name) for name in named if is_outside(name))
+    variants = [Variant.read(name) for name in named]
+    outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
     if outside:
         console.say(f"importing code from outside: {', '.join(outside)}")
 
@@ -157,7 +165,7 @@ def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:
         if planned.stale:
             reasons.setdefault(", ".join(planned.stale), []).append(planned)
     for reason, stale in reasons.items():
-        methods = ", ".join(dict.fromkeys(planned.cell.method for planned in stale))
+        methods = ", ".join(dict.fromkeys(planned.label for planned in stale))
         again = sum(map(request.wants, stale))
         yield f"stale: {reason}: {_count(stale)} of {methods}, {again} to run again"
     unknown_code = [each for each in cells if each.record and not each.stale and not each.record.code.training]
@@ -181,7 +189,7 @@ def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
     for planned in failed:
         assert planned.record is not None
         log = log_path(directory, planned.id)
-        console.say(f"{describe(planned.cell)}: {planned.record.status}: {planned.record.error} ({log})")
+        console.say(f"{describe(planned.cell, planned.label)}: {planned.record.status}: {planned.record.error} ({log})")
     if failed:
         console.say(f"{len(failed)} failed: --only-failed runs them again")
     console.say(f"report: {written[0]}")
@@ -202,7 +210,7 @@ def _listing(cells: list[Planned], request: Request) -> Table:
         cell = planned.cell
         pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
         table.add_row(
-            planned.id, cell.method, cell.dataset, pair, str(cell.seed), str(cell.repeat), _state(planned, request)
+            planned.id, planned.label, cell.dataset, pair, str(cell.seed), str(cell.repeat), _state(planned, request)
         )
     return table
 

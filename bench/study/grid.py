@@ -8,7 +8,7 @@ from typing import Any
 
 from ...cell import BackboneChoice, Cell
 from ...datasets.sources import registry as sources
-from ...errors import BenchError
+from ...errors import BenchError, quoted
 from ...methods.backbones.check import check_backbone
 from ...methods.backbones.source import BackboneSource, Modality, parse_pair
 from ...methods.head.sasrec import HeadSize
@@ -19,6 +19,7 @@ from ..worker.places import Places
 from .digests import codes_of
 from .earlier import Earlier
 from .study import REFERENCE_ROWS, Study, Towers
+from .variants import Settled, Variant, label
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Planned:
         return self.record.cell_id if self.record and self.replaces else self.cell.id
 
     @property
+    def label(self) -> str:
+        """Its method, told from other variants of it."""
+        return label(self.cell, make_method(self.places.method).chosen.model_dump(mode="json"))
+
+    @property
     def status(self) -> Status | None:
         """The earlier run's status; None when there was none or it was interrupted."""
         return None if self.record is None or self.record.status == "interrupted" else self.record.status
@@ -57,26 +63,22 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
 
     Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
     """
-    names = _method_names(study)
-    for name, options in study.options.items():
-        make_method(name, options)
-    for name in study.epochs:
-        find_method(name)
+    variants = _variants(study)
     HeadSize(study.training.width)  # which refuses what its heads do not divide
     device = resolve_device(study.device)
     choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
     fingerprints = {dataset: sources.fingerprint(dataset) for dataset in study.datasets}
     planned: dict[str, Planned] = {}
     for dataset, towers in product(study.datasets, choices):
-        for seed, repeat, name in product(range(study.seeds), range(study.repeats), names):
-            method = find_method(name)
+        for seed, repeat, (name, settled) in product(range(study.seeds), range(study.repeats), variants):
+            method = settled.method
             if method.content == "none" and (repeat or (seed and name != "random")):
                 continue  # counting is the same for every seed and is not timed
-            options = make_method(name, study.options.get(name)).chosen.model_dump(mode="json")
             training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
             cell = Cell(
                 method=canonical_name(name),
-                options=options,
+                options=settled.options,
+                rates=settled.rates,
                 dataset=sources.label(dataset),
                 dataset_fingerprint=fingerprints[dataset],
                 modalities=study.modalities,
@@ -122,14 +124,26 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _method_names(study: Study) -> list[str]:
+def _variants(study: Study) -> list[tuple[str, Settled]]:
+    """Each method of a study by the name that finds it, with its options and rates."""
+    for key, names in (("options", study.options), ("epochs", study.epochs)):
+        for name in names:
+            if Variant.read(name).settings:
+                raise BenchError(f"{key}: {quoted(name)} is a variant; name the method alone, for all of its variants")
+            find_method(name)
+    for name, settings in study.options.items():
+        Variant(name).settled(settings)
+    variants = [Variant.read(text) for text in _methods(study)]
+    return [(variant.name, variant.settled(study.options.get(variant.name))) for variant in variants]
+
+
+def _methods(study: Study) -> list[str]:
     chosen = list(study.methods)
-    if chosen == ["all"]:
-        chosen = [name for name, method in methods().items() if method.family != "reference"]
+    if "all" in chosen:
+        own = [name for name, method in methods().items() if method.family != "reference"]
+        chosen = [name for text in chosen for name in (own if text == "all" else [text])]
     if study.references:
         chosen += [name for name in REFERENCE_ROWS if name not in chosen]
-    for name in chosen:
-        find_method(name)
     return list(dict.fromkeys(chosen))
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from ...cell import Training
 from ...errors import BenchError, first_fault, quoted, unknown
-from ...files import TOML_BYTES, parse_toml, read_text, read_toml
+from ...files import TOML_BYTES, read_text, read_toml
 from ...values import (
     Epochs,
     ImageSide,
@@ -25,6 +25,7 @@ from ...values import (
     TextLength,
     Threads,
 )
+from .variants import split_methods, written_value
 
 STUDIES = Path(__file__).parents[2] / "studies"
 
@@ -65,7 +66,9 @@ class Study(BaseModel):
 
     `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
-    `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method.
+    `methods`: names, perhaps with settings (`lora:r=16,lr=4e-4`), each of which is a row.
+    `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method, below
+    those of its variants.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     """
 
@@ -99,7 +102,10 @@ class Study(BaseModel):
     @field_validator("methods", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        try:
+            return split_methods(value) if isinstance(value, str) else value
+        except BenchError as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _of_bounded_size(self) -> Self:
@@ -163,10 +169,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise BenchError(f"--set {_word(text)}: give key=value, for example --set training.batch=32")
     if "\n" in text or "\r" in text:
         raise BenchError(f"--set {_word(key)}: a setting is one line; give each its own --set")
-    try:
-        return key, parse_toml(f"value = {value}", f"--set {key}")["value"]
-    except BenchError:
-        return key, value
+    return key, written_value(value)
 
 
 def _put(values: dict[str, Any], key: str, value: Any, option: str) -> None:

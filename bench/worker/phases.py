@@ -68,7 +68,7 @@ def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: Me
     cell = record.cell
     trainer = Trainer(parts)
     evaluator = _evaluator(parts, trainer)
-    record.rates = _rates(trainer, cell)
+    record.rates = _rates(trainer)
     events.phase("measuring", 0, 0)
     record.parameters = count_parameters(trainer)
     record.compute = count_operations(trainer)
@@ -160,6 +160,5 @@ def _rule(cell: Cell) -> RankingRule:
     return RankingRule(cell.training.max_length, cell.training.repeat_targets)
 
 
-def _rates(trainer: Trainer, cell: Cell) -> dict[str, float]:
-    rates = {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}
-    return {name: rate * cell.training.learning_rate_scale for name, rate in rates.items()}
+def _rates(trainer: Trainer) -> dict[str, float]:
+    return {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}

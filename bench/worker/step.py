@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ...cell import Training
+from ...cell import Cell, Training
 from ...datasets.batches import Batch
 from ...errors import BenchError
 from ...methods.head.recommender import Recommender
@@ -62,7 +62,7 @@ class Trainer:
         self.content = parts.content
         self.device = parts.device
         self.training: Training = parts.cell.training
-        self.rates = parts.method.learning_rates(self.recommender.item_encoder)
+        self.rates = training_rates(parts.method.learning_rates(self.recommender.item_encoder), parts.cell)
         self.autocast = torch.autocast(
             self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
         )
@@ -72,7 +72,7 @@ class Trainer:
 
     def reset(self) -> None:
         """A new optimiser, with no state, over the parameters as they are."""
-        self.optimiser = make_optimiser(self.recommender, self.rates, self.training.learning_rate_scale)
+        self.optimiser = make_optimiser(self.recommender, self.rates)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.training.precision == "fp16")
 
     def forward(self, batch: Batch, inputs: ItemInputs) -> Tensor:
@@ -147,7 +147,14 @@ class Trainer:
         return 1
 
 
-def make_optimiser(recommender: Recommender, rates: LearningRates, scale: float) -> torch.optim.Adam:
+def training_rates(own: LearningRates, cell: Cell) -> LearningRates:
+    """The rates that a cell trains with: its own as they were given, the method's as the study scales them."""
+    scale, given = cell.training.learning_rate_scale, cell.rates
+    groups = {name: (parameters, given.get("lr", rate * scale)) for name, (parameters, rate) in own.groups.items()}
+    return LearningRates(groups, given.get("head_lr", own.head * scale))
+
+
+def make_optimiser(recommender: Recommender, rates: LearningRates) -> torch.optim.Adam:
     """Adam over the method's groups and the head, without decay, as published.
 
     BenchError when a method leaves a trainable parameter without a rate, or gives it two.
@@ -159,8 +166,8 @@ def make_optimiser(recommender: Recommender, rates: LearningRates, scale: float)
             f"learning_rates covers {len(grouped)} parameters, {len(wanted)} are trainable; "
             "a method must put each trainable parameter of its encoder into exactly one group"
         )
-    groups = [{"params": list(parameters), "lr": rate * scale} for parameters, rate in rates.groups.values()]
-    groups.append({"params": list(recommender.head.parameters()), "lr": rates.head * scale})
+    groups = [{"params": list(parameters), "lr": rate} for parameters, rate in rates.groups.values()]
+    groups.append({"params": list(recommender.head.parameters()), "lr": rates.head})
     return torch.optim.Adam([group for group in groups if group["params"]], fused=True)
 
 

@@ -1,8 +1,8 @@
 """IISAN (SIGIR 2024): decoupled PEFT. Side networks beside frozen towers, live or from the feature cache."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import StrictBool, StrictInt
+from pydantic import StrictBool, StrictInt, field_validator
 from torch import Tensor, nn
 
 from ...errors import BenchError
@@ -18,7 +18,8 @@ class IISANOptions(Options):
     """What the paper varies.
 
     `networks`: intra-modal, inter-modal or both. `gated`: learned gates or plain sums. `layers`: "every-second" layer
-    counted back from the last (LayerDrop), "all", or layer numbers from 1. `first_state`: whether state 0 has a block.
+    counted back from the last (LayerDrop), "all", or layer numbers from 1, one
+    or a list. `first_state`: whether state 0 has a block.
     """
 
     networks: Literal["both", "intra", "inter"] = "both"
@@ -26,6 +27,11 @@ class IISANOptions(Options):
     layers: Literal["every-second", "all"] | tuple[StrictInt, ...] = "every-second"
     bottleneck: Rank = 64
     first_state: StrictBool = True
+
+    @field_validator("layers", mode="before")
+    @classmethod
+    def _single(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
 
 
 class IISANEncoder(nn.Module):

@@ -9,7 +9,7 @@ LOOSE = ("epochs", "patience")
 
 
 def label_cells(records: list[Record]) -> dict[str, str]:
-    """Cell id → method's name, followed by the options and LOOSE settings in which cells of the same method differ."""
+    """Cell id → method's name, followed by the options, rates and LOOSE settings in which its cells differ."""
     labels = {}
     for name in {record.cell.method for record in records}:
         mine = [record for record in records if record.cell.method == name]
@@ -25,7 +25,7 @@ def label_cells(records: list[Record]) -> dict[str, str]:
 def distinctions(record: Record, trains: bool) -> dict[str, Any]:
     """In what a cell may differ from others of its method. A ranking that trains nothing has no epochs."""
     loose = {name: getattr(record.cell.training, name) for name in LOOSE} if trains else {}
-    return loose | record.cell.options
+    return loose | record.cell.options | record.cell.rates
 
 
 def older(records: list[Record], labels: dict[str, str]) -> set[str]:

@@ -72,7 +72,7 @@ class Case:
 
     def step(self) -> None:
         self.recommender.train()
-        optimiser = make_optimiser(self.recommender, self.method.learning_rates(self.encoder), 1.0)
+        optimiser = make_optimiser(self.recommender, self.method.learning_rates(self.encoder))
         self.loss().backward()
         optimiser.step()
 
@@ -166,8 +166,8 @@ def test_every_trainable_parameter_has_one_rate(build: Build, name: str, modalit
     assert sorted(grouped) == sorted(wanted)
     assert rates.head > 0
     assert all(rate > 0 for parameters, rate in rates.groups.values() if parameters)
-    optimiser = make_optimiser(case.recommender, rates, 0.5)
-    assert optimiser.param_groups[-1]["lr"] == 0.5 * rates.head
+    optimiser = make_optimiser(case.recommender, rates)
+    assert optimiser.param_groups[-1]["lr"] == rates.head
     case.step()  # one modality alone trains as well
 
 
@@ -176,7 +176,7 @@ def test_a_parameter_without_a_rate_is_an_error(build: Build) -> None:
     rates = case.method.learning_rates(case.encoder)
     rates.groups.clear()
     with pytest.raises(BenchError, match="exactly one group"):
-        make_optimiser(case.recommender, rates, 1.0)
+        make_optimiser(case.recommender, rates)
 
 
 @pytest.mark.parametrize("name", TRAINED)

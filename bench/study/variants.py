@@ -1,0 +1,149 @@
+"""Methods as a study names them, with settings of their own: `lora`, `lora:r=16,lr=4e-4`, `./file.py:Class:r=2`.
+
+A variant is a row of its own. Its settings are the method's options and learning rates (`cell.Rate`); one that equals
+the option's default is as good as none, so that `lora:r=8` is the row `lora`.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from ...cell import Cell, Rate, Rates
+from ...errors import BenchError, first_fault, quoted, unknown
+from ...files import parse_toml
+from ...methods.method import Method
+from ...methods.registry import canonical_name, find_method, make_method
+
+_RATES = TypeAdapter(Rates)
+_NAMED = re.compile(r"(?P<name>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)
+
+
+def split_methods(text: str) -> list[str]:
+    """The methods of a list with commas: a piece with `=` and no `:` is one more setting of the method before it.
+
+    BenchError when there is none before it.
+    """
+    found: list[str] = []
+    for piece in _pieces(text):
+        if "=" not in piece or ":" in piece:
+            found.append(piece)
+        elif not found:
+            raise BenchError(f"{quoted(piece)} comes before any method; write METHOD:{piece}")
+        else:
+            found[-1] += ("," if ":" in found[-1] else ":") + piece
+    return found
+
+
+def written_value(text: str) -> Any:
+    """What a value on the command line stands for: TOML, or else a word that stands for itself."""
+    if "\n" in text or "\r" in text:
+        return text
+    try:
+        return parse_toml(f"value = {text}", "")["value"]
+    except BenchError:
+        return text
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method by the name that finds it, and the settings given with it."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str) -> "Variant":
+        """The variant that a text names; BenchError for one without a method, and for what is no setting."""
+        if not text.strip() or text.startswith(":") or text.endswith(":"):
+            raise BenchError(f"method {quoted(text)}: give NAME, NAME:option=value,…, or package.module:Class")
+        match = _NAMED.fullmatch(text)
+        if match is None:
+            return cls(text)
+        settings: dict[str, Any] = {}
+        for piece in _pieces(match["settings"]):
+            key, equals, value = (part.strip() for part in piece.partition("="))
+            if not equals or not key or not value:
+                raise BenchError(f"method {quoted(text)}: {quoted(piece)} is no setting: write option=value")
+            if key in settings:
+                raise BenchError(f"method {quoted(text)}: {quoted(key)} stands there twice: keep one")
+            settings[key] = written_value(value)
+        return cls(match["name"].strip(), settings)
+
+    @property
+    def canonical_name(self) -> str:
+        """The name under which its method goes in records."""
+        return canonical_name(self.name)
+
+    def settled(self, base: Mapping[str, Any] | None = None) -> "Settled":
+        """The method's options and rates, those of the variant over `base`. BenchError for what it has not got."""
+        method, settings = find_method(self.name), {**(base or {}), **self.settings}
+        own = list(method.options.model_fields)
+        known = [*own, *_rates_of(method)]
+        for key in settings:
+            if key not in known:
+                raise _unknown(self.name, key, known)
+        given = {key: value for key, value in settings.items() if key in own}
+        options = make_method(self.name, given).chosen.model_dump(mode="json")
+        rates = {key: value for key, value in settings.items() if key not in own}
+        return Settled(method, options, _checked_rates(self.name, rates))
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether a cell is of this method and has all the settings that are given here."""
+        if cell.method != self.canonical_name:
+            return False
+        wanted = self.settled()
+        has = {**cell.options, **cell.rates}
+        return all(has.get(key) == {**wanted.options, **wanted.rates}[key] for key in self.settings)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A method with all of its options, as a record keeps them, and the learning rates that were given."""
+
+    method: type[Method]
+    options: dict[str, Any]
+    rates: Rates
+
+
+def label(cell: Cell, defaults: Mapping[str, Any]) -> str:
+    """A cell's method, told from its variants by what is not the default: `lora (r=16)`."""
+    told = {key: value for key, value in cell.options.items() if key not in defaults or value != defaults[key]}
+    given = [f"{key}={value}" for key, value in {**told, **cell.rates}.items()]
+    return f"{cell.method} ({', '.join(given)})" if given else cell.method
+
+
+def _rates_of(method: type[Method]) -> list[str]:
+    """The learning rates that can be given: an option of that name stands before them."""
+    return (
+        [] if method.content == "none" else [name for name in get_args(Rate) if name not in method.options.model_fields]
+    )
+
+
+def _unknown(name: str, key: str, known: list[str]) -> BenchError:
+    if not known:
+        return BenchError(f"method '{name}' has neither options nor rates: remove {quoted(key)}")
+    message = str(unknown(f"option of method '{name}'", key, known))
+    return BenchError(message if known[-1] in message else f"{message} (known: {', '.join(known)})")
+
+
+def _checked_rates(name: str, rates: dict[str, Any]) -> Rates:
+    try:
+        return _RATES.validate_python(rates, strict=True)
+    except ValidationError as error:
+        fault = first_fault(error, rates)
+        raise BenchError(f"method '{name}': rate '{fault.key}': {fault.message}") from error
+
+
+def _pieces(text: str) -> list[str]:
+    """What stands between commas, but for those in brackets; empty pieces are left out."""
+    pieces, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth <= 0:
+            pieces.append("")
+        else:
+            pieces[-1] += sign
+    return [piece.strip() for piece in pieces if piece.strip()]
