@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from .backbones.source import Backbones
 from .backbones.tower import OUTPUT
+from .encoder import ItemEncoder
 from .features.readers import CacheReader, TowerReader
 from .inputs import ItemInputs
 from .method import LearningRates, trainable
@@ -18,7 +19,7 @@ def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:
     return dict.fromkeys(backbones.modalities, (OUTPUT,))
 
 
-class FusedEncoder(nn.Module):
+class FusedEncoder(ItemEncoder):
     """Per modality Linear → GELU; concatenation [image, text]; Linear to the embedding width (paper, baselines)."""
 
     def __init__(self, reader: TowerReader | CacheReader, backbones: Backbones, width: int) -> None:

@@ -64,6 +64,11 @@ class Method(ABC, Generic[Encoder]):
                 raise unknown(f"option of method '{cls.name}'", fault.key, sorted(cls.options.model_fields)) from error
             raise BenchError(f"method '{cls.name}': option '{fault.key}': {fault.message}") from error
 
+    @property
+    def crosses_towers(self) -> bool:
+        """Whether gradients cross the towers, by the method's family."""
+        return self.family in {"full", "embedded"}
+
     @abstractmethod
     def item_encoder(self, backbones: Backbones, width: int) -> Encoder:
         """The module that turns `ItemInputs` of n items into embeddings, float `[n, width]`."""

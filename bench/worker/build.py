@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from torch import nn
 
 from ...cell import Cell
 from ...datasets.batches import BatchPlan
@@ -14,22 +13,21 @@ from ...datasets.catalogue import Dataset
 from ...datasets.images import ImageStore
 from ...datasets.sources.registry import load_dataset
 from ...files import canonical_json
-from ...methods.backbones.last_layer import narrow_last_layer
 from ...methods.backbones.preprocessing import make_tokenizer, token_table
 from ...methods.backbones.source import Backbones, BackboneSource
 from ...methods.features.build import BuildJob, BuildMeter, ensure_features
 from ...methods.features.cache import CacheKey, FeatureCache
 from ...methods.features.content import CachedContent, Content, IDContent, RawContent
-from ...methods.features.readers import TowerReader
 from ...methods.head.recommender import Recommender, build_recommender
 from ...methods.head.sasrec import HeadSize
 from ...methods.method import Method
 from ...methods.registry import make_method
 from ...reports.records import PhaseMemory
 from .places import Places
+from .speedups import speed_up, unused_settings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    pass
 
 Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""
@@ -37,10 +35,6 @@ Tell = Callable[[str, int, int], None]
 
 BuildApart = Callable[[Cell, Places, str, Tell], None]
 """Has a cell's feature cache of a modality built by another process."""
-
-
-_COMPILER: dict[str, str | int | bool | Callable[..., Any]] = {"triton.coalesce_tiling_analysis": False}
-"""torch's analysis is made for fixed shapes; over ours it fails an assertion on a card (pytorch/pytorch#181563)."""
 
 
 @dataclass
@@ -77,6 +71,7 @@ class Assembly:
     recommender: Recommender | None = None
     plan: BatchPlan | None = None
     sources: dict[str, BackboneSource] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
     @property
     def batch(self) -> int:
@@ -100,7 +95,8 @@ def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Pl
     size = HeadSize(training.width, training.max_length, training.dropout)
     tell("building the model", 0, 0)
     recommender = build_recommender(parts.method, backbones, size, parts.dataset.popularity, cell.seed)
-    parts.recommender = _sped_up(recommender, cell).to(parts.device)
+    parts.unused = unused_settings(speed_up(recommender, training, parts.device), parts.method, training)
+    parts.recommender = recommender.to(parts.device)
     parts.plan = BatchPlan(parts.dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
     return parts
 
@@ -141,29 +137,6 @@ def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
         test=dataset.test.subset(chosen),
         facts={**dataset.facts, "evaluated users": users},
     )
-
-
-def _sped_up(recommender: Recommender, cell: Cell) -> Recommender:
-    """Towers that do no more than is read of them; checkpointing and compilation where the study asks for them."""
-    encoder, training = recommender.item_encoder, cell.training
-    reader = getattr(encoder, "reader", None)
-    towers = [reader.tower(name) for name in reader.levels] if isinstance(reader, TowerReader) else []
-    trained = towers if isinstance(reader, TowerReader) and not reader.frozen else []
-    if training.encode == "unique":  # "every-slot" computes all that the published code does
-        for tower in towers:
-            narrow_last_layer(tower)
-    if training.gradient_checkpointing:
-        for tower in trained:
-            cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
-    if training.compile:
-        # Frozen towers hand out hidden states through hooks, which compiled code does not run.
-        side = getattr(encoder, "side", None)
-        beside = [side] if isinstance(side, nn.Module) else []
-        # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
-        head = [] if cell.device == "cpu" else [recommender.head]
-        for module in (*(tower.model for tower in trained), *beside, *head):
-            module.compile(dynamic=True, options=_COMPILER)
-    return recommender
 
 
 def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, BackboneSource]:

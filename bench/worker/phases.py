@@ -33,6 +33,7 @@ def execute(record: Record, job: Job, events: Events) -> None:
     memory = MemoryMeter(torch.device(cell.device))
     parts = assemble(cell, events.phase, build_apart, job.places)
     record.dataset, record.batch = parts.dataset.facts, parts.batch
+    record.warnings += parts.unused
     if isinstance(parts.method, ScoringReference):
         _score(record, job, parts, parts.method)
     else:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...cell import Cell, Training
 from ...datasets.batches import Batch
 from ...errors import BenchError
+from ...methods.encoder import EncoderLayout, layout_of
 from ...methods.head.recommender import Recommender
 from ...methods.inputs import ItemInputs
 from ...methods.method import LearningRates, trainable
@@ -178,15 +179,5 @@ def trainable_state(module: nn.Module) -> dict[str, Tensor]:
 
 def parameters_by_part(recommender: Recommender) -> dict[str, list[nn.Parameter]]:
     """Every parameter under the part it belongs to: each tower, each part of the method beside them, and the head."""
-    encoder = recommender.item_encoder
-    towers = getattr(getattr(encoder, "reader", None), "towers", None)
-    modules: dict[str, nn.Module] = {}
-    if isinstance(towers, nn.ModuleDict):
-        modules |= {f"{name} tower": tower for name, tower in towers.items()}
-    for name, child in encoder.named_children():
-        if name != "reader":
-            modules |= dict(child.named_children()) if name == "side" else {name: child}
-    parts = {name: list(module.parameters()) for name, module in modules.items()}
-    taken = {id(parameter) for part in parts.values() for parameter in part}
-    other = [parameter for parameter in encoder.parameters() if id(parameter) not in taken]
-    return parts | ({"other": other} if other else {}) | {"head": list(recommender.head.parameters())}
+    head = EncoderLayout(parts={"head": list(recommender.head.parameters())})
+    return (layout_of(recommender.item_encoder) | head).parts

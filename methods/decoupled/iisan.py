@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...errors import BenchError
 from ..backbones.source import Backbones
+from ..encoder import EncoderLayout, ItemEncoder, layout_of
 from ..features.readers import CacheReader, TowerReader
 from ..inputs import ItemInputs
 from ..method import LearningRates, Method, Options, Rank
@@ -34,7 +35,7 @@ class IISANOptions(Options):
         return (value,) if isinstance(value, int) else value
 
 
-class IISANEncoder(nn.Module):
+class IISANEncoder(ItemEncoder):
     """Hidden states from a reader, side networks above; the same class live and cached."""
 
     def __init__(self, reader: TowerReader | CacheReader, side: SideNetworks) -> None:
@@ -45,6 +46,11 @@ class IISANEncoder(nn.Module):
     def forward(self, inputs: ItemInputs) -> Tensor:
         """Embeddings `[n, width]`."""
         return self.side(self.reader(inputs))
+
+    def layout(self) -> EncoderLayout:
+        """Each side network is a part, and all of them are compiled together."""
+        parts = {name: list(network.parameters()) for name, network in self.side.named_children()}
+        return layout_of(self.reader) | EncoderLayout(beside=[self.side], parts=parts)
 
 
 @register("iisan", family="decoupled")

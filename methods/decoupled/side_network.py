@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..bottleneck import Bottleneck
+from ..embedded.bottleneck import Bottleneck
 
 TEMPERATURE = 0.1
 """A gate is sigmoid(p / TEMPERATURE) of its scalar p, which starts at 0."""

@@ -5,11 +5,11 @@ from torch import Tensor, nn
 from ..backbones.projections import projections
 from ..backbones.source import Backbones
 from ..backbones.tower import Tower
-from ..bottleneck import Bottleneck
 from ..features.readers import TowerReader
 from ..fusion import FusedEncoder, output_levels, tower_rates
 from ..method import LearningRates, Method, Options, Rank
 from ..registry import register
+from .bottleneck import Bottleneck
 
 
 class AdapterOptions(Options):

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..backbones.source import Backbones
+from ..encoder import ItemEncoder
 from ..inputs import ItemInputs
 from ..method import LearningRates, Method
 from ..registry import register
@@ -43,7 +44,7 @@ class Random(ScoringReference):
         return generator.random((users, len(train_counts)), dtype=np.float32)
 
 
-class IDEncoder(nn.Module):
+class IDEncoder(ItemEncoder):
     """One learned vector an item."""
 
     def __init__(self, items: int, width: int) -> None:

@@ -19,6 +19,7 @@ from tpmebench.bench.worker import phases as execution
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.run_cell import Job
+from tpmebench.bench.worker.speedups import speed_up
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.methods.features.build import BuildJob
@@ -275,7 +276,7 @@ def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: B
     side = parts.recommender.item_encoder.get_submodule("side")
     assert side._compiled_call_impl is not None
     assert head_of(parts)._compiled_call_impl is None
-    assembly._sped_up(parts.recommender, parts.cell.model_copy(update={"device": "cuda"}))
+    speed_up(parts.recommender, parts.cell.training, torch.device("cuda"))
     assert head_of(parts)._compiled_call_impl is not None
 
 

@@ -8,10 +8,10 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from tpmebench.bench.worker.build import Assembly
-from tpmebench.methods.bottleneck import Bottleneck
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.decoupled.side_network import SideNetworks
 from tpmebench.methods.embedded.adapter import AdaptedLinear
+from tpmebench.methods.embedded.bottleneck import Bottleneck
 from tpmebench.methods.registry import is_outside, methods
 
 Build = Callable[..., Assembly]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tpmebench.methods.bottleneck import Bottleneck
 from tpmebench.methods.decoupled.side_network import SideDesign, SideNetwork, SideNetworks
+from tpmebench.methods.embedded.bottleneck import Bottleneck
 
 WIDTH = 3
 

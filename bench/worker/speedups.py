@@ -1,0 +1,59 @@
+"""What makes a recommender's step cheaper and changes none of its results: narrowing, checkpointing, compilation."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+
+from ...cell import Training
+from ...errors import BenchError
+from ...methods.backbones.last_layer import narrow_last_layer
+from ...methods.encoder import layout_of
+from ...methods.head.recommender import Recommender
+from ...methods.method import Method
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_CHECKPOINTING, _COMPILE = "gradient_checkpointing", "compile"
+_COMPILER: dict[str, str | int | bool | Callable[..., Any]] = {"triton.coalesce_tiling_analysis": False}
+"""torch's analysis is made for fixed shapes; over ours it fails an assertion on a card (pytorch/pytorch#181563)."""
+
+
+def speed_up(recommender: Recommender, training: Training, device: torch.device) -> set[str]:
+    """Spares towers what nothing reads of them, and checkpoints and compiles what the settings ask for.
+
+    Gives the settings that were asked for and reached a module.
+    """
+    layout, reached = layout_of(recommender.item_encoder), set[str]()
+    if training.encode == "unique":  # "every-slot" computes all that the published code does
+        for tower in layout.pooled:
+            narrow_last_layer(tower)
+    if training.gradient_checkpointing:
+        for tower in layout.crossed:
+            cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
+            reached.add(_CHECKPOINTING)
+    if training.compile:
+        # Towers that no gradient crosses hand out hidden states through hooks, which compiled code does not run.
+        # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
+        head = [] if device.type == "cpu" else [recommender.head]
+        for module in (*(tower.model for tower in layout.crossed), *layout.beside, *head):
+            module.compile(dynamic=True, options=_COMPILER)
+            reached.add(_COMPILE)
+    return reached
+
+
+def unused_settings(reached: set[str], method: Method[Any], training: Training) -> list[str]:
+    """A line for each setting that has nothing to act on in a method that trains no tower.
+
+    BenchError where gradients cross the towers by the method's family and yet none was reached: its costs would pass
+    for those of the setting.
+    """
+    asked = {name for name in (_CHECKPOINTING, _COMPILE) if getattr(training, name)}
+    missed = sorted(asked - reached)
+    if missed and method.crosses_towers:
+        raise BenchError(
+            f"method '{method.name}': training.{missed[0]} reaches none of its modules; read its towers through a "
+            f"TowerReader or say them in its encoder's layout, or give --set training.{missed[0]}=false"
+        )
+    return [f"training.{name} is not used: the method has nothing that it acts on" for name in missed]
