@@ -12,9 +12,6 @@ from pydantic import AfterValidator, Field
 
 from .files import canonical_json
 
-CUTOFFS = (5, 10, 20)
-METRICS = (*(f"HR@{k}" for k in CUTOFFS), *(f"NDCG@{k}" for k in CUTOFFS), "MRR")
-
 _UNSEEN = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's control characters, halves of surrogate pairs, line and paragraph separators."""
 _PATH_PART_BYTES = 100

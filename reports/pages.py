@@ -157,7 +157,9 @@ def weighing(comparison: Comparison, weights: Weights, reference: str, tests: pd
         maps = [("all methods", sensitivity.regions(ranked))]
         contenders = significance.not_worse(comparison, tests)
         if 0 < len(contenders) < len(ranked):
-            maps.append((f"HR@10 not significantly below {reference}'s", sensitivity.regions(ranked, contenders)))
+            below = "below" if comparison.primary.better == "more" else "above"
+            title = f"{comparison.primary.name} not significantly {below} {reference}'s"
+            maps.append((title, sensitivity.regions(ranked, contenders)))
         return plot_sensitivity.ternary(maps, names)
 
     section.picture(map_of_weights)
@@ -177,7 +179,7 @@ def caches(comparison: Comparison) -> Section:
 def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Section:
     """Tests, kinds of target, learning curves, and accuracy against each cost."""
     section = Section("accuracy", "Accuracy", [f"Learning rates: {tuning(comparison)}."])
-    if section.table(significance.tests_table, tests, reference) is None:
+    if section.table(significance.tests_table, comparison, tests, reference) is None:
         section.text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
     section.table(targets_table, comparison)
     section.picture(plot_accuracy.learning_curves, comparison)
@@ -210,7 +212,8 @@ def costs(comparison: Comparison, reference: str) -> Section:
 def findings(comparison: Comparison, weights: Weights) -> list[str]:
     """The answer in a sentence or two, or why there is none."""
     scored = tpme(comparison.ranked, weights)["tpme"].sort_values()
-    accuracies = comparison.ranked["HR@10"].dropna().sort_values(ascending=False)
+    metric, more = comparison.primary.name, comparison.primary.better == "more"
+    accuracies = comparison.ranked[metric].dropna().sort_values(ascending=not more)
     if scored.empty:
         trained = (comparison.methods["family"] != "reference").any()
         reason = "No method has been trained to its end" if trained else "Only reference rows were run"
@@ -219,7 +222,8 @@ def findings(comparison: Comparison, weights: Weights) -> list[str]:
         return [f"Only {scored.index[0]} has all three costs: alone, its TPME is 0 and says nothing."]
     line = f"Lowest TPME: {scored.index[0]} ({show(scored.iloc[0], 'score')})"
     if len(accuracies):
-        line += f"; highest HR@10: {accuracies.index[0]} ({show(accuracies.iloc[0], 'metric')})"
+        best = f"{accuracies.index[0]} ({show(accuracies.iloc[0], 'metric')})"
+        line += f"; {'highest' if more else 'lowest'} {metric}: {best}"
     first, last = comparison.ranked.loc[scored.index[0]], comparison.ranked.loc[scored.index[-1]]
     return [
         f"{line}.",

@@ -5,16 +5,22 @@ Schema versions only add fields, each with a default, so that an old record stay
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ..cell import Cell, Schema
 from ..errors import BenchError, first_fault, quoted
 from ..files import read_json, write_atomic
-from ..values import METRICS, CellID, Count, Moment, Number, PositiveSeconds, Seconds, Share
+from ..metrics import PRIMARY, RANKING, Metric, MetricName
+from ..values import CellID, Count, Moment, Number, PositiveSeconds, Seconds, Share
 
 SCHEMA_VERSION = 1
+
+KINDS_OF_TARGET = (
+    "Warm: the target occurs in training; cold: it does not. Novel: not yet in its user's history; repeat: it is."
+)
+"""What the slices are of a record that does not say."""
 
 Status = Literal["ok", "oom", "diverged", "timeout", "crashed", "refused", "interrupted"]
 """`refused`: the cell cannot be run as it was asked for; the error says what to change."""
@@ -43,22 +49,37 @@ class Environment(Schema):
 
 
 class Slice(Schema):
-    """Metrics of a group of test users: `HR@5` … `NDCG@20`, `MRR`; none when the group is empty."""
+    """The record's metrics of a group of users; none when the group is empty."""
 
     users: Count
-    metrics: dict[str, Share]
+    metrics: dict[MetricName, Share]
+
+
+SliceName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 
 class Accuracy(Schema):
-    """Valid and test metrics at the best epoch (by valid HR@10); test also by kind of target."""
+    """Valid and test metrics at the best epoch, by the record's primary metric.
+
+    Whatever else stands in it is a slice of the test users, named by the task: `warm`, `cold`, `novel`, `repeat`.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[SliceName, Slice] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
     best_epoch: Count
     valid: Slice
     test: Slice
-    warm: Slice
-    cold: Slice
-    novel: Slice
-    repeat: Slice
+
+    @classmethod
+    def of(cls, *, best_epoch: int, valid: Slice, test: Slice, **slices: Slice) -> Self:
+        """With the slices of the test users by name."""
+        return cls.model_validate({"best_epoch": best_epoch, "valid": valid, "test": test, **slices})
+
+    @property
+    def slices(self) -> dict[str, Slice]:
+        """The slices of the test users by name, in order."""
+        return dict(self.__pydantic_extra__)
 
 
 class Epoch(Schema):
@@ -185,7 +206,9 @@ class Code(Schema):
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
-    `warnings`: what a reader must know of this cell, a line each; what the machine did stands in `environment`.
+    `metrics` are the task's, in order; `primary_metric` is the one of them that chose the best epoch. `slices` says in
+    words what the slices of the accuracy are. `warnings`: what a reader must know of this cell, a line each; what the
+    machine did stands in `environment`.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -194,6 +217,9 @@ class Record(Schema):
     cell_id: CellID
     family: Family
     summary: str = ""
+    primary_metric: MetricName = PRIMARY
+    metrics: Annotated[list[Metric], Field(max_length=100)] = list(RANKING)
+    slices: str = KINDS_OF_TARGET
     batch: Count = 0
     rates: dict[str, Number] = {}
     status: Status
@@ -252,14 +278,17 @@ def read_record(path: Path) -> Record:
 
 def _lacking(record: Record) -> str | None:
     """What a record as written would hold and this one doesn't: some field that a hand has changed."""
+    names = [metric.name for metric in record.metrics]
+    if record.primary_metric not in names or len(set(names)) < len(names):
+        return f"primary_metric: {record.primary_metric} should stand in metrics, each of which stands there once"
     accuracy, epochs = record.accuracy, record.time.epochs
     if accuracy is None:
         return None
-    slices = {f"accuracy.{name}": getattr(accuracy, name) for name in Accuracy.model_fields if name != "best_epoch"}
-    metrics = {f"{key}.metrics": (part.metrics, part.users > 0) for key, part in slices.items()}
+    parts = {"valid": accuracy.valid, "test": accuracy.test} | accuracy.slices
+    metrics = {f"accuracy.{name}.metrics": (part.metrics, part.users > 0) for name, part in parts.items()}
     metrics |= {f"time.epochs.{number}.valid": (epoch.valid, bool(epoch.valid)) for number, epoch in enumerate(epochs)}
     for key, (found, needed) in metrics.items():
-        missing = [name for name in METRICS if name not in found]
+        missing = [name for name in names if name not in found]
         if needed and missing:
             return f"{key}: {missing[0]} is missing"
     if epochs and not 1 <= accuracy.best_epoch <= len(epochs):

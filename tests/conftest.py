@@ -9,8 +9,8 @@ import torch
 from hypothesis import settings
 
 from tpmebench.cell import BackboneChoice, Cell
+from tpmebench.metrics import METRICS
 from tpmebench.reports import records as schema
-from tpmebench.values import METRICS
 
 # method: (family, seconds an epoch, trainable parameters, peak bytes, chance that a target ranks among the first ten)
 PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {
@@ -116,7 +116,7 @@ def simulated_accuracy(method: str, seed: int, best_epoch: int) -> schema.Accura
     def part(chosen: np.ndarray) -> schema.Slice:
         return schema.Slice(users=int(chosen.sum()), metrics=metrics(ranks[chosen]))
 
-    return schema.Accuracy(
+    return schema.Accuracy.of(
         best_epoch=best_epoch,
         valid=schema.Slice(users=USERS, metrics=metrics(simulated_ranks(method, seed + 1000))),
         test=schema.Slice(users=USERS, metrics=metrics(ranks)),

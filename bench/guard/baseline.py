@@ -9,20 +9,20 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...errors import BenchError, first_fault
 from ...files import read_json, write_atomic
+from ...metrics import PRIMARY, RANKING, MetricName, headline
 from ...reports.analysis.statistics import Runs
 from ...reports.quantities import Kind
 from ...values import Count, JSONTable, Name, PositiveSeconds, Share
 from .pairing import Settings, names, pair_up, same
 
 SCHEMA_VERSION = 2
-METRICS = ("HR@10", "NDCG@10")
 _MISFIT = "misfit"
 
 Tolerance = Annotated[float, Field(ge=0, le=1000)]
@@ -75,7 +75,8 @@ class Timing(Schema):
 class Case(Schema):
     """One method in one setting, over its seeds and repeats. Lists in `exact` and `accuracy` go with `seeds`.
 
-    `times` are by machine. `reference` names the benchmark that a benchmark is compared with.
+    `accuracy` has the headline metrics of the case's task; of those in `less_is_better` less is better. `times` are by
+    machine. `reference` names the benchmark that a benchmark is compared with.
     """
 
     name: Name
@@ -84,7 +85,8 @@ class Case(Schema):
     seeds: list[Count] = [0]
     exact: dict[Name, list[Count | None]] = {}
     times: dict[Name, Timing] = {}
-    accuracy: dict[Literal["HR@10", "NDCG@10"], list[Share]] = {}
+    accuracy: dict[MetricName, list[Share]] = {}
+    less_is_better: list[MetricName] | None = None
     users: Count = 0
     failure: str | None = None
 
@@ -96,7 +98,8 @@ class Case(Schema):
             for number, values in lists.items():
                 if len(values) != len(self.seeds):
                     raise _misfit(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
-        missing = [metric for metric in METRICS if self.accuracy and metric not in self.accuracy]
+        usual = [metric.name for metric in headline(RANKING, PRIMARY)]
+        missing = [name for name in usual if self.accuracy.keys() & set(usual) and name not in self.accuracy]
         if missing:
             raise _misfit(f"accuracy.{missing[0]}: missing, though the other metric is there")
         if self.accuracy and not self.users:

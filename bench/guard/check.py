@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import BenchError
+from ...metrics import is_better
 from ...ownership import check_place
 from .baseline import Baseline, Case, kind_of, pairs, read, renew
 from .findings import QUIET, Finding, Outcome, Verdict, relative
@@ -133,11 +134,16 @@ def _accuracies(known: Case, now: Case, baseline: Baseline) -> Iterator[Finding]
             mean = float(np.mean(values))
             yield Finding(known.name, metric, "missing", mean, kind="metric", why="no longer measured")
             continue
+        if metric not in now.accuracy:
+            why = f"judged by {', '.join(now.accuracy)} now"
+            yield Finding(known.name, metric, "missing", float(np.mean(values)), kind="metric", why=why)
+            continue
         before, after = float(np.mean(values)), float(np.mean(now.accuracy[metric]))
         variances = [_variance(values, known.users), _variance(now.accuracy[metric], now.users)]
         band = baseline.tolerances.deviations * sum(variances) ** 0.5
         moved = after - before
-        verdict = "noise" if abs(moved) <= band else "better" if moved > 0 else "worse"
+        direction = "less" if metric in (now.less_is_better or ()) else "more"
+        verdict = "noise" if abs(moved) <= band else "better" if is_better(after, before, direction) else "worse"
         verdict = "same" if moved == 0 else verdict
         why = f"band ± {band:.4f}"
         yield Finding(known.name, metric, verdict, before, after, "metric", relative(before, after), why)

@@ -11,11 +11,12 @@ from typing import Literal
 
 import numpy as np
 
+from ...metrics import is_better, of_users, to_test
 from ...reports.analysis import statistics
 from ...reports.analysis.cells import is_marked
 from ...reports.analysis.uncertainty import kept_ranks
 from ...reports.records import Record, load_records, ranks_path
-from .baseline import METRICS, kind_of
+from .baseline import kind_of
 from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import EXACT, machine_of, warm
 from .pairing import changes, group, names, pair_up
@@ -162,9 +163,7 @@ def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second
     scored = [(a, b) for a, b in pairs if a.accuracy and b.accuracy]
     ranks = [(_ranks(first, a), _ranks(second, b)) for a, b in scored]
     known = [(x, y) for x, y in ranks if x is not None and y is not None and x.shape == y.shape]
-    for metric, score in zip(METRICS, (statistics.hits, statistics.gains), strict=True):
-        if not scored:
-            return
+    for metric, better in _judged(scored):
         before, now = (
             float(np.mean([record.accuracy.test.metrics[metric] for record in side if record.accuracy]))
             for side in zip(*scored, strict=True)
@@ -175,10 +174,21 @@ def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second
         elif len(known) < len(scored) or len({x.shape for x, _ in known}) > 1:
             yield Finding(name, metric, "not judged", *row, why="no ranks of the same users on both sides")
         else:
-            differences = np.mean([score(y) - score(x) for x, y in known], axis=0)
+            differences = np.mean([of_users(metric, y) - of_users(metric, x) for x, y in known], axis=0)
             bounds = statistics.paired_test(differences, level=LEVEL).difference
-            verdict: Verdict = "noise" if not bounds.excludes(0.0) else "better" if now > before else "worse"
+            verdict: Verdict = "better" if is_better(now, before, better) else "worse"
+            verdict = verdict if bounds.excludes(0.0) else "noise"
             yield Finding(name, metric, verdict, *row, why=f"interval {bounds.low:+.4f} … {bounds.high:+.4f}")
+
+
+def _judged(pairs: list[tuple[Record, Record]]) -> list[tuple[str, str]]:
+    """The metrics that both sides are judged by, with the better direction; none without pairs."""
+    if not pairs:
+        return []
+    now = pairs[0][1]
+    both = {metric.name for metric in pairs[0][0].metrics}
+    chosen = to_test(now.metrics, now.primary_metric)
+    return [(metric.name, metric.better) for metric in chosen if metric.name in both]
 
 
 def _ranks(directory: Path, record: Record) -> np.ndarray | None:

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from ...errors import BenchError
 from ...files import read_json
+from ...metrics import headline
 from ...reports.analysis.cells import is_marked, origin
 from ...reports.records import Epoch, Record, load_records
-from .baseline import METRICS, Baseline, Case, Machine, Timing, fault, gather
+from .baseline import Baseline, Case, Machine, Timing, fault, gather
 from .pairing import Settings, group
 
 EXACT: dict[str, Callable[[Record], int | None]] = {
@@ -98,13 +99,15 @@ def _case(settings: Settings, records: list[Record], disturbed: bool) -> Case:
     exact = {number: [value(record) for record in first] for number, value in EXACT.items()}
     tests = [record.accuracy.test for record in first if record.accuracy]
     scored = tests if len(tests) == len(first) else []
+    metrics = headline(first[0].metrics, first[0].primary_metric) if scored else ()
     content = {
         "name": settings["method"],
         "settings": settings,
         "seeds": seeds,
         "exact": {number: values for number, values in exact.items() if any(value is not None for value in values)},
         "times": _times(done, disturbed),
-        "accuracy": {metric: [_metric(record, metric) for record in first] for metric in METRICS} if scored else {},
+        "accuracy": {metric.name: [_metric(record, metric.name) for record in first] for metric in metrics},
+        "less_is_better": [metric.name for metric in metrics if metric.better == "less"] or None,
         "users": min((part.users for part in scored), default=0),
         "failure": f"{failed[0].status}: {failed[0].error or 'no message'}" if failed else None,
     }

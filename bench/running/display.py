@@ -58,8 +58,8 @@ class Display:
         """A cell tells of its progress."""
         if event["event"] == "epoch":
             text = (
-                f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}  valid HR@10 {event['valid']:.4f}"
-                f"  {event['seconds']:.2f} s"
+                f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}"
+                f"  valid {event['metric']} {event['valid']:.4f}  {event['seconds']:.2f} s"
             )
             self._show(text + _sign(event), event["number"], event["of"])
             if self._live and _sign(event):
@@ -78,7 +78,8 @@ class Display:
         """A cell is done, well or not; `log` holds what was printed in it."""
         seconds = time.monotonic() - self._began
         if record.status == "ok" and record.accuracy is not None:
-            outcome = f"ok  HR@10 {record.accuracy.test.metrics['HR@10']:.4f}"
+            name = record.primary_metric
+            outcome = f"ok  {name} {record.accuracy.test.metrics[name]:.4f}"
         else:
             outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log else "")
         self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...metrics import PRIMARY
 from ...reports.analysis.cells import is_marked
 from ...reports.records import Epoch
 from .build import Assembly
@@ -14,7 +15,7 @@ from .ranking import metrics
 from .step import Trainer
 from .training_state import TrainerState
 
-SELECTION = "HR@10"
+SELECTION = PRIMARY
 
 
 @dataclass

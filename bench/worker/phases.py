@@ -110,7 +110,8 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
             of=cell.training.epochs,
             loss=last.loss,
             seconds=last.total,
-            valid=last.valid["HR@10"],
+            metric=record.primary_metric,
+            valid=last.valid[record.primary_metric],
             lost=last.disturbance,
             others=last.others,
         )

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ...datasets.catalogue import Dataset, Sequences
+from ...metrics import RANKING, means
 from ...reports.records import Accuracy, Slice
-from ...values import CUTOFFS
 
 _SCORES_PER_CHUNK = {"cpu": 1_000_000, "cuda": 4_000_000}
 """4 MB on a CPU: what a pass over the scores leaves in the processor's cache, the next one finds there."""
@@ -75,13 +75,8 @@ def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRu
 
 
 def metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Means over users of HR@k, NDCG@k (= 1/log2(rank + 1) within the cutoff) and MRR; empty for no users."""
-    if not len(ranks):
-        return {}
-    found = {f"HR@{k}": float(np.mean(ranks <= k)) for k in CUTOFFS}
-    gains = 1.0 / np.log2(ranks + 1.0)
-    found |= {f"NDCG@{k}": float(np.mean(np.where(ranks <= k, gains, 0.0))) for k in CUTOFFS}
-    return found | {"MRR": float(np.mean(1.0 / ranks))}
+    """Means over users of HR@k, NDCG@k and MRR; empty for no users."""
+    return means(RANKING, ranks)
 
 
 def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: int) -> Accuracy:
@@ -96,7 +91,7 @@ def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: 
     def part(chosen: np.ndarray) -> Slice:
         return Slice(users=int(chosen.sum()), metrics=metrics(test[chosen]))
 
-    return Accuracy(
+    return Accuracy.of(
         best_epoch=best_epoch,
         valid=Slice(users=len(valid), metrics=metrics(valid)),
         test=Slice(users=len(test), metrics=metrics(test)),

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...metrics import headline
 from ..records import Epoch, Record
 
 FAMILIES = ("full", "embedded", "decoupled", "reference")
 PHASES = ("data", "forward", "backward", "update")
-METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
-TARGETS = ("warm", "cold", "novel", "repeat")
-
 
 MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
 """Shares of an epoch lost to waiting above which it is marked, and above which it stays out of T; the mark."""
@@ -126,12 +124,13 @@ def sizes(record: Record) -> dict[str, Any]:
 
 
 def accuracies(record: Record) -> dict[str, Any]:
+    """Each metric of the test users, and the headline ones of each slice of them, as `metric slice`."""
     accuracy = record.accuracy
     test = accuracy.test.metrics if accuracy else {}
     values: dict[str, Any] = {"best_epoch": accuracy.best_epoch if accuracy else None}
-    values |= {metric: test.get(metric) for metric in METRICS}
-    for target in TARGETS:
-        part = getattr(accuracy, target) if accuracy else None
-        values[f"users_{target}"] = part.users if part else None
-        values |= {f"{metric} {target}": part.metrics.get(metric) if part else None for metric in ("HR@10", "NDCG@10")}
+    values |= {metric.name: test.get(metric.name) for metric in record.metrics}
+    shown = headline(record.metrics, record.primary_metric)
+    for name, part in accuracy.slices.items() if accuracy else ():
+        values[f"users_{name}"] = part.users
+        values |= {f"{metric.name} {name}": part.metrics.get(metric.name) for metric in shown}
     return values

@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
+from ...metrics import METRICS, PRIMARY, Metric, headline
 from ...text import visible
 from ..records import Record, load_records, log_path, ranks_path, record_path
-from .cells import FAMILIES, METRICS, SIGN, TARGETS, origin, row
+from .cells import FAMILIES, SIGN, origin, row
 from .rows import LOOSE, label_cells, older
 from .tpme import COSTS
 
@@ -24,7 +25,6 @@ ORIGINS = {
 }
 OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
 """Settings of a comparison that say on what its cells ran."""
-SPREAD = ["time", "memory", *METRICS, *(f"{metric} {target}" for metric in ("HR@10", "NDCG@10") for target in TARGETS)]
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,27 @@ class Comparison:
     name: str = ""
     disturbed: bool = False
 
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics of these cells' task, in order."""
+        return tuple(self.sources[0].record.metrics)
+
+    @property
+    def primary(self) -> Metric:
+        """The metric that the cells are judged by."""
+        return self.headline[0]
+
+    @property
+    def headline(self) -> tuple[Metric, ...]:
+        """The metrics that tables show, the primary one first."""
+        return headline(self.metrics, self.sources[0].record.primary_metric)
+
+    @property
+    def slices(self) -> list[str]:
+        """The slices of the test users, in order."""
+        of_cells = (source.record.accuracy.slices for source in self.sources if source.record.accuracy)
+        return list(dict.fromkeys(name for slices in of_cells for name in slices))
+
     @cached_property
     def labels(self) -> dict[str, str]:
         """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
@@ -96,7 +117,8 @@ class Comparison:
     @cached_property
     def methods(self) -> pd.DataFrame:
         """One row a method: means over seeds, `… sd` their deviation (None with one), states and counts of cells."""
-        return summarise(self.cells)
+        metrics = [f"{metric.name} {name}" for metric in self.headline for name in self.slices]
+        return summarise(self.cells, ["time", "memory", *(metric.name for metric in self.metrics), *metrics])
 
     @cached_property
     def ranked(self) -> pd.DataFrame:
@@ -199,10 +221,19 @@ def settings(record: Record) -> dict[str, str]:
         "backbone weights": str(choice.pop("weights")),
         **{name.replace("_", " "): str(value) for name, value in choice.items()},
         **{name.replace("_", " "): str(value) for name, value in training.items()},
+        **task(record),
         "deterministic": str(cell.deterministic),
         "device": cell.device,
         "memory meter": origin(record),
     }
+
+
+def task(record: Record) -> dict[str, str]:
+    """What the cells are judged by, unless it is what it always was."""
+    names = [metric.name for metric in record.metrics]
+    if record.primary_metric == PRIMARY and names == list(METRICS):
+        return {}
+    return {"primary metric": record.primary_metric, "metrics": ", ".join(names)}
 
 
 def machine(record: Record) -> dict[str, str]:
@@ -229,14 +260,14 @@ def entitle(comparisons: list[Comparison]) -> None:
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 
-def summarise(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a method, by family and then in the order of the cells."""
+def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:
+    """One row a method, by family and then in the order of the cells, with the deviations of the columns `spread`."""
     ok = cells[cells["status"] == "ok"]
     numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
     by_seed = ok.groupby(["label", "seed"])[numeric].mean()
     means = by_seed.groupby("label").mean()
     means["memory_cache_build"] = ok[ok["tells_of_build"]].groupby("label")["memory_cache_build"].mean()
-    deviations = by_seed[SPREAD].groupby("label").std()
+    deviations = by_seed[spread].groupby("label").std()
     deviations["time"] = ok.groupby("label")["time"].std()
     facts = cells.groupby("label", sort=False).agg(
         method=("method", "first"), family=("family", "first"), cells=("status", "size"), seeds=("seed", "nunique")

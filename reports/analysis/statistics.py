@@ -165,16 +165,6 @@ def ratio_interval(
         return interval(value, shared.means(ours) / shared.means(theirs), level)
 
 
-def hits(ranks: np.ndarray, k: int = 10) -> np.ndarray:
-    """HR@k of each user: `[users]` ranks → 0 or 1."""
-    return (ranks <= k).astype(float)
-
-
-def gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
-    """NDCG@k of each user with one target: 1 / log2(rank + 1), or 0 below the first k."""
-    return np.where(ranks <= k, 1 / np.log2(ranks + 1), 0.0)
-
-
 def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, level: float = 0.95) -> Paired:
     """Whether a difference per user, `[users]`, is 0 on average: a bootstrap interval over users, and two exact tests.
 

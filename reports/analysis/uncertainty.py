@@ -8,6 +8,7 @@ import pandas as pd
 
 from ...arrays import read_array
 from ...errors import BenchError
+from ...metrics import of_users, to_test
 from . import statistics
 from .cells import timed_epochs
 from .comparison import Comparison
@@ -102,9 +103,10 @@ def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
     """Paired tests over users between each method and the reference, one row a method.
 
     A user's difference is the mean over the seeds that both have (a method with one seed, such as popularity, meets
-    every seed of the reference). For HR@10 and NDCG@10: `… difference`, `… low`, `… high`, `… flip p` and `… sign p`;
-    p-values are Holm-corrected over all methods and both metrics, for each test. Empty without ranks.
+    every seed of the reference). For each headline metric: `… difference`, `… low`, `… high`, `… flip p`, `… sign p`;
+    p-values are Holm-corrected over all methods and metrics, for each test. Empty without ranks.
     """
+    metrics = [metric.name for metric in to_test(comparison.metrics, comparison.primary.name)]
     base = ranks_by_seed(comparison, reference) if reference in comparison.methods.index else {}
     rows: dict[str, dict[str, float]] = {}
     for label in comparison.methods.index:
@@ -112,8 +114,8 @@ def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
         if not pairs:
             continue
         rows[str(label)] = {"seeds": float(len(pairs))}
-        for metric, measure in (("HR@10", statistics.hits), ("NDCG@10", statistics.gains)):
-            mean = np.mean([measure(ours) - measure(theirs) for ours, theirs in pairs], axis=0)
+        for metric in metrics:
+            mean = np.mean([of_users(metric, ours) - of_users(metric, theirs) for ours, theirs in pairs], axis=0)
             found = statistics.paired_test(mean)
             rows[str(label)] |= {
                 "users": found.users,
@@ -125,8 +127,8 @@ def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
             }
     frame = pd.DataFrame(rows).T
     for test in ("flip p", "sign p") if len(frame) else ():
-        columns = [f"HR@10 {test}", f"NDCG@10 {test}"]
-        frame[columns] = statistics.holm(frame[columns].to_numpy().ravel().tolist()).reshape(-1, 2)
+        columns = [f"{metric} {test}" for metric in metrics]
+        frame[columns] = statistics.holm(frame[columns].to_numpy().ravel().tolist()).reshape(-1, len(columns))
     return frame
 
 

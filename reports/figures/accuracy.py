@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ...metrics import axis_label
 from ..analysis.comparison import Comparison
 from ..analysis.tpme import pareto
 from ..quantities import Unit, show
@@ -15,15 +16,16 @@ from .labels import place_labels
 
 
 def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, log: bool = True) -> Picture | None:
-    """HR@10 over a cost, one point a method, the Pareto front joined, dominated methods grey. None without points.
+    """The primary metric over a cost, one point a method, the Pareto front joined, dominated methods grey.
 
-    `cost` is by method; `axis` is the x axis' label with its unit.
+    None without points. `cost` is by method; `axis` is the x axis' label with its unit.
     """
-    methods = comparison.methods.join(cost.rename("x"), how="inner").dropna(subset=["x", "HR@10"])
+    metric, more = comparison.primary.name, comparison.primary.better == "more"
+    methods = comparison.methods.join(cost.rename("x"), how="inner").dropna(subset=["x", metric])
     if methods.empty:
         return None
-    front = pareto(methods["x"], methods["HR@10"])
-    anchors = comparison.methods[comparison.methods["family"] == "reference"]["HR@10"].drop(
+    front = pareto(methods["x"], methods[metric] if more else -methods[metric])
+    anchors = comparison.methods[comparison.methods["family"] == "reference"][metric].drop(
         methods.index, errors="ignore"
     )
 
@@ -34,23 +36,24 @@ def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, 
                 value, color=GREY, linestyle=DASHES[1 + number % 4], linewidth=1.6, label=written(label), zorder=1
             )
         on_front = methods[front].sort_values("x")
-        axes.plot(on_front["x"], on_front["HR@10"], color="#444444", linewidth=1.4, zorder=2, label="Pareto front")
+        axes.plot(on_front["x"], on_front[metric], color="#444444", linewidth=1.4, zorder=2, label="Pareto front")
         for family in FAMILY_COLOURS:
-            scatter_family(axes, methods[methods["family"] == family], front, family)
+            of_family = methods[methods["family"] == family]
+            scatter_family(axes, of_family.rename(columns={metric: "y", f"{metric} sd": "y sd"}), front, family)
         if log and methods["x"].min() > 0:
             logarithmic(axes)
         axes.margins(x=0.12, y=0.14)
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))  # a share: from 0, so that small differences look small
         axes.set_xlabel(axis)
-        axes.set_ylabel("HR@10 (share of test users)")
+        axes.set_ylabel(axis_label(metric, "test users"))
         legend(figure, axes.get_legend_handles_labels()[0])
         colours = ["black" if front[label] else "#707070" for label in methods.index]
-        points = list(zip(methods["x"], methods["HR@10"], strict=True))
+        points = list(zip(methods["x"], methods[metric], strict=True))
         place_labels(axes, points, [written(label) for label in methods.index], colours)
 
     best = ", ".join(map(str, methods[front].sort_values("x").index))
     caption = "Accuracy against cost. Filled: on the Pareto front; grey: dominated by another method."
-    return draw(name, caption, f"HR@10 against {axis}. On the Pareto front: {best}.", 5.2, paint)
+    return draw(name, caption, f"{metric} against {axis}. On the Pareto front: {best}.", 5.2, paint)
 
 
 def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: str) -> None:
@@ -61,10 +64,10 @@ def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: 
     for label, one in methods.iterrows():
         leads = bool(front[str(label)])
         shade = colour if leads else GREY
-        deviation = one["HR@10 sd"] if pd.notna(one["HR@10 sd"]) else 0.0
+        deviation = one["y sd"] if pd.notna(one["y sd"]) else 0.0
         axes.errorbar(
             one["x"],
-            one["HR@10"],
+            one["y"],
             yerr=deviation or None,
             marker=marker,
             color=shade,
@@ -79,10 +82,11 @@ def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: 
 
 
 def learning_curves(comparison: Comparison) -> Picture | None:
-    """Valid HR@10 by epoch and by seconds of training, mean over seeds; None when no epoch was validated."""
+    """Valid primary metric by epoch and by seconds of training, mean over seeds; None when no epoch was validated."""
     curves = {label: curve for label in comparison.drawn if (curve := mean_curve(comparison, label)) is not None}
     if not curves:
         return None
+    primary = comparison.primary
 
     def paint(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharey=True)
@@ -96,18 +100,19 @@ def learning_curves(comparison: Comparison) -> Picture | None:
         upper.xaxis.set_major_locator(MaxNLocator(integer=True))
         logarithmic(lower)
         lower.set_xlabel("training time so far in s, cache included (logarithmic)")
-        figure.supylabel("valid HR@10 (share of users)", fontsize=13)
+        figure.supylabel(f"valid {axis_label(primary.name, 'users')}", fontsize=13)
         legend(figure, upper.get_legend_handles_labels()[0])
 
-    best = "; ".join(f"{label} {show(curve['valid'].max(), 'metric', Unit())}" for label, curve in curves.items())
-    alt = f"Valid HR@10 over training. Highest: {best}."
+    most, word = (pd.Series.max, "Highest") if primary.better == "more" else (pd.Series.min, "Lowest")
+    best = "; ".join(f"{label} {show(most(curve['valid']), 'metric', Unit())}" for label, curve in curves.items())
+    alt = f"Valid {primary.name} over training. {word}: {best}."
     height = 6.6 + 0.27 * np.ceil(len(curves) / 3)
-    return draw("learning-curves", "Valid HR@10 over the epochs and seconds of training.", alt, height, paint)
+    return draw("learning-curves", f"Valid {primary.name} over the epochs and seconds of training.", alt, height, paint)
 
 
 def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
     """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went."""
-    rows = []
+    rows, metric = [], comparison.primary.name
     cost = comparison.cells.set_index("cell_id")["cache_build"]
     sources = comparison.ok(label)
     for source in sources:
@@ -115,8 +120,8 @@ def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
         seconds = 0.0 if pd.isna(built) else float(built)
         for number, epoch in enumerate(source.record.time.epochs, start=1):
             seconds += epoch.total
-            if "HR@10" in epoch.valid:
-                rows.append({"epoch": number, "seconds": seconds, "valid": epoch.valid["HR@10"]})
+            if metric in epoch.valid:
+                rows.append({"epoch": number, "seconds": seconds, "valid": epoch.valid[metric]})
     if not rows:
         return None
     grouped = pd.DataFrame(rows).groupby("epoch", as_index=False)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from PIL import Image
 
+from ...metrics import cutoff
 from ...text import visible
 from ..analysis.tpme import COSTS, PRESETS, Weights, tpme
 from ..figures.drawing import Picture
@@ -19,7 +20,6 @@ from ..quantities import missing
 from ..tables.table import Column, Table
 from .jinja import environment
 
-METRICS = ("HR@5", "HR@10", "HR@20", "NDCG@5", "NDCG@10", "NDCG@20", "MRR")
 PAGE_BUDGET = 2_700_000
 TABLES = 150_000
 """Bytes of a page, and of one comparison's tables; pictures that no longer fit are linked as files beside it."""
@@ -63,7 +63,7 @@ def clean(value: Any) -> Any:
 
 def playground(page: Page, weights: Weights) -> dict[str, Any]:
     """What the sliders and the plot of a comparison work on, in raw units."""
-    methods = page.comparison.methods
+    methods, metrics = page.comparison.methods, [metric.name for metric in page.comparison.metrics]
     scores = tpme(page.comparison.ranked, weights)["tpme"]
     rows = []
     for label, row in methods.iterrows():
@@ -73,11 +73,20 @@ def playground(page: Page, weights: Weights) -> dict[str, Any]:
                 "family": row["family"],
                 "ranked": label in scores.index,
                 **{cost: clean(row[cost]) for cost in COSTS},
-                **{metric: clean(row[metric]) for metric in METRICS},
-                **{f"{metric} sd": clean(row.get(f"{metric} sd")) for metric in METRICS},
+                **{metric: clean(row[metric]) for metric in metrics},
+                **{f"{metric} sd": clean(row.get(f"{metric} sd")) for metric in metrics},
             }
         )
     return {"title": page.comparison.title, "methods": rows}
+
+
+def plotted(page: Page) -> list[str]:
+    """The metrics that the plot offers, the primary one first. Up is better in it, so none of which less is."""
+    comparison = page.comparison
+    shown = [metric.name for metric in comparison.headline]
+    others = sorted((m.name for m in comparison.metrics if m.name not in shown), key=cutoff)
+    falling = {metric.name for metric in comparison.metrics if metric.better == "less"}
+    return [name for name in [*shown, *others] if name not in falling]
 
 
 def sort_value(table: Table, column: Column, place: int) -> str:
@@ -108,6 +117,7 @@ def render(title: str, notes: list[str], pages: list[Page], weights: Weights, ou
         pages=pages,
         pictures=embedded(pages),
         links=[links(page, output) for page in pages],
+        plotted=[plotted(page) for page in pages],
         sort_value=sort_value,
         data=data,
         presets=PRESETS,

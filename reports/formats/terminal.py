@@ -12,11 +12,11 @@ from ..tables import table as tables
 if TYPE_CHECKING:
     from rich.console import Group
 
-SHOWN = ("HR@10", "time", "parameters", "memory", "tpme", "status")
+SHOWN = ("time", "parameters", "memory", "tpme", "status")
 
 
 def summary_table(sources: list[frame.Source], weights: Weights | None = None) -> Group:
-    """One rich table a comparison: HR@10, T, P, M and TPME, best TPME first, the best numbers bold.
+    """One rich table a comparison: the primary metric, T, P, M and TPME, best TPME first, the best numbers bold.
 
     Given what `frame.load` finds in a study's directory, it shows the numbers of that directory's report.
     """
@@ -28,9 +28,9 @@ def summary_table(sources: list[frame.Source], weights: Weights | None = None) -
     weights = weights or Weights()
     result = []
     for comparison in frame.compare(sources):
-        main = tables.main_table(comparison, weights)
-        columns = tuple(column for column in main.columns if column.key in SHOWN)
-        spread = [name for name in main.frame.columns if name.endswith(" sd") and name != "HR@10 sd"]
+        main, primary = tables.main_table(comparison, weights), comparison.primary.name
+        columns = tuple(column for column in main.columns if column.key in (primary, *SHOWN))
+        spread = [name for name in main.frame.columns if name.endswith(" sd") and name != f"{primary} sd"]
         main = replace(main, columns=columns, frame=main.frame.drop(columns=spread))
         grid = Grid(
             title=comparison.title,

@@ -2,12 +2,14 @@
 
 import pandas as pd
 
+from ...metrics import Metric, is_better, to_test
 from ..analysis.comparison import Comparison
 from ..analysis.uncertainty import time_ratios
 from ..quantities import NONE, missing, show
 from .table import Column, Table, present
 
 LEVEL = 0.05
+_ALL_METRICS = {1: "", 2: " and both metrics", 3: " and metrics"}
 
 
 def span(low: float, high: float, kind: str) -> str:
@@ -33,8 +35,8 @@ def ratios_table(comparison: Comparison, reference: str) -> Table | None:
     return Table("ratios", f"Epoch time as a ratio to {reference}", frame, columns, notes=(note,))
 
 
-def tests_table(tests: pd.DataFrame, reference: str) -> Table | None:
-    """Differences of HR@10 and NDCG@10 to the reference with corrected p-values; None when no ranks were kept.
+def tests_table(comparison: Comparison, tests: pd.DataFrame, reference: str) -> Table | None:
+    """Differences of the headline metrics to the reference with corrected p-values; None when no ranks were kept.
 
     `tests` comes from `uncertainty.user_tests`.
     """
@@ -42,24 +44,28 @@ def tests_table(tests: pd.DataFrame, reference: str) -> Table | None:
         return None
     frame = tests.copy()
     columns: list[Column] = []
-    for metric in ("HR@10", "NDCG@10"):
+    primary = comparison.primary.name
+    tested = to_test(comparison.metrics, primary)
+    for metric, better in ((metric.name, metric.better) for metric in tested):
         bounds = zip(frame[f"{metric} low"], frame[f"{metric} high"], strict=True)
         frame[f"{metric} interval"] = [span(low, high, "metric") for low, high in bounds]
         columns += [
-            Column(f"{metric} difference", f"Δ {metric}", "metric", "more"),
+            Column(f"{metric} difference", f"Δ {metric}", "metric", better),
             Column(f"{metric} interval", "95 % interval"),
             Column(f"{metric} flip p", "p, sign-flip", "p"),
             Column(f"{metric} sign p", "p, sign test", "p"),
         ]
-    frame["verdict"] = [verdict(row) for _, row in frame.iterrows()]
+    frame["verdict"] = [verdict(row, comparison.primary) for _, row in frame.iterrows()]
     users = ", ".join(f"{int(count):,}" for count in frame["users"].unique())
     seeds = ", ".join(str(int(count)) for count in sorted(frame["seeds"].unique()))
+    of_all = "all methods" + _ALL_METRICS[min(len(tested), 3)]
+    mean = primary.partition("@")[0]
     notes = (
         f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): the exact "
-        "sign-flip test of the mean and the exact sign test, each Holm-corrected over all methods and both metrics.",
-        f"Verdict on HR@10: the sign-flip test's at {LEVEL:g}, as HR is a mean. The sign test counts the users who "
-        "gain or lose, in one seed or in all. Intervals: 95 % bootstrap over users, not corrected, so one may leave "
-        "out 0 beside 'not told apart'.",
+        f"sign-flip test of the mean and the exact sign test, each Holm-corrected over {of_all}.",
+        f"Verdict on {primary}: the sign-flip test's at {LEVEL:g}, as {mean} is a mean. The sign test counts the users "
+        "who gain or lose, in one seed or in all. Intervals: 95 % bootstrap over users, not corrected, so one may "
+        "leave out 0 beside 'not told apart'.",
     )
     headed = distinct((*columns, Column("verdict", "verdict")))
     return Table("tests", f"Accuracy against {reference}, tested", frame, present(frame, headed), notes=notes)
@@ -74,16 +80,16 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     )
 
 
-def verdict(row: pd.Series) -> str:
+def verdict(row: pd.Series, metric: Metric) -> str:
     """Whether a method is better or worse than the reference, as far as the sign-flip test can tell."""
-    if row["HR@10 flip p"] >= LEVEL:
+    if row[f"{metric.name} flip p"] >= LEVEL:
         return "not told apart"
-    return "better" if row["HR@10 difference"] > 0 else "worse"
+    return "better" if is_better(row[f"{metric.name} difference"], 0.0, metric.better) else "worse"
 
 
 def not_worse(comparison: Comparison, tests: pd.DataFrame) -> pd.Index:
-    """The ranked methods whose HR@10 is not significantly below the reference's; all of them without tests."""
+    """The ranked methods that are not significantly worse than the reference, by primary metric; all without tests."""
     if tests.empty:
         return comparison.ranked.index
-    worse = tests.index[[verdict(row) == "worse" for _, row in tests.iterrows()]]
+    worse = tests.index[[verdict(row, comparison.primary) == "worse" for _, row in tests.iterrows()]]
     return comparison.ranked.index.difference(worse, sort=False)

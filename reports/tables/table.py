@@ -107,8 +107,7 @@ def main_table(comparison: Comparison, weights: Weights) -> Table:
     )
     columns = (
         Column("family", "family"),
-        Column("HR@10", "HR@10", "metric", "more"),
-        Column("NDCG@10", "NDCG@10", "metric", "more"),
+        *(Column(metric.name, metric.name, "metric", metric.better) for metric in comparison.headline),
         Column("time", "T", "seconds", "less"),
         Column("time_with_cache", "T incl. cache", "seconds", "less"),
         Column("parameters", "P", "count", "less"),
@@ -180,23 +179,20 @@ def failures_table(comparison: Comparison) -> Table | None:
 
 
 def targets_table(comparison: Comparison) -> Table | None:
-    """HR@10 and NDCG@10 on warm, cold, novel and repeat targets apart; None without accuracy."""
-    pairs = [(metric, target) for metric in ("HR@10", "NDCG@10") for target in ("warm", "cold", "novel", "repeat")]
-    columns = present(comparison.methods, (Column(f"{m} {t}", f"{m} {t}", "metric", "more") for m, t in pairs))
-    frame = comparison.methods[comparison.methods["HR@10"].notna()]
+    """The headline metrics on each slice of the test users; None without accuracy or slices."""
+    slices = comparison.slices
+    pairs = [(metric, f"{metric.name} {name}") for metric in comparison.headline for name in slices]
+    columns = present(comparison.methods, (Column(key, key, "metric", metric.better) for metric, key in pairs))
+    frame = comparison.methods[comparison.methods[comparison.primary.name].notna()]
     if frame.empty or not columns:
         return None
     first = frame.iloc[0]
-    counts = ", ".join(
-        f"{target} {int(first[f'users_{target}'])}"
-        for target in ("warm", "cold", "novel", "repeat")
-        if not missing(first[f"users_{target}"])
-    )
-    notes = (
-        "Warm: the target occurs in training; cold: it does not. Novel: not yet in its user's history; repeat: it is.",
-        f"Test users by kind of target: {counts}. Repeat targets: {REPEATS[comparison.settings['repeat targets']]}.",
-    )
-    return Table("targets", "Accuracy by kind of target", frame, columns, notes=notes)
+    counts = ", ".join(f"{name} {int(users)}" for name in slices if not missing(users := first[f"users_{name}"]))
+    sizes = f"Test users by kind of target: {counts}."
+    if "repeat" in slices:
+        sizes += f" Repeat targets: {REPEATS[comparison.settings['repeat targets']]}."
+    notes = (comparison.sources[0].record.slices, sizes)
+    return Table("targets", "Accuracy by kind of target", frame, columns, notes=tuple(filter(None, notes)))
 
 
 def cells_table(comparison: Comparison) -> Table:
@@ -208,8 +204,7 @@ def cells_table(comparison: Comparison) -> Table:
         Column("seed", "seed", "integer"),
         Column("repeat", "repeat", "integer"),
         Column("status", "status"),
-        Column("HR@10", "HR@10", "metric"),
-        Column("NDCG@10", "NDCG@10", "metric"),
+        *(Column(metric.name, metric.name, "metric") for metric in comparison.headline),
         Column("time", "T", "seconds"),
         Column("parameters", "P", "count"),
         Column("memory", "M", "bytes"),

@@ -9,6 +9,7 @@ import pytest
 from tpmebench.bench.guard.compare import compare, match, run_compare
 from tpmebench.bench.guard.findings import Finding
 from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.metrics import METRICS
 from tpmebench.reports.records import (
     Accuracy,
     Environment,
@@ -22,7 +23,6 @@ from tpmebench.reports.records import (
     load_records,
     ranks_path,
 )
-from tpmebench.values import METRICS
 
 USERS = 400
 
@@ -60,7 +60,9 @@ def write(folder: Path, *records: Record, ranks_of: np.ndarray | None = None) ->
             metrics = {"HR@10": float(found.mean()), "NDCG@10": float((found / np.log2(ranks_of + 1)).mean())}
             whole = dict.fromkeys(METRICS, 0.0) | metrics
             test, none = Slice(users=len(ranks_of), metrics=whole), Slice(users=0, metrics={})
-            one.accuracy = Accuracy(best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none)
+            one.accuracy = Accuracy.of(
+                best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none
+            )
             path = ranks_path(folder, one.cell_id)
             path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, ranks_of)

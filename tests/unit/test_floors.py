@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"arrays", "errors", "files", "ownership", "text", "values", "cell"}
+GROUND = {"arrays", "errors", "files", "metrics", "ownership", "text", "values", "cell"}
 BELOW: dict[str, set[str]] = {
     "errors": {"text"},
     "text": set(),
@@ -17,6 +17,7 @@ BELOW: dict[str, set[str]] = {
     "arrays": {"errors", "files"},
     "ownership": {"errors", "files"},
     "values": {"errors", "files"},
+    "metrics": set(),
     "cell": {"errors", "files", "values"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},

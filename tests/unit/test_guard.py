@@ -15,6 +15,7 @@ from tpmebench.bench.guard.findings import Outcome
 from tpmebench.bench.guard.time_ratios import verdict_of
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.errors import BenchError
+from tpmebench.metrics import METRICS
 from tpmebench.reports.records import (
     Accuracy,
     Compute,
@@ -27,7 +28,6 @@ from tpmebench.reports.records import (
     Slice,
     Time,
 )
-from tpmebench.values import METRICS
 
 SECONDS = {"fft": 10.0, "lora": 7.0, "bitfit": 6.0, "adapter": 6.5, "iisan": 2.0, "iisan-cached": 0.5}
 
@@ -53,7 +53,7 @@ def record(method: str, seed: int = 0, repeat: int = 0, noise: int | None = None
         status="ok",
         started=f"2026-01-01T00:00:{repeat:02d}",
         environment=Environment(cpu="A processor", cores=2, threads=2),
-        accuracy=Accuracy(best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none),
+        accuracy=Accuracy.of(best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none),
         time=Time(
             epochs=[
                 Epoch(loss=1, total=t, data=0, forward=t / 2, backward=t / 2, update=0, steps=9, users=90)

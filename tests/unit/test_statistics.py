@@ -98,12 +98,6 @@ def test_the_draws_do_not_depend_on_the_order_of_methods() -> None:
     assert one.tolist() == other.tolist()
 
 
-def test_user_metrics() -> None:
-    ranks = np.array([1.0, 3.0, 10.0, 11.0, np.inf])
-    assert statistics.hits(ranks).tolist() == [1, 1, 1, 0, 0]
-    assert statistics.gains(ranks).tolist() == pytest.approx([1, 0.5, 1 / np.log2(11), 0, 0])
-
-
 def test_paired_bootstrap_is_the_plain_bootstrap() -> None:
     rng = np.random.default_rng(3)
     differences = rng.choice([-1.0, 0.0, 1.0], p=[0.2, 0.5, 0.3], size=300)

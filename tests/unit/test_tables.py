@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tpmebench.cell import BackboneChoice, Training
 from tpmebench.methods.registry import methods
+from tpmebench.metrics import Metric
 from tpmebench.reports import quantities as formats
 from tpmebench.reports.analysis import sensitivity
 from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, Source, compare, load
@@ -416,7 +417,7 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
     one = compare([Source(record, tmp_path) for record in records])[0]
     tests = user_tests(one, "fft")
     assert set(tests.index) == {"iisan", "frozen", "popularity"}
-    table = significance.tests_table(tests, "fft")
+    table = significance.tests_table(one, tests, "fft")
     assert table is not None
     verdicts = table.frame["verdict"]
     assert verdicts["frozen"] == verdicts["popularity"] == "worse"
@@ -455,7 +456,7 @@ def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -
     tests = user_tests(one, "fft")
     for metric in ("HR@10", "NDCG@10"):
         assert tests.loc["lora (r=7)", f"{metric} flip p"] == pytest.approx(126 * FLOOR)
-    table = significance.tests_table(tests, "fft")
+    table = significance.tests_table(one, tests, "fft")
     assert table is not None
     assert table.texts.loc["lora (r=7)", "p, sign-flip, HR@10"] == "< 0.001"
     verdicts = table.frame["verdict"].to_dict()
@@ -473,7 +474,7 @@ def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -
 )
 def test_the_verdict_on_a_mean_is_the_flip_tests(difference: float, flip: float, sign: float, expected: str) -> None:
     row = pd.Series({"HR@10 difference": difference, "HR@10 flip p": flip, "HR@10 sign p": sign})
-    assert significance.verdict(row) == expected
+    assert significance.verdict(row, Metric(name="HR@10")) == expected
 
 
 def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
