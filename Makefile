@@ -3,7 +3,7 @@
 #   make test             run every test
 #   make check            ruff (lint and format) and basedpyright
 #   make perf             time a training step, cache read and ranking of every method; end in the speed table
-#   make readme           bring the tables of README and speed page up to date with the published records
+#   make readme           bring the tables of README and published pages up to date with the published records
 #   make micro-backbones  pretrain the built-in towers anew (methods/micro)
 
 PYTHON ?= python3
@@ -34,7 +34,7 @@ perf: $(VENV)/dev.stamp
 	$(BIN)/python -m tpmebench.reports.speed runs/speed
 
 readme: $(VENV)/run.stamp
-	$(BIN)/python -m tpmebench.reports.readme README.md reports/published/speed.md
+	$(BIN)/python -m tpmebench.reports.readme README.md reports/published/*.md
 
 micro-backbones: $(VENV)/run.stamp
 	$(BIN)/python -m tpmebench.methods.micro.recipe

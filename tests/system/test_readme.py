@@ -77,7 +77,13 @@ def test_every_link_into_the_project_leads_somewhere(page: str):
 
 
 @pytest.mark.parametrize(
-    ("page", "block"), [("README.md", "main reports/published/demo"), ("reports/published/speed.md", "speed speed")]
+    ("page", "block"),
+    [
+        ("README.md", "main reports/published/demo"),
+        ("reports/published/speed.md", "speed speed"),
+        ("reports/published/costs-on-a-card.md", "main base-unique"),
+        ("reports/published/costs-on-a-card.md", "main base-every-slot"),
+    ],
 )
 def test_every_table_shown_is_the_one_that_its_records_give(page: str, block: str):
     text = (ROOT / page).read_text(encoding="utf-8")
