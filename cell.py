@@ -57,11 +57,10 @@ class BackboneChoice(Schema):
 
 
 class Training(Schema):
-    """The protocol's settings, the same for every method of a study.
+    """How a method is trained, the same for every method of a study.
 
     `encode`: "unique" encodes each distinct item of a batch once, and no more of it than is read; "every-slot" encodes
     padding, repeats and all positions, as the published code does.
-    `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
     """
 
     model_config = ConfigDict(strict=True)
@@ -72,14 +71,57 @@ class Training(Schema):
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     encode: Literal["unique", "every-slot"] = "unique"
     learning_rate_scale: RateScale = 1.0
+    cache_dtype: Literal["float16", "float32"] = "float16"
+    compile: bool = False
+    gradient_checkpointing: bool = False
+
+
+class Head(Schema):
+    """The recommender above the items, the same for every method: columns, dropout, items of a history that it sees."""
+
+    model_config = ConfigDict(strict=True)
+
     width: Width = 64
     dropout: Dropout = 0.1
     max_length: HistoryLength = 10
+
+
+class Evaluation(Schema):
+    """How a ranking is judged. `repeat_targets`: what becomes of a target that its user's history holds already.
+
+    `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
+    """
+
+    model_config = ConfigDict(strict=True)
+
     repeat_targets: Literal["miss", "rank"] = "miss"
-    cache_dtype: Literal["float16", "float32"] = "float16"
     evaluated_users: Annotated[Count, Field(ge=1)] | None = None
-    compile: bool = False
-    gradient_checkpointing: bool = False
+
+
+SECTIONS: dict[str, type[Schema]] = {"training": Training, "head": Head, "evaluation": Evaluation}
+"""The settings of the protocol, which a study and a cell have alike."""
+
+
+def current(key: str) -> str:
+    """A setting's key as it is called today: version 1 of studies and records had all of SECTIONS under `training`."""
+    section, _, name = key.partition(".")
+    if section != "training" or name in Training.model_fields:
+        return key
+    return next((f"{now}.{name}" for now, model in SECTIONS.items() if name in model.model_fields), key)
+
+
+def upgrade(values: Any) -> Any:
+    """A study's or cell's values in today's form; what isn't a table stays, for validation to refuse."""
+    if not isinstance(values, dict) or not isinstance(values.get("training"), dict):
+        return values
+    new = {**values, "training": {}}
+    for name, value in values["training"].items():
+        section = current(f"training.{name}").partition(".")[0]
+        there = new.setdefault(section, {})
+        if not isinstance(there, dict) or name in there:  # given twice: refused where it was
+            section = "training"
+        new[section] = {**new[section], name: value}
+    return new
 
 
 class Cell(Schema):
@@ -99,6 +141,8 @@ class Cell(Schema):
     missing_images: Literal["neutral", "drop", "error"] = "neutral"
     backbones: BackboneChoice
     training: Training = Training()
+    head: Head = Head()
+    evaluation: Evaluation = Evaluation()
     seed: Count = 0
     repeat: Count = 0
     device: RecordedName = "cpu"

@@ -9,13 +9,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from ..cell import Cell, Schema
+from ..cell import Cell, Schema, upgrade
 from ..errors import BenchError, first_fault, quoted
 from ..files import read_json, write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
 from ..values import CellID, Count, Moment, Number, PositiveSeconds, Seconds, Share
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""2 has head and evaluation apart from training, where version 1 had all three."""
 
 KINDS_OF_TARGET = (
     "Warm: the target occurs in training; cold: it does not. Novel: not yet in its user's history; repeat: it is."
@@ -264,6 +265,8 @@ def read_record(path: Path) -> Record:
     version = values.get("schema_version") if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise BenchError(f"{path}: schema_version {quoted(version)} is of a newer version: read it with that")
+    if isinstance(values, dict):
+        values["cell"] = upgrade(values.get("cell"))
     try:
         record = Record.model_validate(values)
     except ValidationError as error:

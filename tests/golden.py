@@ -48,7 +48,7 @@ def run(method: str) -> dict[str, Any]:
     prepare_process(cell)
     parts = assemble(cell, lambda *_: None)
     trainer = Trainer(parts)
-    rule = RankingRule(cell.training.max_length, cell.training.repeat_targets)
+    rule = RankingRule(cell.head.max_length, cell.evaluation.repeat_targets)
     evaluator = Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
     parameters, operations = count_parameters(trainer), count_operations(trainer)
     memory = tensor_memory(trainer, evaluator)

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from ...cell import current
 from ...errors import BenchError, first_fault
 from ...files import read_json, write_atomic
 from ...metrics import PRIMARY, RANKING, MetricName, headline
@@ -206,6 +207,7 @@ def _misfit(message: str) -> PydanticCustomError:
 
 def upgrade(content: Any) -> Any:
     """A baseline of schema 1, which knew one machine, without torch's version, in the form of today."""
+    content = _renamed(content)
     if not isinstance(content, dict) or content.get("schema_version", 1) != 1 or "machine" not in content:
         return content
     old = dict(content)
@@ -215,6 +217,22 @@ def upgrade(content: Any) -> Any:
     if isinstance(old.get("cases"), list):
         old["cases"] = [_upgrade_case(case, machine) for case in old["cases"]]
     return old
+
+
+def _renamed(content: Any) -> Any:
+    """The same with every setting called as it is today."""
+    if not isinstance(content, dict):
+        return content
+    cases = content.get("cases")
+    if isinstance(cases, list):
+        content = content | {"cases": [_with_current_settings(case) for case in cases]}
+    return _with_current_settings(content)
+
+
+def _with_current_settings(holder: Any) -> Any:
+    if not isinstance(holder, dict) or not isinstance(holder.get("settings"), dict):
+        return holder
+    return holder | {"settings": {current(key): value for key, value in holder["settings"].items()}}
 
 
 def _upgrade_case(case: Any, machine: str) -> Any:

@@ -29,7 +29,7 @@ def describe_data(study: Study, console: Screen, *, read: bool) -> None:
             spec,
             modalities=study.modalities,
             missing_images=study.missing_images,
-            max_length=study.training.max_length,
+            max_length=study.head.max_length,
         ).facts
         if not chosen:
             refuse_missing(spec, facts)

@@ -64,7 +64,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
     Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
     """
     variants = _variants(study)
-    HeadSize(study.training.width)  # which refuses what its heads do not divide
+    HeadSize(study.head.width)  # which refuses what its heads do not divide
     device = resolve_device(study.device)
     choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
     fingerprints = {dataset: sources.fingerprint(dataset) for dataset in study.datasets}
@@ -85,6 +85,8 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 missing_images=study.missing_images,
                 backbones=towers.choice,
                 training=training,
+                head=study.head,
+                evaluation=study.evaluation,
                 seed=seed,
                 repeat=repeat,
                 device="cpu" if method.content == "none" else device,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from ...cell import Training
+from ...cell import SECTIONS, Evaluation, Head, Training, current, upgrade
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import TOML_BYTES, read_text, read_toml
 from ...values import (
@@ -96,6 +96,8 @@ class Study(BaseModel):
     checkpoint_seconds: Seconds = 60.0
     repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
     training: Training = Training()
+    head: Head = Head()
+    evaluation: Evaluation = Evaluation()
     epochs: dict[str, Epochs] = {}
     options: dict[str, JSONTable] = {}
 
@@ -131,8 +133,9 @@ def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence
             origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))
             _put(values, key, _chosen_pairs(values.get(key), value) if key == "backbones" else value, origins[key])
     for setting in settings:
-        key, value = _setting(setting)
-        origins[key] = f"--set {key}"
+        written_key, value = _setting(setting)
+        key = current(written_key)
+        origins[key] = f"--set {written_key}"
         _put(values, key, value, origins[key])
     try:
         return Study.model_validate(values)
@@ -158,7 +161,7 @@ def _find(source: str) -> Path:
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    return {"name": path.stem} | read_toml(path)
+    return {"name": path.stem} | upgrade(read_toml(path))
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -221,7 +224,7 @@ def _mistake(error: ValidationError, values: dict[str, Any], origins: _Origins) 
     fault = first_fault(error, values)
     place = origins.place(fault.keys) if fault.keys else str(origins.path)
     if fault.kind == "extra_forbidden":
-        model = {"training": Training, "backbones": Towers}[fault.keys[0]] if len(fault.keys) > 1 else Study
+        model = {**SECTIONS, "backbones": Towers}[fault.keys[0]] if len(fault.keys) > 1 else Study
         known = [".".join([*fault.keys[:-1], field]) for field in sorted(model.model_fields)]
         return BenchError(f"{place}: {unknown('key', fault.key, known)}")
     return BenchError(f"{place}: '{fault.key}': {fault.message}" if fault.keys else f"{place}: {fault.message}")

@@ -92,12 +92,12 @@ def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Pl
     backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
     parts.content = _content(parts, backbones, apart)
     training = cell.training
-    size = HeadSize(training.width, training.max_length, training.dropout)
+    size = HeadSize(cell.head.width, cell.head.max_length, cell.head.dropout)
     tell("building the model", 0, 0)
     recommender = build_recommender(parts.method, backbones, size, parts.dataset.popularity, cell.seed)
     parts.unused = unused_settings(speed_up(recommender, training, parts.device), parts.method, training)
     parts.recommender = recommender.to(parts.device)
-    parts.plan = BatchPlan(parts.dataset.train, training.max_length, parts.batch, training.encode, cell.seed)
+    parts.plan = BatchPlan(parts.dataset.train, cell.head.max_length, parts.batch, training.encode, cell.seed)
     return parts
 
 
@@ -117,9 +117,9 @@ def _loaded(cell: Cell, tell: Tell, places: Places) -> Assembly:
         places.dataset,
         modalities=cell.modalities,
         missing_images=cell.missing_images,
-        max_length=cell.training.max_length,
+        max_length=cell.head.max_length,
     )
-    dataset = _with_fewer_evaluated(dataset, cell.training.evaluated_users)
+    dataset = _with_fewer_evaluated(dataset, cell.evaluation.evaluated_users)
     parts = Assembly(cell, places, dataset, method, torch.device(cell.device), tell)
     if method.content not in {"none", "ids"}:
         parts.sources = backbone_sources(cell, dataset, places)

@@ -159,7 +159,7 @@ def _evaluator(parts: Assembly, trainer: Trainer) -> Evaluator:
 
 
 def _rule(cell: Cell) -> RankingRule:
-    return RankingRule(cell.training.max_length, cell.training.repeat_targets)
+    return RankingRule(cell.head.max_length, cell.evaluation.repeat_targets)
 
 
 def _rates(trainer: Trainer) -> dict[str, float]:

@@ -31,8 +31,8 @@ class HeadSize:
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise BenchError(
-                f"training.width: {self.width} does not divide into the head's {self.heads} attention heads; "
-                f"give --set training.width={self.width + self.heads - self.width % self.heads}"
+                f"head.width: {self.width} does not divide into the head's {self.heads} attention heads; "
+                f"give --set head.width={self.width + self.heads - self.width % self.heads}"
             )
 
 

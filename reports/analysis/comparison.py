@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...cell import SECTIONS
 from ...metrics import METRICS, PRIMARY, Metric, headline
 from ...text import visible
 from ..records import Record, load_records, log_path, ranks_path, record_path
@@ -210,7 +211,8 @@ def settings(record: Record) -> dict[str, str]:
     cell = record.cell
     towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
     choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
-    training = cell.training.model_dump(mode="json", exclude=set(LOOSE))
+    protocol = cell.model_dump(mode="json", include=set(SECTIONS))
+    chosen = {name: value for section in SECTIONS for name, value in protocol[section].items() if name not in LOOSE}
     return {
         "dataset": cell.dataset,
         "dataset fingerprint": cell.dataset_fingerprint[:12],
@@ -220,7 +222,7 @@ def settings(record: Record) -> dict[str, str]:
         "backbones fingerprint": cell.backbones.fingerprint[:12],
         "backbone weights": str(choice.pop("weights")),
         **{name.replace("_", " "): str(value) for name, value in choice.items()},
-        **{name.replace("_", " "): str(value) for name, value in training.items()},
+        **{name.replace("_", " "): str(value) for name, value in chosen.items()},
         **task(record),
         "deterministic": str(cell.deterministic),
         "device": cell.device,

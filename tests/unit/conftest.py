@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tpmebench.bench.worker.build import Assembly, assemble
-from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.cell import BackboneChoice, Cell, upgrade
 from tpmebench.methods.backbones.preprocessing import TokenTable
 from tpmebench.methods.backbones.source import Backbones, BackboneSource
 from tpmebench.methods.backbones.tower import Tower
@@ -113,20 +113,21 @@ Assemble = Callable[..., Assembly]
 def small_cell(tmp_path_factory: pytest.TempPathFactory) -> Assemble:
     """A whole cell over a small shop and the micro towers: `small_cell("lora", seed=1, batch=8)`.
 
-    What is not a field of the cell is one of its training.
+    What is not a field of the cell is one of its training, head or evaluation.
     """
     cache = tmp_path_factory.mktemp("cache")
 
     def build(method: str, **fields: Any) -> Assembly:
-        training = {"batch": 16, **{name: value for name, value in fields.items() if name in Training.model_fields}}
+        of_cell = {name: value for name, value in fields.items() if name in Cell.model_fields}
+        protocol = {"batch": 16, **{name: value for name, value in fields.items() if name not in of_cell}}
         cell = Cell.model_validate(
             {
                 "method": method,
                 "dataset": "bazaar:items=200,users=40",
                 "backbones": BackboneChoice(text="micro", image="micro", image_side=32),
-                "training": Training.model_validate(training),
             }
-            | {name: value for name, value in fields.items() if name in Cell.model_fields}
+            | upgrade({"training": protocol})
+            | of_cell
         )
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TPMEBENCH_CACHE", str(cache))

@@ -21,7 +21,7 @@ from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.run_cell import Job
 from tpmebench.bench.worker.speedups import speed_up
 from tpmebench.bench.worker.step import Trainer
-from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.cell import SECTIONS, BackboneChoice, Cell
 from tpmebench.methods.features.build import BuildJob
 from tpmebench.methods.features.cache import CacheKey, FeatureCache
 from tpmebench.methods.features.readers import TowerReader
@@ -197,12 +197,13 @@ ELSEWHERE = {
 }
 
 
-def test_every_field_of_training_has_a_test_of_where_it_acts():
-    assert ARRIVALS.keys() | ELSEWHERE.keys() == set(Training.model_fields)
+def test_every_field_of_the_protocol_has_a_test_of_where_it_acts():
+    fields = {name for section in SECTIONS.values() for name in section.model_fields}
+    assert ARRIVALS.keys() | ELSEWHERE.keys() == fields
 
 
 @pytest.mark.parametrize("name", ARRIVALS)
-def test_every_field_of_training_arrives_where_it_acts(small_cell: Build, name: str):
+def test_every_field_of_the_protocol_arrives_where_it_acts(small_cell: Build, name: str):
     value, look, before, after = ARRIVALS[name]
     plain, changed = look(small_cell("fft")), look(small_cell("fft", **{name: value}))
     if name == "learning_rate_scale":
@@ -302,6 +303,8 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "deterministic": (True, lambda cell: cell.deterministic, True),
     "timeout": (7.0, lambda cell: cell.timeout, 7.0),
     "training": ({"batch": 3}, lambda cell: cell.training.batch, 3),
+    "head": ({"width": 6}, lambda cell: cell.head.width, 6),
+    "evaluation": ({"repeat_targets": "rank"}, lambda cell: cell.evaluation.repeat_targets, "rank"),
     "epochs": ({"fft": 5}, lambda cell: cell.training.epochs, 5),
     "backbones": (
         ["bert-base+micro"],

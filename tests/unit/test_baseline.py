@@ -219,6 +219,17 @@ def test_an_older_file_is_read_and_its_machine_is_one_without_torch(tmp_path: Pa
             baselines.read(file)
 
 
+def test_settings_of_an_older_file_are_called_as_today(tmp_path: Path) -> None:
+    file = tmp_path / "old.json"
+    old = old_file()
+    old["settings"] |= {"training.width": 64, "training.batch": 32}
+    old["cases"][0]["settings"] |= {"training.repeat_targets": "miss"}
+    file.write_text(json.dumps(old))
+    known = baselines.read(file)
+    assert known.settings == {"dataset": "bazaar", "device": "cpu", "head.width": 64, "training.batch": 32}
+    assert known.cases[0].settings == {"method": "fft", "evaluation.repeat_targets": "miss"}
+
+
 def test_the_shipped_baseline_is_read() -> None:
     shipped = baselines.read(Path(__file__).parents[2] / "baselines" / "demo.json")
     assert {shipped.full(one)["method"] for one in shipped.cases} >= {"fft", "lora", "iisan-cached"}

@@ -15,7 +15,7 @@ from tpmebench.bench.worker.checkpoint import checkpoint_path, drop_checkpoints,
 from tpmebench.bench.worker.loop import Progress
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.bench.worker.training_state import TrainerState
-from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.reports.records import Code, Epoch, Record
 
 
@@ -25,7 +25,8 @@ def make_trainer(width: int = 8) -> Trainer:
         dataset="bazaar:items=60,users=40",
         modalities="text",
         backbones=BackboneChoice(text="micro", image=None),
-        training=Training(batch=16, width=width, dropout=0.5),
+        training=Training(batch=16),
+        head=Head(width=width, dropout=0.5),
     )
     trainer = Trainer(assemble(cell, lambda *_: None))
     trainer.recommender.register_buffer("count", torch.zeros(1))

@@ -28,7 +28,7 @@ from tpmebench.bench.worker.phases import execute, prepare_process
 from tpmebench.bench.worker.ranking import Diverged
 from tpmebench.bench.worker.run_cell import Events, Job
 from tpmebench.bench.worker.step import Trained
-from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import Compute, Epoch, Memory, Parameters, PhaseMemory, Record, StepTimes, ranks_path
@@ -38,7 +38,8 @@ CELL = Cell(
     dataset="bazaar:items=60,users=40",
     modalities="text",
     backbones=BackboneChoice(text="micro", image=None),
-    training=Training(epochs=3, batch=16, width=8, learning_rate_scale=0.5),
+    training=Training(epochs=3, batch=16, learning_rate_scale=0.5),
+    head=Head(width=8),
     seed=5,
 )
 
@@ -257,8 +258,8 @@ def test_nothing_is_kept_of_a_cell_that_is_done(story: Story, monkeypatch: pytes
 @pytest.mark.parametrize("rule", ["miss", "rank"])
 def test_a_ranking_by_counts_is_ranked_split_by_split(tmp_path: Path, rule: str) -> None:
     """Against ranks by hand: items above, half of the ties, no history unless repeats may be ranked."""
-    training = CELL.training.model_copy(update={"repeat_targets": rule})
-    cell = CELL.model_copy(update={"method": "popularity", "training": training})
+    evaluation = CELL.evaluation.model_copy(update={"repeat_targets": rule})
+    cell = CELL.model_copy(update={"method": "popularity", "evaluation": evaluation})
     record = blank().model_copy(update={"cell": cell})
     execute(record, Job(record=record, directory=tmp_path), Listener())
     dataset = execution.assemble(cell, lambda *_: None).dataset

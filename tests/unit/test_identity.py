@@ -1,6 +1,5 @@
 """What makes two cells the same, which earlier record belongs to one, and when that record no longer holds."""
 
-import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,11 +16,10 @@ from tpmebench.bench.running.session import Request
 from tpmebench.bench.study import digests
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
-from tpmebench.cell import Cell
 from tpmebench.errors import BenchError
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
-from tpmebench.reports.records import Code, Record, load_records, record_path
+from tpmebench.reports.records import Code, Record, load_records, read_record, record_path
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published" / "demo"
@@ -302,7 +300,7 @@ def test_two_datasets_of_one_name_are_not_repeats_of_each_other(tmp_path: Path):
 
 
 def test_records_of_a_cell_hold_no_path_and_old_ones_match_by_name(tmp_path: Path):
-    record = json.loads(next((PUBLISHED / "records").glob("*.json")).read_text())["cell"]
-    old = [Cell.model_validate(record | {"dataset": place}) for place in ("/data/shop", "./shop", "../x/shop", "shop")]
+    cell = read_record(next((PUBLISHED / "records").glob("*.json"))).cell
+    old = [cell.model_copy(update={"dataset": place}) for place in ("/data/shop", "./shop", "../x/shop", "shop")]
     assert {settings(cell)["dataset"] for cell in old} == {"shop"}
     assert record_path(tmp_path, "a").parent == tmp_path / "records"

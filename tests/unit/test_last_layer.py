@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tpmebench.bench.worker.build import assemble
 from tpmebench.bench.worker.step import Trainer
-from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
 from tpmebench.methods.backbones.projections import maps_after_attention
 from tpmebench.methods.backbones.source import Backbones
@@ -103,8 +103,8 @@ def test_a_layer_with_fused_projections_is_left_as_it_is() -> None:
 def loss_and_rows(method: str, encode: Any) -> tuple[float, int, int]:
     """The loss of the first batch, the rows that a map after the last attention saw, and the pictures encoded."""
     micro = BackboneChoice(text="micro", image="micro")
-    training = Training(encode=encode, dropout=0.0)
-    cell = Cell(method=method, dataset="bazaar:items=60,users=40", backbones=micro, training=training)
+    training, head = Training(encode=encode), Head(dropout=0.0)
+    cell = Cell(method=method, dataset="bazaar:items=60,users=40", backbones=micro, training=training, head=head)
     trainer = Trainer(assemble(cell, lambda *_: None))
     batch, inputs = next(trainer.load(trainer.plan.epoch(0)))
     reader: Any = trainer.recommender.item_encoder.reader

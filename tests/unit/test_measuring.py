@@ -23,7 +23,7 @@ Build = Callable[..., Assembly]
 
 
 def evaluator_of(parts: Assembly, trainer: Trainer) -> Evaluator:
-    rule = RankingRule(parts.cell.training.max_length)
+    rule = RankingRule(parts.cell.head.max_length)
     return Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
 
 

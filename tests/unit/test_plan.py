@@ -166,7 +166,7 @@ def test_a_record_that_cannot_be_read_counts_as_not_done_and_holds_up_no_other(t
         ({"methods": ["nowhere:Method"]}, ["'nowhere:Method'", "importable package.module:Class"]),
         ({"methods": ["pathlib:Path"]}, ["'pathlib:Path' is no subclass"]),
         ({"methods": ["tpmebench.methods.method:Method"]}, ["Method' is abstract", "item_encoder"]),
-        ({"training": {"width": 3}}, ["training.width: 3", "2 attention heads", "training.width=4"]),
+        ({"head": {"width": 3}}, ["head.width: 3", "2 attention heads", "head.width=4"]),
         ({"text_length": 100}, ["text_length: 100 tokens", "'micro' has 64 positions"]),
         ({"image_side": 33}, ["image_side: 33 pixels", "patches of 8"]),
         ({"options": {"lora": {"rank": 4}}}, ["option of method 'lora'", "'rank'", "choose from"]),

@@ -213,7 +213,7 @@ def test_kills_are_counted_by_the_cells_group(
 def test_a_record_that_cannot_be_read_makes_room_for_a_new_one(run: Run, tmp_path: Path) -> None:
     """The error's remedy would be to remove it; a folder, or a record of a newer version, is kept."""
     path = record_path(tmp_path, run("leave(status='ok'); tell('done')").cell_id)
-    newer = path.read_text().replace('"schema_version": 1', '"schema_version": 99')
+    newer = path.read_text().replace('"schema_version": 2', '"schema_version": 99')
     for number, damage in enumerate(("", "[]", "{", "\xff", newer, None), 1):
         path.unlink()
         if damage is None:

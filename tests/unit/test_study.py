@@ -237,3 +237,19 @@ def test_a_study_file_is_read_or_refused_whatever_bytes_it_holds(tmp_path_factor
 def test_a_shipped_study_written_and_read_again_is_the_same(name: str, study_file):
     study = read_study(name, {}, [])
     assert read_study(study_file(as_toml(study.model_dump())), {}, []) == study
+
+
+def test_a_study_of_version_1_says_the_same_as_before(tmp_path: Path):
+    """Head and evaluation stood under `training`; a mistake in one is told where it was made."""
+    old, new = tmp_path / "old.toml", tmp_path / "new.toml"
+    old.write_text('name = "one"\n[training]\nwidth = 32\nbatch = 8\nrepeat_targets = "rank"\n')
+    new.write_text('name = "one"\n[training]\nbatch = 8\n[head]\nwidth = 32\n[evaluation]\nrepeat_targets = "rank"\n')
+    assert read_study(str(old), {}, []) == read_study(str(new), {}, [])
+    study = read_study(str(new), {}, ["training.width=16", "head.dropout=0.0"])
+    assert (study.head.width, study.head.dropout) == (16, 0.0)
+    old.write_text("[training]\nbatch = 8\nwidth = 'wide'\n")
+    with pytest.raises(BenchError, match=r"old\.toml, line 3: 'head\.width'"):
+        read_study(str(old), {}, [])
+    old.write_text("[training]\nwidth = 8\n[head]\nwidth = 16\n")
+    with pytest.raises(BenchError, match=r"'training\.width'.*did you mean|unknown key 'training\.width'"):
+        read_study(str(old), {}, [])
