@@ -8,7 +8,7 @@ import pandas as pd
 from ..analysis.comparison import Comparison, shared
 from ..analysis.data_facts import missing_warnings
 from ..quantities import quantity
-from ..records import SCHEMA_VERSION, Record
+from ..records import Record
 from .table import Column, Table
 
 
@@ -123,10 +123,8 @@ def warnings(comparison: Comparison) -> list[str]:
     if any(source.record.environment.dirty for source in comparison.sources):
         lines.append("Some cells were run from a checkout with uncommitted changes.")
     versions = shared(comparison, lambda record: record.schema_version)
-    if len(versions) > 1 or versions[0] != SCHEMA_VERSION:
-        lines.append(
-            f"Records of schema versions {joined(versions)} are mixed; this report was written with {SCHEMA_VERSION}."
-        )
+    if len(versions) > 1:
+        lines.append(f"Records of schema versions {joined(versions)} are mixed.")
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
     if comparison.settings["backbone weights"] == "random":
