@@ -93,7 +93,7 @@ def test_a_wrapped_encoder_is_measured_as_the_one_inside(
     for method in (INSIDE[name], outside(name)):
         parts = small_cell(method, encode=encode)
         trainer = Trainer(parts)
-        rule = RankingRule(parts.cell.training.max_length)
+        rule = RankingRule(parts.cell.head.max_length)
         evaluator = Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
         found.append((count_parameters(trainer), count_operations(trainer), tensor_memory(trainer, evaluator)))
     assert found[1] == found[0]
