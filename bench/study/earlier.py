@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cell import Cell
+from ...datasets.sources.registry import former_fingerprint
 from ...files import canonical_json
 from ...reports.records import Code, Record, load_records
 from ..guard.pairing import portable
@@ -27,12 +28,16 @@ class Found:
 
 
 class Earlier:
-    """The records of a directory. `defaults` has the options of each method of the study, for older records."""
+    """The records of a directory.
 
-    def __init__(self, directory: Path, defaults: Mapping[str, Mapping[str, Any]]) -> None:
+    For older records: `defaults` has the options of each method of the study, `data` the fingerprint of each dataset.
+    """
+
+    def __init__(self, directory: Path, defaults: Mapping[str, Mapping[str, Any]], data: Mapping[str, str]) -> None:
         # One that cannot be read counts as not done: the runner sets it aside, and says so.
         records = load_records(directory, []) if any((directory / "records").glob("*.json")) else []
-        self._records = [_completed(record, defaults) for record in records]
+        formers = _formers(records, data)
+        self._records = [_completed(record, defaults, formers) for record in records]
 
     def find(self, cell: Cell, code: Code, others: frozenset[str]) -> Found | None:
         """The record of a cell whose code is `code` today; those of `others`, the study's cells by id, are theirs."""
@@ -60,10 +65,20 @@ class Earlier:
         return alike
 
 
-def _completed(record: Record, defaults: Mapping[str, Mapping[str, Any]]) -> Record:
-    """The record with the options that its method has got since, at their defaults."""
-    options = {**defaults.get(record.cell.method, {}), **record.cell.options}
-    return record.model_copy(update={"cell": record.cell.model_copy(update={"options": options})})
+def _formers(records: list[Record], data: Mapping[str, str]) -> dict[str, str]:
+    """Today's fingerprints of data by their former ones; empty when every record has one of today's."""
+    unknown = {record.cell.dataset_fingerprint for record in records} - {"", *data.values()}
+    return {former_fingerprint(spec): now for spec, now in data.items()} if unknown else {}
+
+
+def _completed(record: Record, defaults: Mapping[str, Mapping[str, Any]], formers: Mapping[str, str]) -> Record:
+    """The record with the options that its method has got since, at their defaults, and today's fingerprint of data."""
+    cell = record.cell
+    changes = {
+        "options": {**defaults.get(cell.method, {}), **cell.options},
+        "dataset_fingerprint": formers.get(cell.dataset_fingerprint, cell.dataset_fingerprint),
+    }
+    return record.model_copy(update={"cell": cell.model_copy(update=changes)})
 
 
 def _question(cell: Cell) -> str:

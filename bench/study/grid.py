@@ -50,7 +50,12 @@ class Planned:
     @property
     def status(self) -> Status | None:
         """The earlier run's status; None when there was none or it was interrupted."""
-        return None if self.record is None or self.record.status == "interrupted" else self.record.status
+        return None if self.record is None or self.interrupted else self.record.status
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the earlier run was stopped before its end."""
+        return self.record is not None and self.record.status == "interrupted"
 
     @property
     def failed(self) -> bool:
@@ -104,7 +109,8 @@ def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
     """The same cells with the records that a directory holds of them now."""
     defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
     codes = codes_of({each.method for each in cells})
-    earlier, ids = Earlier(directory, defaults), frozenset(each.cell.id for each in cells)
+    data = {each.places.dataset: each.cell.dataset_fingerprint for each in cells}
+    earlier, ids = Earlier(directory, defaults, data), frozenset(each.cell.id for each in cells)
     result = []
     for each in cells:
         found = earlier.find(each.cell, codes[each.method], ids)

@@ -106,6 +106,16 @@ class Description(Section):
     items: ItemColumns
     images: Pictures | None = None
 
+    @property
+    def reading(self) -> dict[str, Any]:
+        """What decides which data the files give, however it is written: no place, and nothing that is only shown."""
+        items, pictures = self.items, self.images
+        return {
+            "interactions": self.interactions.model_dump(mode="json", exclude={"file"}),
+            "items": {"id": items.id, "text": items.text_columns, "image": items.image},
+            "pictures": pictures and {"pattern": None if items.image else pictures.pattern},
+        }
+
     @model_validator(mode="after")
     def _pictures_somewhere(self) -> "Description":
         if self.items.image and not self.images:

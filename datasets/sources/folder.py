@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import BenchError
-from ...files import digest, file_digest, is_file
+from ...files import canonical_json, digest, file_digest, is_file
 from ..images import ImageFiles
 from ..raw import Interactions, RawData
 from ..tables import Table, TimeUnit, check_columns, pc, read_table
@@ -50,11 +50,23 @@ def read(path: Path) -> RawData:
 
 
 def fingerprint(path: Path) -> str:
-    """What changes when the dataset does: the bytes of description and tables, the pictures' names and sizes."""
+    """What changes when the dataset does: what is read of its tables, their bytes, the pictures' names and sizes.
+
+    How the description is written, and what the dataset is called, is no part of it.
+    """
+    _, description = describe(path)
+    return digest("folder", canonical_json(description.reading), *_content(description))
+
+
+def former_fingerprint(path: Path) -> str:
+    """The fingerprint as versions up to 0.1 had it, which took the bytes of the description."""
     file, description = describe(path)
+    return digest("folder", file_digest(file), *_content(description))
+
+
+def _content(description: Description) -> list[str]:
     tables = (description.interactions.file, description.items.file)
-    listing = listed(description.images.folder) if description.images else []
-    return digest("folder", file_digest(file), *(file_digest(table) for table in tables), *listing)
+    return [*map(file_digest, tables), *(listed(description.images.folder) if description.images else [])]
 
 
 def picture_folders(path: Path) -> list[Path]:

@@ -99,6 +99,16 @@ def fingerprint(spec: str) -> str:
     return _reader(parsed.source).fingerprint(parsed.path)
 
 
+def former_fingerprint(spec: str) -> str:
+    """What `fingerprint` was in versions up to 0.1, so that their records are known to be of the same data."""
+    parsed = parse(spec)
+    if parsed.source != "folder":
+        return fingerprint(spec)
+    from . import folder
+
+    return folder.former_fingerprint(parsed.path)
+
+
 def picture_folders(spec: str) -> list[Path]:
     """The folders whose pictures a dataset shows: whatever is put there would count as a part of it."""
     parsed = parse(spec)

@@ -26,7 +26,10 @@ VERSION = 3
 
 @dataclass(frozen=True)
 class CacheKey:
-    """Everything that decides the states of an entry; another model or a changed title gives another key."""
+    """Everything that decides the states of an entry; another model or a changed title gives another key.
+
+    `backbone` is what the model is called, which decides nothing: an entry says it, its name does not.
+    """
 
     backbone: str
     modality: str
@@ -42,7 +45,8 @@ class CacheKey:
     @cached_property
     def name(self) -> str:
         """The entry's folder name."""
-        return digest(canonical_json(asdict(self)))[:32]
+        deciding = {name: value for name, value in asdict(self).items() if name != "backbone"}
+        return digest(canonical_json(deciding))[:32]
 
     @property
     def folder(self) -> Path:

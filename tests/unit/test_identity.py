@@ -16,6 +16,7 @@ from tpmebench.bench.running.session import Request
 from tpmebench.bench.study import digests
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
+from tpmebench.datasets.sources import registry as sources
 from tpmebench.errors import BenchError
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
@@ -161,6 +162,59 @@ def test_changed_data_are_told_with_their_former_fingerprint(tmp_path: Path):
     assert not Request(tmp_path, keep_stale=True).wants(after)
 
 
+SPELT_OTHERWISE = """
+# the same, in another order
+name = 'shop, renamed'
+licence = "free"
+[items]
+text = ["title"]
+id = "id"
+file = "./items.csv"
+[interactions]
+time_unit = "s"
+time = "time"
+item = "item"
+user = "user"
+file = "ratings.csv"
+"""
+
+
+def test_a_description_that_is_only_written_otherwise_leaves_the_dataset_what_it_is(tmp_path: Path):
+    folder = shop(tmp_path / "shop")
+    written = (folder / "dataset.toml").read_text()
+    before = sources.fingerprint(str(folder))
+    (folder / "dataset.toml").write_text(SPELT_OTHERWISE)
+    assert sources.fingerprint(str(folder)) == before
+    for old, new in (('user = "user"', 'user = "time"'), ('text = ["title"]', 'text = ["title", "id"]')):
+        (folder / "dataset.toml").write_text(SPELT_OTHERWISE.replace(old, new))
+        assert sources.fingerprint(str(folder)) != before
+    (folder / "pictures").mkdir()
+    seen = {before}
+    for pictures in ("", 'pattern = "{id}.jpg"', 'pattern = "{id}.png"'):
+        (folder / "dataset.toml").write_text(f'{written}[images]\nfolder = "pictures"\n{pictures}\n')
+        seen.add(sources.fingerprint(str(folder)))
+    assert len(seen) == 3, "without pictures, by the default pattern, by another"
+    for name in ("items.csv", "ratings.csv", "pictures/i1.png"):
+        now = sources.fingerprint(str(folder))
+        (folder / name).open("a").write("\n")
+        assert sources.fingerprint(str(folder)) != now
+
+
+def test_a_record_with_the_former_fingerprint_of_its_data_is_of_the_same_cell(tmp_path: Path):
+    """Up to 0.1 the bytes of the description were part of it."""
+    folder = shop(tmp_path / "shop")
+    study: dict[str, Any] = {"datasets": [str(folder)], "modalities": "text", "methods": ["fft"]}
+    [planned] = cells(tmp_path, **study)
+    former = sources.former_fingerprint(str(folder))
+    assert former != planned.cell.dataset_fingerprint
+    record = leave(planned, tmp_path, cell=planned.cell.model_copy(update={"dataset_fingerprint": former}))
+    [again] = cells(tmp_path, **study)
+    assert (again.status, again.stale, again.id) == ("ok", (), record.cell_id)
+    (folder / "items.csv").open("a").write("i9,title 9\n")
+    [changed] = cells(tmp_path, **study)
+    assert changed.stale == (f"dataset changed (was {former[:8]})",)
+
+
 def test_another_dataset_of_the_same_name_in_the_study_is_not_a_changed_one(tmp_path: Path):
     one, two = shop(tmp_path / "a" / "shop"), shop(tmp_path / "b" / "shop", extra=" more")
     study: dict[str, Any] = {"datasets": [str(one), str(two)], "modalities": "text", "methods": ["fft"]}
@@ -197,7 +251,7 @@ def test_what_runs(tmp_path: Path, status: str | None):
         leave(first, tmp_path, status)
     again = cells(tmp_path)[0]
     assert Request(tmp_path).wants(again) is (status in {None, "interrupted"})
-    assert Request(tmp_path, only_failed=True).wants(again) is (status == "crashed")
+    assert Request(tmp_path, only_failed=True).wants(again) is (status in {"crashed", "interrupted"})
     assert Request(tmp_path, rerun=("fft",)).wants(again)
     assert Request(tmp_path, rerun=("all",)).wants(again)
     assert Request(tmp_path, rerun=("lora",)).wants(again) is (status in {None, "interrupted"})
