@@ -84,10 +84,42 @@ def test_a_second_epoch_starts_from_zero() -> None:
 def test_marks_are_read_and_reused_while_a_long_epoch_runs() -> None:
     card = Card()
     card.finished = True
-    times = epoch(PhaseClock(timeline=card), card, steps=5000)
-    assert len(times.steps) == 5000
-    assert times.forward == 10000
+    clock = PhaseClock(timeline=card)
+    for _ in range(2):
+        times = epoch(clock, card, steps=5000)
+        phases = {"data": 5001, "forward": 10000, "backward": 20000, "update": 2500}
+        assert times == EpochTimes(total=38751, **phases, steps=[7.75] * 5000)
     assert card.made < 12 * clocks._UNREAD_STEPS
+
+
+class Late(Card):
+    """A card that has finished all but what was marked last."""
+
+    def mark(self) -> dict[str, Any]:
+        event = super().mark()
+        if len(self.live) > 31:  # within a step of nine marks, and whole steps behind
+            self.live.pop(0)["done"] = True
+        return event
+
+
+def test_a_step_is_read_once_the_card_has_finished_it() -> None:
+    card = Late()
+    times = epoch(PhaseClock(timeline=card), card, steps=1000)
+    assert (times.total, times.steps) == (7751, [7.75] * 1000)
+    assert card.waits == 2
+
+
+def test_an_epoch_that_broke_off_leaves_nothing_to_the_next() -> None:
+    card = Card()
+    clock = PhaseClock(timeline=card)
+    whole = epoch(clock, card, steps=2)
+    clock.start_epoch()
+    with clock.phase("forward"):
+        card.now += 1
+    clock.end_step()
+    with pytest.raises(ValueError), clock.phase("backward"):
+        raise ValueError
+    assert epoch(clock, card, steps=2) == whole
 
 
 def test_an_error_inside_a_phase_is_not_swallowed() -> None:

@@ -1,6 +1,6 @@
 """Training, and the passes that measure beside it: what they find, and that they leave no trace."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +11,14 @@ import torch
 
 from tpmebench.bench.meters import process
 from tpmebench.bench.meters.clocks import CudaTimeline
-from tpmebench.bench.worker import measuring
+from tpmebench.bench.meters.tensor_bytes import TensorBytes
+from tpmebench.bench.worker import measuring, ranking
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.ranking import Diverged, RankingRule
 from tpmebench.bench.worker.step import Trainer, trainable_state
+from tpmebench.datasets.catalogue import Sequences
 
 METHODS = ("fft", "lora", "iisan-cached", "sasrec-id")
 Build = Callable[..., Assembly]
@@ -147,6 +149,61 @@ def test_the_peak_holds_the_optimisers_moments_and_every_gradient(small_cell: Bu
     assert memory.training is not None and memory.training.tensors == sum(memory.kinds.values())
     assert memory.metered_steps == 2
     assert memory.evaluation is not None and (memory.evaluation.tensors or 0) > 0
+
+
+def storage_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Bytes of the storages behind some tensors, each counted once."""
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return sum({storage._cdata: storage.nbytes() for storage in storages}.values())
+
+
+@pytest.mark.parametrize("method", ["lora", "iisan-cached", "sasrec-id"])
+def test_the_model_and_the_batch_with_its_inputs_are_counted_from_the_start(
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch, method: str
+):
+    """Memory over a NumPy array is counted where it is tracked alone."""
+    entered: list[int] = []
+
+    class Noting(TensorBytes):
+        def __enter__(self) -> "Noting":
+            super().__enter__()
+            entered.append(self.current)
+            return self
+
+    monkeypatch.setattr(measuring, "TensorBytes", Noting)
+    parts = small_cell(method)
+    trainer = Trainer(parts)
+    tensor_memory(trainer, evaluator_of(parts, trainer))
+    model = [*trainer.recommender.parameters(), *trainer.recommender.buffers()]
+    batch, inputs = trainer.heaviest_batch()
+    read = [*vars(batch).values(), *inputs.tensors()]
+    assert entered == [storage_bytes([*model, *read]), storage_bytes(model)]
+    assert storage_bytes(read) > 0
+
+
+@pytest.mark.parametrize("method", ["lora", "sasrec-id"])
+def test_the_metered_evaluation_needs_what_a_whole_one_does(
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch, method: str
+):
+    """It encodes one batch and ranks one chunk of the test's users, whose histories are the longest."""
+    parts = small_cell(method)
+    trainer = Trainer(parts)
+    evaluator = evaluator_of(parts, trainer)
+    monkeypatch.setitem(ranking._SCORES_PER_CHUNK, "cpu", 7 * (parts.dataset.catalogue.size + 1))
+    ranked: list[Sequences] = []
+    encoded: list[int] = []
+    rank = Evaluator.ranks
+    monkeypatch.setattr(Evaluator, "ranks", lambda self, users, table: ranked.append(users) or rank(self, users, table))
+    encoder = trainer.recommender.item_encoder
+    handle = encoder.register_forward_hook(lambda module, *_: encoded.append(1) if not module.training else None)
+    memory = tensor_memory(trainer, evaluator)
+    handle.remove()
+    assert len(encoded) == 1
+    [users] = ranked
+    assert np.array_equal(users.stops, parts.dataset.test.stops[:7])
+    with TensorBytes(track=[trainer.recommender]) as whole:
+        rank(evaluator, parts.dataset.test, evaluator.embeddings())
+    assert memory.evaluation is not None and memory.evaluation.tensors == whole.peak
 
 
 def test_operations_do_not_depend_on_the_mode_before(small_cell: Build):
