@@ -51,11 +51,15 @@ def headline(metrics: Iterable[Metric], primary: str) -> tuple[Metric, ...]:
     return tuple(sorted(chosen, key=lambda metric: metric.name != primary))
 
 
-def to_test(metrics: Iterable[Metric], primary: str) -> tuple[Metric, ...]:
-    """Those of `headline` that what is kept of each user tells: of ranks all that ranks give, else the primary one."""
+def told(metrics: Iterable[Metric], primary: str) -> tuple[Metric, ...]:
+    """Those that what is kept of each user tells: of ranks all that ranks give, else the primary one."""
     ranks_are_kept = bool(_OF_RANKS.fullmatch(primary))
-    shown = headline(metrics, primary)
-    return tuple(m for m in shown if m.name == primary or (ranks_are_kept and _OF_RANKS.fullmatch(m.name)))
+    return tuple(m for m in metrics if m.name == primary or (ranks_are_kept and _OF_RANKS.fullmatch(m.name)))
+
+
+def to_test(metrics: Iterable[Metric], primary: str) -> tuple[Metric, ...]:
+    """Those of `headline` that can be tested over users."""
+    return told(headline(metrics, primary), primary)
 
 
 def of_users(name: str, kept: np.ndarray) -> np.ndarray:

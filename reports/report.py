@@ -115,7 +115,10 @@ def notes(comparisons: list[frame.Comparison]) -> list[str]:
     """Why the report has several rankings, when it has."""
     if len(comparisons) == 1:
         return []
-    return [
+    lines = [
         f"The cells fall into {len(comparisons)} comparisons, each ranked by itself: numbers of different datasets, "
         "backbones, training settings, machines or memory meters are never put in one ranking."
     ]
+    if len({comparison.named for comparison in comparisons}) < len(comparisons):
+        lines.append("Data or towers of one name that differ are told by their fingerprints; the newest stand first.")
+    return lines

@@ -197,6 +197,15 @@ def build_record(
     return record if status == "ok" else failed(record, status, "out of memory: 2.1 GiB asked for, 1.4 GiB left")
 
 
+def save_ranks(directory: Path, record: schema.Record, ranks: np.ndarray) -> None:
+    """Saves a cell's ranks, and makes the record's accuracy on the test users theirs."""
+    assert record.accuracy is not None
+    record.accuracy.test = schema.Slice(users=len(ranks), metrics=metrics(ranks))
+    path = schema.ranks_path(directory, record.cell_id)
+    path.parent.mkdir(exist_ok=True)
+    np.save(path, ranks)
+
+
 def save_study(directory: Path, records: list[schema.Record]) -> Path:
     """Saves records, and the ranks of those that ended well, as a study's directory."""
     for record in records:
@@ -218,6 +227,12 @@ def make_record() -> Callable[..., schema.Record]:
 def write_study() -> Callable[[Path, list[schema.Record]], Path]:
     """Writes records and ranks into a directory: `write_study(tmp_path, [make_record()])`."""
     return save_study
+
+
+@pytest.fixture(scope="session")
+def keep_ranks() -> Callable[[Path, schema.Record, np.ndarray], None]:
+    """Saves ranks for a record: `keep_ranks(tmp_path, record, ranks)`."""
+    return save_ranks
 
 
 @pytest.fixture(scope="session")

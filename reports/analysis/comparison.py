@@ -5,7 +5,7 @@ many epochs they were given, which changes no cost of an epoch; the page says so
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 import pandas as pd
 
 from ...cell import SECTIONS
+from ...errors import BenchError
 from ...metrics import METRICS, PRIMARY, Metric, headline
 from ...text import visible
 from ..records import Record, load_records, log_path, ranks_path, record_path
 from .cells import FAMILIES, SIGN, origin, row
+from .ranks import kept_ranks
 from .rows import LOOSE, label_cells, older
 from .tpme import COSTS
 
@@ -30,15 +32,19 @@ OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
 
 @dataclass(frozen=True)
 class Source:
-    """A record and the study's directory it was read from, None for one that was handed over in memory."""
+    """A record and the study's directory it was read from, None for one that was handed over in memory.
+
+    `spoilt`: the ranks beside it are not its own, so that it counts as if it had kept none.
+    """
 
     record: Record
     directory: Path | None = None
+    spoilt: bool = False
 
     @property
     def ranks(self) -> Path | None:
         """Where the cell's ranks stand, None when they were not kept."""
-        path = ranks_path(self.directory, self.record.cell_id) if self.directory else None
+        path = ranks_path(self.directory, self.record.cell_id) if self.directory and not self.spoilt else None
         return path if path and path.exists() else None
 
     @property
@@ -133,6 +139,11 @@ class Comparison:
         return [str(label) for label in self.methods.index[self.methods["time"].notna()]]
 
     @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """The settings as they are called: the same for several versions of the data or of the towers."""
+        return tuple((name, value) for name, value in self.settings.items() if "fingerprint" not in name)
+
+    @property
     def meter(self) -> str:
         """What M is here, in words."""
         return ORIGINS[self.settings["memory meter"]]
@@ -160,18 +171,33 @@ class Comparison:
 
 
 def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[Source]:
-    """All records of some studies; of a cell that stands in several, the latest. `damage` as in `load_records`."""
+    """All records of some studies; of a cell that stands in several, the latest.
+
+    `damage` as in `load_records`: it takes a line for ranks that cannot be used, too.
+    """
     latest: dict[str, Source] = {}
     for directory in directories:
         for record in load_records(directory, damage):
             known = latest.get(record.cell_id)
             if known is None or known.record.started <= record.started:
                 latest[record.cell_id] = Source(record, directory)
+    if damage is not None:
+        latest = {cell_id: _with_usable_ranks(source, damage) for cell_id, source in latest.items()}
     return sorted(latest.values(), key=lambda source: source.record.started)
 
 
+def _with_usable_ranks(source: Source, damage: list[str]) -> Source:
+    try:
+        if source.record.status == "ok" and source.ranks is not None:
+            kept_ranks(source.ranks, source.record)
+    except BenchError as error:
+        damage.append(str(error).removeprefix(f"{source.directory}/"))
+        return replace(source, spoilt=True)
+    return source
+
+
 def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
-    """Sorts cells into comparisons, in the order in which they were run; see `Comparison` for `disturbed`."""
+    """Sorts cells into comparisons, in the order of `in_order`; see `Comparison` for `disturbed`."""
     groups: dict[tuple[tuple[str, str], ...], list[Source]] = {}
     machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     for source in sorted(sources, key=lambda source: (trains_nothing(source.record), machine(source.record) == {})):
@@ -182,8 +208,7 @@ def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
         if trains_nothing(source.record) and key not in groups:  # beside what a card trained, it ran on the CPU
             key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
         groups.setdefault(key, []).append(source)
-    result = [Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()]
-    result.sort(key=lambda comparison: comparison.sources[0].record.started)
+    result = in_order([Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()])
     entitle(result)
     return result
 
@@ -195,6 +220,16 @@ def trains_nothing(record: Record) -> bool:
 
 def _but_for_the_device(key: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in key if name not in OF_THE_DEVICE]
+
+
+def in_order(comparisons: list[Comparison]) -> list[Comparison]:
+    """As they were run; of those whose data or towers differ though their names do not, the newest first."""
+    versions: dict[tuple[tuple[str, str], ...], list[Comparison]] = {}
+    for comparison in sorted(comparisons, key=lambda comparison: comparison.sources[0].record.started):
+        versions.setdefault(comparison.named, []).append(comparison)
+    for group in versions.values():
+        group.sort(key=lambda comparison: comparison.sources[-1].record.started, reverse=True)
+    return [comparison for group in versions.values() for comparison in group]
 
 
 def newest(sources: list[Source]) -> tuple[list[Source], list[Source]]:

@@ -1,17 +1,13 @@
 """How sure a comparison is of its numbers: intervals of T and TPME, groups not told apart, tests over users."""
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from ...arrays import read_array
-from ...errors import BenchError
 from ...metrics import of_users, to_test
 from . import statistics
 from .cells import timed_epochs
 from .comparison import Comparison
+from .ranks import kept_ranks
 from .tpme import COSTS, Weights, normalise, tpme
 
 DRAWS = 2000
@@ -79,23 +75,12 @@ def tpme_intervals(comparison: Comparison, weights: Weights) -> pd.DataFrame:
     return pd.DataFrame({"low": low, "high": high, "group": statistics.letters(apart)}, index=scored.index)
 
 
-@lru_cache(maxsize=512)
-def kept_ranks(path: Path) -> np.ndarray:
-    """Ranks `[test users]` of a cell. BenchError when the file is no such array."""
-    ranks = read_array(path)
-    if ranks.ndim != 1 or ranks.dtype.kind not in "fiu":
-        raise BenchError(
-            f"{path}: {ranks.dtype} of shape {ranks.shape}, one rank per user expected; run the cell again"
-        )
-    return ranks
-
-
 def ranks_by_seed(comparison: Comparison, label: str) -> dict[int, np.ndarray]:
     """A method's kept ranks by seed; repeats of a seed only time it again, so the first one stands for all."""
     found: dict[int, np.ndarray] = {}
     for source in comparison.ok(label):
         if source.ranks is not None and source.record.cell.seed not in found:
-            found[source.record.cell.seed] = kept_ranks(source.ranks)
+            found[source.record.cell.seed] = kept_ranks(source.ranks, source.record)
     return found
 
 

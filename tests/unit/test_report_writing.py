@@ -5,6 +5,8 @@ import io
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,13 @@ import pytest
 from rich.console import Console
 
 from tpmebench.bench import cli
+from tpmebench.bench.guard.compare import run_compare
 from tpmebench.cell import Training
 from tpmebench.errors import BenchError
 from tpmebench.reports import records as schema
 from tpmebench.reports.analysis.comparison import Source, compare, load
 from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.analysis.uncertainty import user_tests
 from tpmebench.reports.figures import accuracy as plot_accuracy
 from tpmebench.reports.figures import costs as plot_costs
 from tpmebench.reports.figures import drawing as plots
@@ -24,6 +28,7 @@ from tpmebench.reports.figures import sensitivity as plot_sensitivity
 from tpmebench.reports.formats import html
 from tpmebench.reports.formats.terminal import summary_table
 from tpmebench.reports.pages import build
+from tpmebench.reports.records import ranks_path
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 from tpmebench.reports.tables import caching
 
@@ -203,10 +208,38 @@ def test_bad_requests_are_refused(tmp_path, make_record, write_study) -> None:
     write_study(tmp_path, [make_record("fft"), make_record("lora")])
     with pytest.raises(BenchError, match="did you mean 'lora'"):
         write_report([tmp_path], ReportOptions(reference="lorra"))
-    ranks = next((tmp_path / "ranks").glob("*.npy"))
-    ranks.write_bytes(b"not an array")
-    with pytest.raises(BenchError, match=r"not a whole \.npy array"):
-        write_report([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (lambda path: path.write_bytes(b"not an array"), "not a whole .npy array"),
+        (lambda path: np.save(path, np.load(path)[:-1]), "not the ranks that the record's accuracy is of"),
+        (lambda path: flip(path, -6), "not the ranks that the record's accuracy is of"),
+        (lambda path: np.save(path, np.zeros(800)), "not the ranks that the record's accuracy is of"),
+    ],
+    ids=["no array", "too few", "a flipped byte", "no ranks"],
+)
+def test_ranks_that_are_not_the_cells_own_are_named_and_take_part_in_no_test(
+    tmp_path, make_record, write_study, harm: Callable[[Path], object], said: str
+) -> None:
+    records = [make_record("fft"), make_record("lora"), make_record("bitfit")]
+    write_study(tmp_path, records)
+    harm(ranks_path(tmp_path, records[1].cell_id))
+    told: list[str] = []
+    write_report([tmp_path], say=told.append)
+    assert len(told) == 1 and f"left out: ranks/{records[1].cell_id}.npy" in told[0] and said in told[0]
+    sources = load([tmp_path], [])
+    assert [source.ranks is None for source in sources] == [False, False, True]
+    assert list(user_tests(compare(sources)[0], "fft").index) == ["bitfit"]
+    with pytest.raises(BenchError, match="ranks"):
+        run_compare(tmp_path, tmp_path)
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x10
+    path.write_bytes(content)
 
 
 def test_the_terminals_table(make_record) -> None:

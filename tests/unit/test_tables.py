@@ -19,7 +19,8 @@ from tpmebench.reports.analysis.statistics import FLOOR
 from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
 from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
 from tpmebench.reports.figures import sensitivity as plot_sensitivity
-from tpmebench.reports.records import Memory, PhaseMemory, ranks_path
+from tpmebench.reports.records import Memory, PhaseMemory
+from tpmebench.reports.report import notes
 from tpmebench.reports.tables import anatomy, caching, headline, settings, significance
 from tpmebench.reports.tables import table as tables
 
@@ -147,6 +148,25 @@ def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_re
     other = make_record("lora")
     [_, card] = compare([Source(record) for record in (counted, other, trained)])
     assert [record.record.cell.method for record in card.sources] == ["fft"], "its own device comes first"
+
+
+def test_of_data_and_towers_that_changed_the_newest_stand_first(make_record) -> None:
+    """Each stays where the first of its name stood."""
+    runs = [("a", "1"), ("b", "5"), ("a", "2"), ("c", "7"), ("a", "1")]  # the first data again in the end, with lora
+    sources = [
+        Source(
+            make_record("lora" if number == 4 else "fft", dataset=name, dataset_fingerprint=fingerprint).model_copy(
+                update={"started": f"2026-01-0{number + 1}"}
+            )
+        )
+        for number, (name, fingerprint) in enumerate(runs)
+    ]
+    for chosen, expected in ((sources[:4], "a2 a1 b5 c7"), (sources, "a1 a2 b5 c7"), (sources[::-1], "a1 a2 b5 c7")):
+        found = compare(chosen)
+        assert [one.settings["dataset"] + one.settings["dataset fingerprint"] for one in found] == expected.split()
+        assert [one.name for one in found] == ["1", "2", "3", "4"]
+        assert "the newest stand first" in " ".join(notes(found))
+    assert "newest" not in " ".join(notes(compare(sources[1:4])))
 
 
 def test_of_a_cell_in_several_studies_the_latest_counts(make_record, tmp_path) -> None:
@@ -429,14 +449,13 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
     assert len(set(table.texts.columns)) == len(table.columns)
 
 
-def test_a_user_s_difference_is_the_mean_over_the_seeds_of_both(make_record, tmp_path) -> None:
+def test_a_user_s_difference_is_the_mean_over_the_seeds_of_both(make_record, keep_ranks, tmp_path) -> None:
     """A method with one seed, such as popularity, meets every seed of the reference."""
     hits = {("fft", 0): 400, ("fft", 1): 200, ("lora", 0): 440, ("lora", 1): 80, ("lora", 2): 800}
     hits |= {("popularity", 0): 100}
     records = [make_record(method, seed=seed) for method, seed in hits]
-    (tmp_path / "ranks").mkdir()
     for record, ranked_first in zip(records, hits.values(), strict=True):
-        np.save(ranks_path(tmp_path, record.cell_id), np.where(np.arange(800) < ranked_first, 1.0, 50.0))
+        keep_ranks(tmp_path, record, np.where(np.arange(800) < ranked_first, 1.0, 50.0))
     tests = user_tests(compare([Source(record, tmp_path) for record in records])[0], "fft")
     assert tests["seeds"].to_dict() == {"lora": 2, "popularity": 2}
     expected = {"lora": ((440 - 400) + (80 - 200)) / 1600, "popularity": (2 * 100 - 400 - 200) / 1600}
@@ -444,14 +463,13 @@ def test_a_user_s_difference_is_the_mean_over_the_seeds_of_both(make_record, tmp
         assert tests[f"{metric} difference"].to_dict() == pytest.approx(expected)
 
 
-def test_a_clear_difference_is_found_among_many_methods(make_record, tmp_path) -> None:
+def test_a_clear_difference_is_found_among_many_methods(make_record, keep_ranks, tmp_path) -> None:
     """Holm multiplies the least p by all 63 · 2 tests; 60 of 800 users clearly lose."""
     records = [make_record("fft"), *(make_record("lora", options={"r": r}) for r in range(1, 64))]
     base = np.where(np.arange(800) < 80, 1.0, 50.0)
     worse = np.where(np.arange(800) < 20, 1.0, 50.0)
-    (tmp_path / "ranks").mkdir()
     for record in records:
-        np.save(ranks_path(tmp_path, record.cell_id), worse if record.cell.options.get("r") == 7 else base)
+        keep_ranks(tmp_path, record, worse if record.cell.options.get("r") == 7 else base)
     one = compare([Source(record, tmp_path) for record in records])[0]
     tests = user_tests(one, "fft")
     for metric in ("HR@10", "NDCG@10"):
