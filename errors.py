@@ -26,6 +26,10 @@ class BenchError(Exception):
         super().__init__(visible(message))
 
 
+class Mended(UserWarning):
+    """Something of ours was damaged and is made anew: the run goes on, and its user should know."""
+
+
 def unknown(kind: str, name: str, known: list[str]) -> BenchError:
     """The error for a name that is not among `known`, with the nearest one as a suggestion."""
     near = get_close_matches(name[:_QUOTED], known, n=1, cutoff=0.5)

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from ..arrays import map_array
-from ..errors import BenchError
+from ..errors import BenchError, Mended
 from ..files import (
     atomic_path,
     cache_directory,
@@ -144,7 +144,7 @@ def _mapped(folder: Path, about: dict[str, str | int], workers: int) -> np.memma
         if pixels.shape != shape or pixels.dtype != np.uint8 or said["crc32"] != _checksums(path, workers):
             raise BenchError(f"{path}: changed since it was written")
     except BenchError as error:
-        warnings.warn(f"{error}; the pictures are decoded again", stacklevel=2)
+        warnings.warn(f"{error}; the pictures are decoded again", Mended, stacklevel=2)
         return None
     return pixels
 

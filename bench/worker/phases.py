@@ -1,11 +1,17 @@
 """What happens inside a cell's process: assemble, measure, train, rank, and fill in the record."""
 
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 
 from ...cell import Cell
+from ...errors import Mended
+from ...files import cache_directory
 from ...methods.references.scoring import ScoringReference
 from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from ..meters import environment
@@ -31,7 +37,8 @@ def execute(record: Record, job: Job, events: Events) -> None:
     record.environment = environment.describe(cell.device, cell.deterministic)
     record.environment.warnings = job.warnings
     memory = MemoryMeter(torch.device(cell.device))
-    parts = assemble(cell, events.phase, build_apart, job.places)
+    with _telling_of_damage(record, events):
+        parts = assemble(cell, events.phase, build_apart, job.places)
     record.dataset, record.batch = parts.dataset.facts, parts.batch
     record.warnings += parts.unused
     if isinstance(parts.method, ScoringReference):
@@ -45,6 +52,23 @@ def execute(record: Record, job: Job, events: Events) -> None:
 
 def _machine_rates(device: torch.device) -> MachineRates:
     return MachineRates(matrix=matrix_rate(device), copied=copy_rate(device))
+
+
+@contextmanager
+def _telling_of_damage(record: Record, events: Events) -> Iterator[None]:
+    """What of the cache had to be made anew is said on screen and in the record, where the log alone would have it."""
+    with warnings.catch_warnings():
+        log = warnings.showwarning
+
+        def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            log(message, category, *place, **more)
+            if issubclass(category, Mended):
+                events.tell("warning", message=str(message))
+                record.warnings.append(str(message).replace(f"{cache_directory()}/", ""))
+
+        warnings.simplefilter("always", Mended)
+        warnings.showwarning = tell
+        yield
 
 
 def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from torch import nn
 
 from ...arrays import map_array
-from ...errors import BenchError
+from ...errors import BenchError, Mended
 from ...files import file_digest, lock, read_json, write_atomic
 from ...ownership import is_ours, remove, take
 from ..backbones.generated import GeneratedTower
@@ -94,7 +94,7 @@ def _usable(folder: Path) -> FeatureCache | None:
     except BenchError as error:
         if not is_ours(folder):
             raise BenchError(f"{error}; remove the folder {folder} and it is built again") from error
-        warnings.warn(f"{error}; the features are computed again", stacklevel=2)
+        warnings.warn(f"{error}; the features are computed again", Mended, stacklevel=2)
         return None
 
 

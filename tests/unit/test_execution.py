@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -30,7 +31,7 @@ from tpmebench.bench.worker.run_cell import Events, Job
 from tpmebench.bench.worker.step import Trained
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences
-from tpmebench.errors import BenchError
+from tpmebench.errors import BenchError, Mended
 from tpmebench.reports.records import Compute, Epoch, Memory, Parameters, PhaseMemory, Record, StepTimes, ranks_path
 
 CELL = Cell(
@@ -88,6 +89,23 @@ def test_recorded_rates_are_those_that_are_trained_with(tmp_path: Path) -> None:
     rates = make_method("sasrec-id").learning_rates(torch.nn.Linear(1, 1))  # type: ignore[arg-type]
     assert record.rates["head"] == 0.5 * rates.head
     assert record.warnings == []
+
+
+def test_damage_that_was_mended_stands_in_the_record_and_on_screen_and_other_warnings_do_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+    record, listener = blank(), Listener()
+    with pytest.warns(UserWarning) as logged, execution._telling_of_damage(record, listener):
+        for _ in range(2):
+            warnings.warn(f"{tmp_path}/images/a/pixels.npy: changed", Mended, stacklevel=1)
+        warnings.warn("a library's", stacklevel=1)
+    assert record.warnings == ["images/a/pixels.npy: changed"] * 2, "no path of this machine"
+    assert listener.told == [{"event": "warning", "message": f"{tmp_path}/images/a/pixels.npy: changed"}] * 2
+    assert len(logged) == 3, "the log has them all"
+    with pytest.warns(Mended):
+        warnings.warn("later", Mended, stacklevel=1)
+    assert len(record.warnings) == 2
 
 
 class Card:
