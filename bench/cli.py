@@ -118,7 +118,7 @@ def run(
         bool, typer.Option("--dry-run", help="List the cells, what is done and what would run.")
     ] = False,
     only_failed: Annotated[
-        bool, typer.Option("--only-failed", help="Run failed cells again, and nothing else.")
+        bool, typer.Option("--only-failed", help="Run failed and interrupted cells again, and nothing else.")
     ] = False,
     rerun: Annotated[
         str | None,

@@ -14,7 +14,7 @@ import numpy as np
 from ...metrics import is_better, of_users, to_test
 from ...reports.analysis import statistics
 from ...reports.analysis.cells import is_marked
-from ...reports.analysis.uncertainty import kept_ranks
+from ...reports.analysis.ranks import kept_ranks
 from ...reports.records import Record, load_records, ranks_path
 from .baseline import kind_of
 from .findings import QUIET, Finding, Outcome, Verdict, relative
@@ -62,7 +62,7 @@ def compare(first: Path, second: Path) -> list[Finding]:
 
 def match(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Match], list[str], list[str]]:
     """Pairs of experiments, and the names of those that are only in one of the two."""
-    ours, theirs = group(first), group(second)
+    ours, theirs = group(first, second), group(second, first)
     titles = names([settings for settings, _ in [*ours, *theirs]])
     found = pair_up([settings for settings, _ in ours], [settings for settings, _ in theirs])
     matches = [
@@ -193,4 +193,4 @@ def _judged(pairs: list[tuple[Record, Record]]) -> list[tuple[str, str]]:
 
 def _ranks(directory: Path, record: Record) -> np.ndarray | None:
     path = ranks_path(directory, record.cell_id)
-    return kept_ranks(path) if path.exists() else None
+    return kept_ranks(path, record) if path.exists() else None

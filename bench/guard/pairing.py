@@ -84,18 +84,16 @@ def names(cases: Sequence[Settings]) -> list[str]:
     return result
 
 
-def group(records: Sequence[Record]) -> list[tuple[Settings, list[Record]]]:
+def group(records: Sequence[Record], beside: Sequence[Record] = ()) -> list[tuple[Settings, list[Record]]]:
     """Records by experiment: one group holds the seeds and repeats of one cell.
 
-    Different data or towers of one name are no repeats of each other: such a name is followed by the fingerprint.
+    Different data or towers of one name are no repeats of each other: such a name is followed by the fingerprint, here
+    and in the run `beside`, with which this one is to be paired.
     """
-    meanings: dict[tuple[str, str | None], set[str]] = {}
-    for record in records:
-        for name, (label, fingerprint) in _labelled(record.cell).items():
-            meanings.setdefault((name, label), set()).update({fingerprint} - {""})
+    several = _of_several_meanings(records) | _of_several_meanings(beside)
     groups: list[tuple[Settings, list[Record]]] = []
     for record in records:
-        mine = settings(record.cell) | _told_apart(record.cell, meanings)
+        mine = settings(record.cell) | _told_apart(record.cell, several)
         known = next((members for shared, members in groups if shared == mine), None)
         if known is None:
             groups.append((mine, [record]))
@@ -104,12 +102,21 @@ def group(records: Sequence[Record]) -> list[tuple[Settings, list[Record]]]:
     return groups
 
 
-def _told_apart(cell: Cell, meanings: Mapping[tuple[str, str | None], set[str]]) -> Settings:
+def _of_several_meanings(records: Sequence[Record]) -> set[tuple[str, str | None]]:
+    """The labels, each with its setting, under which a run has several data or towers."""
+    meanings: dict[tuple[str, str | None], set[str]] = {}
+    for record in records:
+        for name, (label, fingerprint) in _labelled(record.cell).items():
+            meanings.setdefault((name, label), set()).update({fingerprint} - {""})
+    return {named for named, found in meanings.items() if len(found) > 1}
+
+
+def _told_apart(cell: Cell, several: set[tuple[str, str | None]]) -> Settings:
     """The labels of a cell that stand for several things, with what each of them is here."""
     return {
         name: f"{label} ({fingerprint[:8]})"
         for name, (label, fingerprint) in _labelled(cell).items()
-        if fingerprint and len(meanings[name, label]) > 1
+        if fingerprint and (name, label) in several
     }
 
 

@@ -90,10 +90,12 @@ class Runner:
                 code = process.finish()
             except TimeLimitReached:
                 process.kill()
-                return self._failed(blank, "timeout", f"exceeded its time limit of {planned.cell.timeout:g} s")
+                cause = f"exceeded its time limit of {planned.cell.timeout:g} s"
+                return self._left(blank) or self._failed(blank, "timeout", cause)
             except KeyboardInterrupt:
                 process.stop()
-                self._failed(blank, "interrupted", "interrupted by the user")
+                if not self._left(blank):
+                    self._failed(blank, "interrupted", "interrupted by the user")
                 raise Interrupted from None
             except BaseException:
                 process.kill()
@@ -101,6 +103,14 @@ class Runner:
         if done:  # whatever went wrong while the process ended changes nothing of a record that is whole
             return read_record(record_path(self.directory, blank.cell_id))
         return self._failed(blank, *what_became(code, log, out_of_memory_kills() != kills))
+
+    def _left(self, blank: Record) -> Record | None:
+        """The record that the cell itself left, if it came to its end before it was told to end."""
+        try:
+            record = read_record(record_path(self.directory, blank.cell_id))
+        except BenchError:
+            return None
+        return record if record.started == blank.started else None
 
     def _clear_the_way(self, cell_id: str) -> list[str]:
         """Sets a record aside that cannot be read, so that a new one can stand there; a line that says so."""

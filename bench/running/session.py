@@ -47,7 +47,7 @@ class Request:
     def wants(self, planned: Planned) -> bool:
         """Whether a cell is to run."""
         if self.only_failed:
-            return planned.failed
+            return planned.failed or planned.interrupted
         if self.reruns(planned):
             return True
         return planned.status is None or bool(planned.stale and not self.keep_stale)
@@ -118,14 +118,21 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
         )
         try:
             runner.run(wanted)
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):  # within a cell, which then has a row, or between two
             interrupted = True
     done = look_again(cells, request.directory)
     _conclude(console, request.directory, done)
     if interrupted:
-        console.say("interrupted: the same command goes on from here")
+        console.say(f"interrupted: {_way_on(request)}")
         return 130
     return 1 if request.strict and any(planned.failed for planned in done) else 0
+
+
+def _way_on(request: Request) -> str:
+    """What the next command would do."""
+    if request.rerun:
+        return "the same command runs all of --rerun again; without it, only the cell that was stopped goes on"
+    return "the same command goes on from here"
 
 
 @contextmanager

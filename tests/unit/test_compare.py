@@ -58,7 +58,7 @@ def write(folder: Path, *records: Record, ranks_of: np.ndarray | None = None) ->
         if ranks_of is not None:
             found = ranks_of <= 10
             metrics = {"HR@10": float(found.mean()), "NDCG@10": float((found / np.log2(ranks_of + 1)).mean())}
-            whole = dict.fromkeys(METRICS, 0.0) | metrics
+            whole = dict.fromkeys(METRICS, 0.0) | metrics | {"MRR": float((1 / ranks_of).mean())}
             test, none = Slice(users=len(ranks_of), metrics=whole), Slice(users=0, metrics={})
             one.accuracy = Accuracy.of(
                 best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none
@@ -164,6 +164,18 @@ def test_other_users_or_lost_ranks_are_not_judged(tmp_path: Path) -> None:
     lost = write(tmp_path / "c", record(), ranks_of=ranks(1))
     ranks_path(lost, record().cell_id).unlink()
     assert {f.verdict for f in changes(first, lost).values()} == {"not judged"}
+
+
+def test_data_that_changed_within_a_study_are_paired_with_the_same_data(tmp_path: Path):
+    """And where each study has one version, the two go together by their name."""
+    old, new = record(dataset_fingerprint="a" * 64), record(dataset_fingerprint="b" * 64)
+    both, after = write(tmp_path / "both", old, new), write(tmp_path / "after", new)
+    for first, second in ((both, after), (after, both)):
+        (matched,), left, right = match(load_records(first), load_records(second))
+        assert {one.cell.dataset_fingerprint[0] for pair in matched.pairs for one in pair} == {"b"}
+        assert [*left, *right] == ["lora (dataset=bazaar (aaaaaaaa))"]
+    (matched,), *_ = match(load_records(write(tmp_path / "before", old)), load_records(after))
+    assert len(matched.pairs) == 1
 
 
 def test_seeds_are_averaged_before_users_are_drawn(tmp_path: Path) -> None:

@@ -160,6 +160,36 @@ def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
 
 
+@pytest.mark.parametrize(("word", "status"), [("done", "ok"), ("still at work", "interrupted")])
+def test_ctrl_c_while_a_cell_ends_takes_no_record_away(run: Run, tmp_path: Path, word: str, status: str) -> None:
+    """The record is there, and the process is on its way out, or just about to say so."""
+
+    class Stops(Display):
+        def update(self, event: dict[str, Any]) -> None:
+            if event["event"] == "phase":
+                raise KeyboardInterrupt
+
+    left = "leave(status='ok'); " if word == "done" else ""
+    with pytest.raises(Interrupted):
+        run(f"{left}tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
+    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == [status]
+
+
+def test_ctrl_c_keeps_no_record_of_an_earlier_run(run: Run, tmp_path: Path) -> None:
+    class Stops(Display):
+        def update(self, event: dict[str, Any]) -> None:
+            raise KeyboardInterrupt
+
+    assert run("leave(status='ok'); tell('done')").status == "ok"
+    with pytest.raises(Interrupted):
+        run("tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
+    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
+
+
+def test_a_record_that_was_left_within_the_time_limit_stays(run: Run) -> None:
+    assert run("leave(status='ok'); time.sleep(600)", timeout=1.0).status == "ok"
+
+
 def test_a_killed_cell_is_out_of_memory_when_the_kernel_counted_a_kill(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
