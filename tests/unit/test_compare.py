@@ -9,7 +9,7 @@ import pytest
 from tpmebench.bench.guard.compare import compare, match, run_compare
 from tpmebench.bench.guard.findings import Finding
 from tpmebench.cell import BackboneChoice, Cell, Training
-from tpmebench.metrics import METRICS
+from tpmebench.metrics import RANKING, means
 from tpmebench.reports.records import (
     Accuracy,
     Environment,
@@ -56,9 +56,7 @@ def write(folder: Path, *records: Record, ranks_of: np.ndarray | None = None) ->
     """A study's directory; with ranks, accuracy follows from them."""
     for one in records:
         if ranks_of is not None:
-            found = ranks_of <= 10
-            metrics = {"HR@10": float(found.mean()), "NDCG@10": float((found / np.log2(ranks_of + 1)).mean())}
-            whole = dict.fromkeys(METRICS, 0.0) | metrics | {"MRR": float((1 / ranks_of).mean())}
+            whole = means(RANKING, ranks_of)
             test, none = Slice(users=len(ranks_of), metrics=whole), Slice(users=0, metrics={})
             one.accuracy = Accuracy.of(
                 best_epoch=1, valid=test, test=test, warm=none, cold=none, novel=none, repeat=none
