@@ -146,7 +146,7 @@ def test_tex_holds_no_command_of_the_data(study: Path) -> None:
 
 
 KNOWN = (
-    "begin end centering caption label toprule midrule bottomrule textbf underline textbackslash textasciitilde "
+    "begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash textasciitilde "
     "textasciicircum textless textgreater textbar textasciigrave pm Delta"
 )
 
