@@ -131,7 +131,8 @@ class Outcome:
         """Every number, for a program."""
         found = [{**asdict(finding), "fails": finding.verdict in self.failing} for finding in self.findings]
         content = {"title": self.title, "failed": len(self.failed), "findings": found, "notes": list(self.notes)}
-        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, indent=1, allow_nan=False)  # in ASCII, so that nothing in it moves a terminal
+        return text.replace("##[", r"#\u0023[")  # as a log would take for a command of its own
 
     def junit(self) -> str:
         """JUnit's XML, as CI servers read it: a suite a method, a case a number, skipped what was not judged."""

@@ -19,7 +19,7 @@ from ...text import visible
 from ..records import Record, load_records, log_path, ranks_path, record_path
 from .cells import FAMILIES, SIGN, origin, row
 from .ranks import kept_ranks
-from .rows import LOOSE, label_cells, older
+from .rows import LOOSE, label_cells, older, told_apart
 from .tpme import COSTS
 
 ORIGINS = {
@@ -99,7 +99,8 @@ class Comparison:
     def labels(self) -> dict[str, str]:
         """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
         labels = label_cells([source.record for source in (*self.sources, *self.replaced)])
-        return {cell_id: visible(label) for cell_id, label in labels.items()}
+        shown = told_apart(sorted(set(labels.values())))
+        return {cell_id: shown[label] for cell_id, label in labels.items()}
 
     @cached_property
     def cells(self) -> pd.DataFrame:

@@ -1,7 +1,9 @@
 """Which cells make up a row of a ranking: what the row is called, and which of several cells of one run counts."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from ...text import visible
 from ..records import Record
 
 LOOSE = ("epochs", "patience")
@@ -20,6 +22,18 @@ def label_cells(records: list[Record]) -> dict[str, str]:
             given = [f"{key}={own[key]}" for key in shown if key in own]
             labels[cell_id] = f"{name} ({', '.join(given)})" if given else name
     return labels
+
+
+def told_apart(names: Iterable[str]) -> dict[str, str]:
+    """Names as they are shown, in a line; one that would look like another before it is numbered."""
+    shown: dict[str, str] = {}
+    for name in names:
+        line, number = visible(name), 1
+        while line in shown.values():
+            number += 1
+            line = f"{visible(name)} [{number}]"
+        shown[name] = line
+    return shown
 
 
 def distinctions(record: Record, trains: bool) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """A record full of text that means something elsewhere: every output shows it, and none of it is live."""
 
 import csv
+import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +21,7 @@ from tpmebench.bench.cli import main
 from tpmebench.bench.console import Screen
 from tpmebench.reports import pages
 from tpmebench.reports.analysis import comparison as frame
+from tpmebench.reports.analysis.rows import told_apart
 from tpmebench.reports.formats import export, html, latex, markdown
 from tpmebench.reports.formats.terminal import summary_table
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
@@ -146,8 +149,8 @@ def test_tex_holds_no_command_of_the_data(study: Path) -> None:
 
 
 KNOWN = (
-    "begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash textasciitilde "
-    "textasciicircum textless textgreater textbar textasciigrave pm Delta"
+    "begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash "
+    "textasciitilde textasciicircum textless textgreater textbar textasciigrave pm Delta"
 )
 
 
@@ -207,19 +210,58 @@ def test_pictures_are_whole_and_show_the_names(study: Path) -> None:
     assert printable(shown)
 
 
-@pytest.mark.parametrize("command", ["report", "compare", "check", "compare --markdown"])
-def test_the_command_prints_nothing_that_commands(
-    study: Path, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    name, *flags = command.split()
-    more = {"report": [f"{tmp_path}/a[/b]\n::error::x"], "compare": [str(study)]}
-    more["check"] = ["--baseline", f"{tmp_path}/base[v2].json", "--update"]
-    monkeypatch.setattr("sys.argv", ["bench", name, str(study), *more[name], *flags])
-    with pytest.raises(SystemExit):
-        main()
-    shown = capsys.readouterr()
-    assert harmless(shown.out) and harmless(shown.err)
-    assert (shown.out + shown.err).strip()
+@pytest.fixture
+def shown(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str], str]:
+    """What a command prints of the study, after what holds of all that is printed does: `shown("compare")`."""
+
+    def run(command: str) -> str:
+        name, *flags = command.split()
+        more = {"report": [f"{tmp_path}/a[/b]\n::error::x"], "compare": [str(study)]}
+        more["check"] = ["--baseline", f"{tmp_path}/base[v2].json", "--update"]
+        monkeypatch.setattr("sys.argv", ["bench", name, str(study), *more[name], *flags])
+        with pytest.raises(SystemExit):
+            main()
+        printed = capsys.readouterr()
+        assert harmless(printed.out) and harmless(printed.err)
+        assert (printed.out + printed.err).strip()
+        return printed.out
+
+    return run
+
+
+@pytest.mark.parametrize("command", ["report", "compare", "check"])
+def test_the_command_prints_nothing_that_commands(shown: Callable[[str], str], command: str) -> None:
+    shown(command)
+
+
+def test_what_is_compared_for_programs_stays_whole(shown: Callable[[str], str]) -> None:
+    content = json.loads(shown("compare --format json"))
+    assert any("\x1b]0;title\x07" in finding["case"] for finding in content["findings"])
+    root = ElementTree.fromstring(shown("compare --format junit"))
+    assert {element.tag for element in root.iter()} <= {
+        "testsuites",
+        "testsuite",
+        "testcase",
+        "skipped",
+        "failure",
+        "system-out",
+    }
+    page = tokens(shown("compare --format markdown"))
+    assert not {token.type for token in page} & {
+        "link_open",
+        "image",
+        "html_inline",
+        "html_block",
+        "code_inline",
+        "fence",
+    }
+    assert sum(token.type == "heading_open" for token in page) == 1
+
+
+def test_names_that_would_look_alike_are_numbered() -> None:
+    assert told_apart(["a\x1b", r"a\x1b", "a"]) == {"a\x1b": r"a\x1b", r"a\x1b": r"a\x1b [2]", "a": "a"}
 
 
 def test_the_table_that_ends_a_run(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
