@@ -144,7 +144,7 @@ def load_dataset(
 
         if archive := packed(parsed.path):
             raise BenchError(f"dataset '{spec}': {archive} is packed: unpack it into {parsed.path / 'images'}")
-    raw = _restricted(raw, modalities)
+    raw = _restricted(raw, spec, modalities)
     absent = np.zeros(len(raw.ids), dtype=bool)
     absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
     interactions = raw.interactions
@@ -220,12 +220,12 @@ def _check(option: str, value: str, choices: object) -> None:
         raise unknown(option, value, list(get_args(choices)))
 
 
-def _restricted(raw: RawData, modalities: Modalities) -> RawData:
+def _restricted(raw: RawData, spec: str, modalities: Modalities) -> RawData:
     """The data with the modalities that were asked for; BenchError when the source has not got one of them."""
     if raw.images is None and modalities != "text":
-        raise BenchError(f"dataset '{raw.name}' has no pictures: use --modalities text")
+        raise BenchError(f"dataset '{spec}' has no pictures: use --modalities text")
     if raw.texts is None and modalities != "image":
-        raise BenchError(f"dataset '{raw.name}' has no texts: use --modalities image")
+        raise BenchError(f"dataset '{spec}' has no texts: use --modalities image")
     if modalities == "text":
         return replace(raw, images=None, missing_images=())
     return replace(raw, texts=None) if modalities == "image" else raw

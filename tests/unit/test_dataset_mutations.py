@@ -4,6 +4,8 @@ Keys come from the schema of `dataset.toml`, so that a new key needs no new test
 """
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,32 @@ def test_any_damage_to_a_parquet_table(shop: Path, data: st.DataObject):
     path = shop / f"{data.draw(st.sampled_from(['items', 'ratings']))}.parquet"
     path.write_bytes(damaged(path.read_bytes(), data))
     holds(shop)
+
+
+FOOTERS = """
+import sys
+from pathlib import Path
+from bounds import bounded
+from tpmebench.datasets.tables import read_table
+
+path = Path(sys.argv[1])
+whole = path.read_bytes()
+read_table(path, ["user", "item"], ["time"])
+for place in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], "little"), len(whole)):
+    for value in {0, whole[place] ^ 1, whole[place] ^ 4}:
+        path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+        with bounded(path.name):
+            read_table(path, ["user", "item"], ["time"])
+"""
+
+
+def test_any_changed_byte_of_a_parquet_footer(shop: Path):
+    """In a process of its own: some of what reads a footer ends the process instead of raising an error."""
+    pq.write_table(pa_csv.read_csv(shop / "ratings.csv"), shop / "ratings.parquet")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", FOOTERS, shop / "ratings.parquet"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-1000:]
 
 
 @pytest.mark.parametrize("name", ["dataset.toml", "items.csv", "ratings.csv", "pictures/i0.png", "pictures"])
