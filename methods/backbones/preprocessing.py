@@ -13,7 +13,7 @@ from ...errors import BenchError
 from ...files import digest, file_digest
 from ...text import visible
 from ..inputs import TokenBatch
-from .source import BackboneSource
+from .source import BackboneSource, nothing_printed
 
 
 class Tokenizer(Protocol):
@@ -92,9 +92,10 @@ class PretrainedTokenizer:
             # transformers would make one with an empty vocabulary
             raise BenchError(f"{location}: no tokenizer in this model folder; add its tokenizer.json")
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                location, trust_remote_code=False, revision=revision or "main"
-            )
+            with nothing_printed():
+                self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                    location, trust_remote_code=False, revision=revision or "main"
+                )
         except Exception as error:  # whatever transformers and tokenizers raise
             reason = visible(str(error).strip().split("\n")[0][:400])
             raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error

@@ -1,6 +1,8 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -350,3 +352,20 @@ def without_the_hub() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def nothing_printed() -> Iterator[None]:
+    """During the block standard output and error lead nowhere: libraries print what a folder's files hold as it is."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
+        for number in kept:
+            os.dup2(nowhere.fileno(), number)
+    try:
+        yield
+    finally:
+        for number, stream in kept.items():
+            os.dup2(stream, number)
+            os.close(stream)

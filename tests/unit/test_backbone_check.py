@@ -140,9 +140,23 @@ def test_a_folder_that_names_another_model_fetches_nothing(
 
 
 def test_transformers_prints_nothing_of_a_configuration(copied: Copy, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = copied("bert", sub_configs="\n::error::forged")
+    capfd.readouterr()  # what making the folder printed
     with suppress(BenchError):
-        check("text", copied("bert", sub_configs="\n::error::forged"))
+        check("text", folder)
     assert capfd.readouterr() == ("", "")
+
+
+def test_tokenizers_prints_nothing_of_its_settings(copied: Copy, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = copied("bert")
+    token = {"content": "[UNK]", "\n::error::forged": True}
+    (folder / "special_tokens_map.json").write_text(json.dumps({"unk_token": token}))
+    capfd.readouterr()  # what making the folder printed
+    with suppress(BenchError):
+        check("text", folder)
+    assert capfd.readouterr() == ("", "")
+    print("printed")
+    assert capfd.readouterr() == ("printed\n", "")
 
 
 def test_integer_weights_a_damaged_file_and_an_adapter_are_refused(copied: Copy) -> None:
