@@ -6,6 +6,7 @@ from typing import IO, Any, cast
 from rich.console import Console
 from rich.text import Text
 
+from ..reports.formats.grid import Grid
 from ..text import visible
 from .github import inert
 
@@ -46,3 +47,8 @@ def forgive_encodings() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def wrapping_table(*headings: str) -> Grid:
+    """A table that wraps what is too long for it: a shortened name could not be copied."""
+    return Grid(*headings, fold=True, box=None)

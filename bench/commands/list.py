@@ -1,18 +1,17 @@
-"""What `bench list` shows."""
+"""`bench list`."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.table import Table
+import typer
 
-from ...reports.formats.grid import Grid
+from ..console import Screen, wrapping_table
 
-
-def wrapping_table(*headings: str) -> Table:
-    """A table that wraps what is too long for it: a shortened name could not be copied."""
-    return Grid(*headings, fold=True, box=None)
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
-def list_methods() -> Table:
+def list_methods() -> "Table":
     """Every registered method with its family and options."""
     from ...methods.registry import methods
 
@@ -24,7 +23,7 @@ def list_methods() -> Table:
     return table
 
 
-def list_datasets() -> Table:
+def list_datasets() -> "Table":
     """Every dataset source, and how to name one."""
     from ...datasets.sources import registry as sources
 
@@ -35,7 +34,7 @@ def list_datasets() -> Table:
     return table
 
 
-def list_backbones() -> Table:
+def list_backbones() -> "Table":
     """The named pairs and towers; folders and hub ids are named by themselves."""
     from ...methods.backbones.source import IMAGE, PAIRS, TEXT
 
@@ -50,8 +49,15 @@ def _where(source: str, name: str) -> str:
     return "built in" if name == "micro" else source
 
 
-tables: dict[str, Callable[[], Table]] = {
+tables: "dict[str, Callable[[], Table]]" = {
     "methods": list_methods,
     "datasets": list_datasets,
     "backbones": list_backbones,
 }
+
+
+def list_(
+    kind: Annotated[Literal["methods", "datasets", "backbones"], typer.Argument(help="What to list.")],
+) -> None:
+    """List the methods, datasets or backbones that can be named."""
+    Screen().print(tables[kind]())

@@ -15,8 +15,8 @@ from ..meters.kills import out_of_memory_kills
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
 from ..study.grid import Planned
+from ..worker.job import Job, MachineRates
 from ..worker.places import Places
-from ..worker.run_cell import Job, MachineRates
 from .cell_process import CellProcess, Start, TimeLimitReached
 from .display import Display
 from .preflight import check_places

@@ -14,8 +14,7 @@ from ...files import lock
 from ...methods.registry import is_outside
 from ...ownership import check_output, claim
 from ...reports.records import log_path
-from ..commands.list import wrapping_table
-from ..console import Screen
+from ..console import Screen, wrapping_table
 from ..meters import environment
 from ..study.found import describe_data
 from ..study.grid import Planned, look_again, plan

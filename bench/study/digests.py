@@ -23,7 +23,11 @@ OURS = "tpmebench"
 _FIRST = ROOT / "bench" / "worker" / "phases.py"
 _UNDECIDING = ("reports", "errors.py", "files.py", "ownership.py", "text.py", "cell.py", "values.py", "__init__.py")
 """What a result does not depend on: how it is written down, shown and told."""
-_PROCESS = ("bench/worker/run_cell.py", "bench/worker/places.py", "bench/meters/environment.py", "methods/registry.py")
+_PROCESS = (
+    *(f"bench/worker/{name}.py" for name in ("run_cell", "job", "failure", "lifeline", "places")),
+    "bench/meters/environment.py",
+    "methods/registry.py",
+)
 """What starts a cell, finds its parts and describes the machine."""
 
 

@@ -27,9 +27,11 @@ from ..meters.kills import out_of_memory_kills
 from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
 from .build import Tell, build_features
+from .failure import classify, one_line
+from .job import Events
+from .lifeline import die_with_parent, keep_to_the_log
 from .places import Places
 from .preparation import prepare_process
-from .run_cell import Events, classify, die_with_parent, keep_to_the_log, one_line
 
 
 class CacheMeter:

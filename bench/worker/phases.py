@@ -21,11 +21,11 @@ from .build import Assembly, assemble
 from .cache_build import build_apart
 from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from .evaluation import Evaluator
+from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from .preparation import prepare_process
 from .ranking import RankingRule, accuracy, rank_targets
-from .run_cell import Events, Job, MachineRates, save_ranks
 from .step import Trainer
 
 

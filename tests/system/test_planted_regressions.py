@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tpmebench.bench.guard.check import CheckOptions, run_check
 from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.job import Events, Job
 from tpmebench.bench.worker.phases import execute
-from tpmebench.bench.worker.run_cell import Events, Job
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.methods.backbones.source import Backbones

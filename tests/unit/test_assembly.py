@@ -17,8 +17,8 @@ from tpmebench.bench.study.study import Study
 from tpmebench.bench.worker import build as assembly
 from tpmebench.bench.worker import phases as execution
 from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.job import Job
 from tpmebench.bench.worker.preparation import prepare_process
-from tpmebench.bench.worker.run_cell import Job
 from tpmebench.bench.worker.speedups import speed_up
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import SECTIONS, BackboneChoice, Cell

@@ -24,10 +24,10 @@ from tpmebench.bench.meters.waiting import Waits
 from tpmebench.bench.worker import phases as execution
 from tpmebench.bench.worker import run_cell as worker
 from tpmebench.bench.worker.build import CacheUse
+from tpmebench.bench.worker.job import Events, Job
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.phases import execute, prepare_process
 from tpmebench.bench.worker.ranking import Diverged
-from tpmebench.bench.worker.run_cell import Events, Job
 from tpmebench.bench.worker.step import Trained
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences
@@ -314,7 +314,7 @@ def test_a_random_ranking_is_its_seed_s(tmp_path: Path) -> None:
 def test_a_cell_ends_with_all_it_started_when_its_harness_is_gone() -> None:
     program = """
 import subprocess, sys
-from tpmebench.bench.worker.run_cell import die_with_parent
+from tpmebench.bench.worker.lifeline import die_with_parent
 print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
 die_with_parent(sys.stdin.buffer)
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tpmebench.bench.commands import cache as cache_tools
+from tpmebench.bench.commands import cache_entries as cache_tools
 from tpmebench.bench.running.session import Request, run_study
 from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError

@@ -1,0 +1,27 @@
+"""A cell's process apart from its work: where its words go, and when it ends."""
+
+import io
+import os
+import signal
+import sys
+from typing import IO
+
+
+def keep_to_the_log() -> None:
+    """From here on, what is printed goes to the log, in UTF-8 whatever the terminal speaks, and nobody can be asked."""
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def die_with_parent(jobs: IO[bytes]) -> None:
+    """Ends this process and all it started when the harness is gone, however it went: its end of the pipe closes."""
+    while jobs.readline():
+        continue
+    if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
