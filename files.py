@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from .errors import BenchError
+from .errors import BenchError, quoted
 
 TOML_BYTES = 1 << 18
 JSON_BYTES = 1 << 26
@@ -32,6 +32,8 @@ def cache_directory() -> Path:
     """Where decoded images and feature caches live: `TPMEBENCH_CACHE`, else the user's cache folder."""
     named = os.environ.get("TPMEBENCH_CACHE")
     if named:
+        if not is_possible(Path(named)):
+            raise BenchError(f"TPMEBENCH_CACHE {quoted(named)}: no file can have such a name; name a folder")
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
     try:

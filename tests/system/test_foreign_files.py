@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tpmebench.bench.cli import main
+
 FILES = ("report.md", "report.html", "pictures/tpme-parts.png", "study", "notes.txt", "records/mine.json", "logs/a.log")
 
 
@@ -67,3 +69,56 @@ def test_no_command_touches_what_it_did_not_make(bench, small: list[str], tmp_pa
     assert bench("report", done, "--out", "thesis", cwd=home).returncode == 2
     assert bench("check", done, "--baseline", "baselines/notes.txt", "--update", cwd=home).returncode == 2
     assert {folder: contents(folder) for folder in before} == before
+
+
+REFUSED = """
+run {small} --out link
+run {small} --out dangling
+run {small} --out older
+run {small} --out study/records
+run {small} --out linked-study/logs/more
+run {small} --text-backbone {model} --out {model}/runs
+report study --out thesis --format md,html,tex,csv,parquet
+report study --out link
+report study --out shop/pictures
+report study --out study/records/x.json
+report study --out cache/x
+report older
+report thesis
+check study --baseline thesis/report.md --update
+check study --baseline thesis/records --update
+check study --baseline dangling --update
+check study --baseline study/records/x.json --update
+check study --baseline cache/x.json --update
+compare thesis study
+"""
+
+
+def test_no_command_takes_a_folder_that_is_not_its_own(
+    small: list[str], towers: str, make_record, write_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """The same in this process, for every folder and link that a command can be pointed at."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(with_files(tmp_path / "cache")))
+    with_files(tmp_path / "thesis")
+    for name in ("study", "older"):
+        write_study(tmp_path / name, [make_record(method) for method in ("fft", "lora", "iisan-cached")])
+    (tmp_path / "older" / "report.md").write_text("mine")  # beside records of a version that set no marker
+    for link, place in (("link", "thesis"), ("dangling", "gone"), ("linked-study", "study")):
+        (tmp_path / link).symlink_to(place)
+    before = {folder: contents(folder) for folder in (tmp_path, Path(towers.partition("+")[0]))}
+    for line in REFUSED.strip().splitlines():
+        words = line.format(small="SMALL", model=towers.partition("+")[0]).split()
+        arguments = [part for word in words for part in (small if word == "SMALL" else [word])]
+        monkeypatch.setattr("sys.argv", ["bench", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        errors = capsys.readouterr().err
+        assert (ended.value.code, errors.count("\n")) == (2, 1), (line, errors)
+        assert {folder: contents(folder) for folder in before} == before, line
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "shop" / "pictures"))
+    monkeypatch.setattr("sys.argv", ["bench", "run", *small, "--out", "new"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.startswith("bench: TPMEBENCH_CACHE ")
+    assert contents(tmp_path) == before[tmp_path]

@@ -140,6 +140,12 @@ def test_clearing_the_cache_leaves_what_is_not_ours(cache: Path, tmp_path: Path)
     assert all(path.read_text() == "mine" for path in foreign)
 
 
+def test_a_cache_of_an_impossible_name_is_blamed_on_its_variable(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TPMEBENCH_CACHE", "n" * 400)
+    with pytest.raises(BenchError, match=r"^TPMEBENCH_CACHE 'n"):
+        cache_tools.clear([])
+
+
 def test_nothing_is_cleared_behind_a_link(cache: Path, tmp_path: Path):
     entry(tmp_path / "elsewhere")
     cache.mkdir()
