@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 _HOME = {
     "BenchError": ".errors",
     "Dataset": ".datasets.catalogue",
-    "load_dataset": ".datasets.sources.registry",
+    "load_dataset": ".datasets.sources.loading",
     "Method": ".methods.method",
     "register": ".methods.registry",
     "Record": ".reports.records",

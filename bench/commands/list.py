@@ -8,6 +8,7 @@ import typer
 from ..console import Screen, wrapping_table
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
     from rich.table import Table
 
 
@@ -17,20 +18,17 @@ def list_methods() -> "Table":
 
     table = wrapping_table("method", "family", "what it is", "options (default)")
     for name, method in methods().items():
-        fields = method.options.model_fields.items()
-        options = ", ".join(f"{key} ({field.default})" for key, field in fields) or "–"
-        table.add_row(name, method.family, method.summary, options)
+        table.add_row(name, method.family, method.summary, _options(method.options))
     return table
 
 
 def list_datasets() -> "Table":
     """Every dataset source, and how to name one."""
-    from ...datasets.sources import registry as sources
+    from ...datasets.sources.registry import sources
 
     table = wrapping_table("dataset", "how to name it", "what it is", "options (default)")
-    for entry in sources.list_datasets():
-        options = ", ".join(f"{key} ({default})" for key, default in entry.options.items()) or "–"
-        table.add_row(entry.name, entry.usage, entry.summary, options)
+    for name, source in sources().items():
+        table.add_row(name, source.usage, source.summary, _options(source.options))
     return table
 
 
@@ -43,6 +41,11 @@ def list_backbones() -> "Table":
         table.add_row(name, _where(TEXT[text].source, text), _where(IMAGE[image].source, image))
     table.add_row("TEXT+IMAGE", "a name above, a folder in Hugging Face layout, or a hub id", "the same")
     return table
+
+
+def _options(model: "type[BaseModel]") -> str:
+    """A method's or source's options with their defaults."""
+    return ", ".join(f"{key} ({field.default})" for key, field in model.model_fields.items()) or "–"
 
 
 def _where(source: str, name: str) -> str:

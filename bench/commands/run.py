@@ -17,7 +17,7 @@ def run(
         str | None, typer.Option(help="Methods, comma-separated, or 'all'; with settings: lora:r=16,lr=4e-4.")
     ] = None,
     dataset: Annotated[
-        list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a dataset folder, iisan-release:DIR.")
+        list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a folder, or as bench list datasets says.")
     ] = None,
     backbones: Annotated[
         list[str] | None, typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...cell import Cell
+from ...datasets.sources.registry import source_class
 from ...errors import BenchError
 from ...files import set_aside
 from ...reports.records import Record, Status, log_path, read_record, record_path
@@ -142,7 +143,8 @@ class Runner:
             study=self.study,
             cell=planned.cell,
             cell_id=planned.id,
-            code=code_of(planned.method),  # as it is when the cell's process starts
+            # as it is when the cell's process starts
+            code=code_of(planned.method, source_class(planned.places.dataset)),
             family=planned.method.family,  # type: ignore[arg-type]
             summary=planned.method.summary,
             status="crashed",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ...datasets.sources.registry import picture_folders
+from ...datasets.sources.registry import open_source
 from ...files import CACHE_FOLDERS, cache_directory
 from ...methods.backbones.source import BackboneSource
 from ...ownership import check_output, refuse_inside
@@ -23,7 +23,7 @@ def check_study_output(read: Iterable[Places], directory: Path) -> None:
 def _data(read: list[Places]) -> Iterator[tuple[Path, str]]:
     """Folders in which a new file would count as part of the data, each with what it holds."""
     for dataset in dict.fromkeys(places.dataset for places in read):
-        for folder in picture_folders(dataset):
+        for folder in open_source(dataset).picture_folders():
             yield folder, f"the pictures of dataset '{dataset}'"
 
 

@@ -9,9 +9,10 @@ from filelock import Timeout
 from rich.table import Table
 
 from ... import __version__
+from ...datasets.sources.registry import outside_code
 from ...errors import BenchError, quoted, unknown
 from ...files import lock
-from ...methods.registry import is_outside
+from ...outside import is_outside
 from ...ownership import check_output, claim
 from ...reports.records import log_path
 from ..console import Screen, wrapping_table
@@ -154,6 +155,7 @@ def _announce_outside(console: Screen, study: Study) -> None:
     named = [*study.methods, *study.options, *study.epochs]
     variants = [Variant.read(name) for name in named]
     outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
+    outside |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))
     if outside:
         console.say(f"importing code from outside: {', '.join(outside)}")
 

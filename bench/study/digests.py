@@ -13,20 +13,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ...datasets.sources.registry import built_in_modules as sources_built_in
+from ...datasets.sources.source import Source
 from ...files import canonical_json, digest
 from ...methods.method import Method
-from ...methods.registry import built_in_modules
+from ...methods.registry import built_in_modules as methods_built_in
 from ...reports.records import Code
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "tpmebench"
 _FIRST = ROOT / "bench" / "worker" / "phases.py"
-_UNDECIDING = ("reports", "errors.py", "files.py", "ownership.py", "text.py", "cell.py", "values.py", "__init__.py")
+_UNDECIDING = (
+    *("reports", "errors.py", "files.py", "outside.py", "ownership.py", "text.py", "cell.py", "values.py"),
+    "__init__.py",
+)
 """What a result does not depend on: how it is written down, shown and told."""
 _PROCESS = (
     *(f"bench/worker/{name}.py" for name in ("run_cell", "job", "failure", "lifeline", "places")),
     "bench/meters/environment.py",
     "methods/registry.py",
+    "datasets/sources/registry.py",
 )
 """What starts a cell, finds its parts and describes the machine."""
 
@@ -39,30 +45,38 @@ class Home:
     package: str | None
 
 
-def code_of(method: type[Method]) -> Code:
-    """Today's digests of the code behind a method. `method` is "" when its source cannot be read."""
-    return codes_of([method])[method]
+def code_of(method: type[Method], source: type[Source]) -> Code:
+    """Today's digests of the code behind a method and what reads its data. `method` is "" when it cannot be read."""
+    return codes_of([(method, source)])[method, source]
 
 
-def codes_of(methods: Iterable[type[Method]]) -> dict[type[Method], Code]:
-    """`code_of` for several methods."""
-    training = training_sources()
-    return {method: _code(method, training) for method in methods}
+def codes_of(
+    pairs: Iterable[tuple[type[Method], type[Source]]],
+) -> dict[tuple[type[Method], type[Source]], Code]:
+    """`code_of` for several pairs."""
+    ours = training_sources()
+    return {(method, source): _code(method, ours | _code_behind(source)) for method, source in pairs}
 
 
 def _code(method: type[Method], training: set[Path]) -> Code:
-    file = getattr(sys.modules.get(method.__module__), "__file__", None)
+    own = _code_behind(method)
+    return Code(method=_combined(own - training), training=_combined(training))
+
+
+def _code_behind(found: type) -> set[Path]:
+    """The files that a class from here or from outside is made of; none when its source cannot be read."""
+    file = getattr(sys.modules.get(found.__module__), "__file__", None)
     source = Path(file) if file else None
     if source is None or source.suffix != ".py" or not source.is_file():
-        return Code(training=_combined(training))
-    home = _home(method.__module__, source.resolve())
-    return Code(method=_combined(_reached(source.resolve(), home) - training), training=_combined(training))
+        return set()
+    return _reached(source.resolve(), _home(found.__module__, source.resolve()))
 
 
 def training_sources() -> set[Path]:
     """Our own files that decide a result whatever the method: those that a cell's process reaches, without methods."""
-    methods = {ROOT.joinpath("methods", *name.split(".")).with_suffix(".py") for name in built_in_modules()}
-    return _reached(_FIRST, Home(ROOT, OURS), frozenset(methods))
+    methods = {ROOT.joinpath("methods", *name.split(".")).with_suffix(".py") for name in methods_built_in()}
+    readers = [ROOT.joinpath("datasets", "sources", f"{name}.py") for name in sources_built_in()]
+    return set().union(*(_reached(file, Home(ROOT, OURS), frozenset(methods)) for file in (_FIRST, *readers)))
 
 
 def _home(module: str, source: Path) -> Home:

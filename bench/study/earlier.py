@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...cell import Cell
-from ...datasets.sources.registry import former_fingerprint
+from ...datasets.sources.registry import open_source
 from ...files import canonical_json
 from ...reports.records import Code, Record, load_records
 from ..guard.pairing import portable
@@ -68,7 +68,7 @@ class Earlier:
 def _formers(records: list[Record], data: Mapping[str, str]) -> dict[str, str]:
     """Today's fingerprints of data by their former ones; empty when every record has one of today's."""
     unknown = {record.cell.dataset_fingerprint for record in records} - {"", *data.values()}
-    return {former_fingerprint(spec): now for spec, now in data.items()} if unknown else {}
+    return {open_source(spec).former_fingerprint(): now for spec, now in data.items()} if unknown else {}
 
 
 def _completed(record: Record, defaults: Mapping[str, Mapping[str, Any]], formers: Mapping[str, str]) -> Record:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ...datasets.sources import registry as sources
+from ...datasets.sources.loading import load_dataset
+from ...datasets.sources.registry import open_source
 from ...errors import BenchError
 from ...reports.analysis.data_facts import missing_warnings
 from ..console import Screen
@@ -22,10 +23,10 @@ def describe_data(study: Study, console: Screen, *, read: bool) -> None:
     chosen = "missing_images" in study.model_fields_set
     for spec in study.datasets:
         if not read:
-            for line in sources.inspect(spec, study.modalities, strict=not chosen):
+            for line in open_source(spec).inspect(pictures=study.modalities != "text", strict=not chosen):
                 console.say(f"{spec}: {line}")
             continue
-        facts = sources.load_dataset(
+        facts = load_dataset(
             spec,
             modalities=study.modalities,
             missing_images=study.missing_images,

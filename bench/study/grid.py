@@ -13,7 +13,8 @@ from ...methods.backbones.check import check_backbone
 from ...methods.backbones.source import BackboneSource, Modality, parse_pair
 from ...methods.head.sasrec import HeadSize
 from ...methods.method import Method
-from ...methods.registry import canonical_name, find_method, make_method, methods
+from ...methods.registry import find_method, make_method, methods
+from ...outside import canonical_name
 from ...reports.records import Record, Status
 from ..worker.places import Places
 from .digests import codes_of
@@ -72,7 +73,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
     HeadSize(study.head.width)  # which refuses what its heads do not divide
     device = resolve_device(study.device)
     choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
-    fingerprints = {dataset: sources.fingerprint(dataset) for dataset in study.datasets}
+    fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
     planned: dict[str, Planned] = {}
     for dataset, towers in product(study.datasets, choices):
         for seed, repeat, (name, settled) in product(range(study.seeds), range(study.repeats), variants):
@@ -108,12 +109,13 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
 def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
     """The same cells with the records that a directory holds of them now."""
     defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
-    codes = codes_of({each.method for each in cells})
+    readers = {each.places.dataset: sources.source_class(each.places.dataset) for each in cells}
+    codes = codes_of({(each.method, readers[each.places.dataset]) for each in cells})
     data = {each.places.dataset: each.cell.dataset_fingerprint for each in cells}
     earlier, ids = Earlier(directory, defaults, data), frozenset(each.cell.id for each in cells)
     result = []
     for each in cells:
-        found = earlier.find(each.cell, codes[each.method], ids)
+        found = earlier.find(each.cell, codes[each.method, readers[each.places.dataset]], ids)
         changes: dict[str, Any] = {"record": None, "stale": (), "replaces": True}
         if found:
             changes = {"record": found.record, "stale": found.stale, "replaces": found.same}

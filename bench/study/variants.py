@@ -15,7 +15,8 @@ from ...cell import Cell, Rate, Rates
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import parse_toml
 from ...methods.method import Method
-from ...methods.registry import canonical_name, find_method, make_method
+from ...methods.registry import find_method, make_method
+from ...outside import canonical_name
 
 _RATES = TypeAdapter(Rates)
 _NAMED = re.compile(r"(?P<name>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)

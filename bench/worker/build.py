@@ -11,7 +11,7 @@ from ...cell import Cell
 from ...datasets.batches import BatchPlan
 from ...datasets.catalogue import Dataset
 from ...datasets.images import ImageStore
-from ...datasets.sources.registry import load_dataset
+from ...datasets.sources.loading import load_dataset
 from ...files import canonical_json
 from ...methods.backbones.preprocessing import make_tokenizer, token_table
 from ...methods.backbones.source import Backbones, BackboneSource

@@ -15,89 +15,96 @@ from ..images import ImageFiles
 from ..raw import Interactions, RawData
 from ..tables import Table, TimeUnit, check_columns, pc, read_table
 from .description import Description, InteractionColumns, describe
+from .registry import register
+from .source import Source
 
 
-def read(path: Path) -> RawData:
-    """Reads the dataset described at `path`; every mistake in it is a BenchError naming file, line or key."""
-    _, description = describe(path)
-    columns = description.items
-    shown = [*columns.text_columns, *([columns.image] if columns.image else [])]
-    table = read_table(columns.file, [columns.id, *shown])
-    ids, rows = _distinct(table, columns.id, shown)
-    items = table.take(rows)
-    texts = None
-    if columns.text_columns:
-        parts = zip(*(items.strings(column) for column in columns.text_columns), strict=True)
-        texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
-    pictures, looked = _pictures(description, items, ids.to_pylist())
-    interactions, facts = _interactions(description.interactions, ids, columns.file)
-    if len(rows) < len(table):
-        facts["repeated item rows"] = len(table) - len(rows)
-    for key in ("source", "licence"):
-        if said := getattr(description, key):
-            facts[key] = said
-    if description.images and pictures:
-        facts |= example(description.images.folder, pictures, looked)
-    return RawData(
-        name=description.name,
-        ids=ids.to_pylist(),
-        texts=texts,
-        images=ImageFiles(pictures) if description.images else None,
-        interactions=interactions,
-        facts=facts,
-        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
-    )
+@register("folder")
+class Folder(Source):
+    """your own data: CSV, TSV or Parquet and pictures, described by a dataset.toml"""
 
+    usage = "PATH"
 
-def fingerprint(path: Path) -> str:
-    """What changes when the dataset does: what is read of its tables, their bytes, the pictures' names and sizes.
+    def read(self) -> RawData:
+        _, description = describe(self.path)
+        columns = description.items
+        shown = [*columns.text_columns, *([columns.image] if columns.image else [])]
+        table = read_table(columns.file, [columns.id, *shown])
+        ids, rows = _distinct(table, columns.id, shown)
+        items = table.take(rows)
+        texts = None
+        if columns.text_columns:
+            parts = zip(*(items.strings(column) for column in columns.text_columns), strict=True)
+            texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
+        pictures, looked = _pictures(description, items, ids.to_pylist())
+        interactions, facts = _interactions(description.interactions, ids, columns.file)
+        if len(rows) < len(table):
+            facts["repeated item rows"] = len(table) - len(rows)
+        for key in ("source", "licence"):
+            if said := getattr(description, key):
+                facts[key] = said
+        if description.images and pictures:
+            facts |= example(description.images.folder, pictures, looked)
+        return RawData(
+            name=description.name,
+            ids=ids.to_pylist(),
+            texts=texts,
+            images=ImageFiles(pictures) if description.images else None,
+            interactions=interactions,
+            facts=facts,
+            missing_images=[row for row, picture in enumerate(pictures) if picture is None],
+        )
 
-    How the description is written, and what the dataset is called, is no part of it.
-    """
-    _, description = describe(path)
-    return digest("folder", canonical_json(description.reading), *_content(description))
+    def fingerprint(self) -> str:
+        """Of what is read of the tables, their bytes, the pictures' names and sizes.
 
+        How the description is written, and what the dataset is called, is no part of it.
+        """
+        _, description = describe(self.path)
+        return digest("folder", canonical_json(description.reading), *_content(description))
 
-def former_fingerprint(path: Path) -> str:
-    """The fingerprint as versions up to 0.1 had it, which took the bytes of the description."""
-    file, description = describe(path)
-    return digest("folder", file_digest(file), *_content(description))
+    def former_fingerprint(self) -> str:
+        """Took the bytes of the description."""
+        file, description = describe(self.path)
+        return digest("folder", file_digest(file), *_content(description))
+
+    def label(self, written: str) -> str:
+        """The folder's name, or that of its description."""
+        del written
+        place = self.path.resolve()
+        if place.suffix == ".toml":
+            place = place.parent if place.name == "dataset.toml" else place.with_suffix("")
+        return place.name
+
+    def picture_folders(self) -> list[Path]:
+        _, description = describe(self.path)
+        return [description.images.folder] if description.images else []
+
+    def inspect(self, *, pictures: bool, strict: bool) -> list[str]:
+        """Whether columns and pictures are called as the description says. No row of a table is read."""
+        _, description = describe(self.path)
+        columns, of = description.items, description.interactions
+        check_columns(columns.file, [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])])
+        check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
+        found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
+        if description.images is None or not pictures:
+            return found
+        names = [line.rpartition(" ")[0] for line in listed(description.images.folder)]
+        if columns.image:
+            return [*found, f"{len(names):,} files in the picture folder"]
+        before, _, after = description.images.pattern.partition("{id}")
+        fitting = sum(name.startswith(before) and name.endswith(after.replace("{id}", "")) for name in names)
+        if names and not fitting and strict:
+            raise BenchError(
+                f"{description.images.folder}: none of {len(names):,} files is named as pattern "
+                f"'{description.images.pattern}' says; there is '{names[0]}': correct the pattern"
+            )
+        return [*found, f"{fitting:,} of {len(names):,} files in the picture folder are named as the pattern says"]
 
 
 def _content(description: Description) -> list[str]:
     tables = (description.interactions.file, description.items.file)
     return [*map(file_digest, tables), *(listed(description.images.folder) if description.images else [])]
-
-
-def picture_folders(path: Path) -> list[Path]:
-    """Where the dataset's pictures lie."""
-    _, description = describe(path)
-    return [description.images.folder] if description.images else []
-
-
-def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
-    """What headers and names alone tell; a misspelt column is a BenchError, and with `strict` a pattern that fits none.
-
-    No row of a table is read.
-    """
-    _, description = describe(path)
-    columns, of = description.items, description.interactions
-    check_columns(columns.file, [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])])
-    check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
-    found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
-    if description.images is None or not pictures:
-        return found
-    names = [line.rpartition(" ")[0] for line in listed(description.images.folder)]
-    if columns.image:
-        return [*found, f"{len(names):,} files in the picture folder"]
-    before, _, after = description.images.pattern.partition("{id}")
-    fitting = sum(name.startswith(before) and name.endswith(after.replace("{id}", "")) for name in names)
-    if names and not fitting and strict:
-        raise BenchError(
-            f"{description.images.folder}: none of {len(names):,} files is named as pattern "
-            f"'{description.images.pattern}' says; there is '{names[0]}': correct the pattern"
-        )
-    return [*found, f"{fitting:,} of {len(names):,} files in the picture folder are named as the pattern says"]
 
 
 def listed(folder: Path) -> list[str]:

@@ -17,73 +17,77 @@ from ..images import ImageFiles
 from ..raw import Interactions, RawData
 from ..tables import TABLE_BYTES, pc
 from .folder import example, listed
+from .registry import register
+from .source import Source
 
 PICTURE_SUFFIXES = (".jpg", ".png")
 
 
-def read(path: Path) -> RawData:
-    """Reads such a folder; BenchError names file and line of whatever does not follow the layout."""
-    items_file, users_file = _files(path)
-    ids, titles = _pairs(items_file, "item", "title")
-    _, histories = _pairs(users_file, "user", "items")
-    split = pc.ascii_split_whitespace(histories)
-    tokens = split.flatten()
-    named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
-    users = np.repeat(np.arange(len(split)), split.value_lengths().to_numpy())[named]
-    items = pc.index_in(tokens, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)[named]
-    if (items < 0).any():
-        first = int(np.argmax(items < 0))
-        name = tokens[int(np.flatnonzero(named)[first])].as_py()
-        line = int(users[first]) + 1
-        raise BenchError(
-            f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
+@register("iisan-release")
+class IISANRelease(Source):
+    """the layout in which the IISAN paper's data were published (two TSV files)"""
+
+    def read(self) -> RawData:
+        items_file, users_file = _files(self.path)
+        ids, titles = _pairs(items_file, "item", "title")
+        _, histories = _pairs(users_file, "user", "items")
+        split = pc.ascii_split_whitespace(histories)
+        tokens = split.flatten()
+        named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
+        users = np.repeat(np.arange(len(split)), split.value_lengths().to_numpy())[named]
+        items = pc.index_in(tokens, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)[named]
+        if (items < 0).any():
+            first = int(np.argmax(items < 0))
+            name = tokens[int(np.flatnonzero(named)[first])].as_py()
+            line = int(users[first]) + 1
+            raise BenchError(
+                f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
+            )
+        names = ids.to_pylist()
+        folder = _picture_folder(self.path)
+        pictures = [_picture(folder, name) for name in names] if folder else []
+        facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
+        if folder:
+            facts |= example(folder, pictures, [f"{name}{PICTURE_SUFFIXES[0]}" for name in names])
+        return RawData(
+            name=self.path.resolve().name,
+            ids=names,
+            texts=titles.to_pylist(),
+            images=ImageFiles(pictures) if folder else None,
+            interactions=Interactions(users, items, None),
+            facts=facts,
+            missing_images=[row for row, picture in enumerate(pictures) if picture is None],
         )
-    names = ids.to_pylist()
-    folder = _picture_folder(path)
-    pictures = [_picture(folder, name) for name in names] if folder else []
-    facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
-    if folder:
-        facts |= example(folder, pictures, [f"{name}{PICTURE_SUFFIXES[0]}" for name in names])
-    return RawData(
-        name=path.resolve().name,
-        ids=names,
-        texts=titles.to_pylist(),
-        images=ImageFiles(pictures) if folder else None,
-        interactions=Interactions(users, items, None),
-        facts=facts,
-        missing_images=[row for row, picture in enumerate(pictures) if picture is None],
-    )
 
+    def fingerprint(self) -> str:
+        """Of the bytes of both tables, the pictures' names and sizes."""
+        folder, files = _picture_folder(self.path), _files(self.path)
+        return digest("iisan-release", *(file_digest(file) for file in files), *(listed(folder) if folder else []))
 
-def fingerprint(path: Path) -> str:
-    """What changes when the dataset does: the bytes of both tables, the pictures' names and sizes."""
-    folder = _picture_folder(path)
-    return digest("iisan-release", *(file_digest(file) for file in _files(path)), *(listed(folder) if folder else []))
+    def picture_folders(self) -> list[Path]:
+        return [_picture_folder(self.path) or self.path / "images"]
 
+    def inspect(self, *, pictures: bool, strict: bool) -> list[str]:
+        """The files that would be read, and how many pictures there are; BenchError for other names of pictures."""
+        items, users = _files(self.path)
+        folder = _picture_folder(self.path)
+        if not pictures or folder is None:
+            return [f"{items.name}, {users.name}"]
+        names = [line.rpartition(" ")[0] for line in listed(folder)]
+        fitting = sum(name.endswith(PICTURE_SUFFIXES) for name in names)
+        if strict and names and not fitting:
+            raise BenchError(
+                f"{folder}: pictures are named {{id}}.jpg or {{id}}.png; there is '{names[0]}': rename them"
+            )
+        return [f"{items.name}, {users.name}, {fitting:,} pictures in {folder.name}"]
 
-def picture_folders(path: Path) -> list[Path]:
-    """Where the dataset's pictures lie."""
-    return [_picture_folder(path) or path / "images"]
-
-
-def inspect(path: Path, *, pictures: bool, strict: bool) -> list[str]:
-    """The files that would be read, and how many pictures there are; BenchError for packed ones and other names."""
-    items, users = _files(path)
-    folder = _picture_folder(path)
-    if not pictures or folder is None:
-        return [f"{items.name}, {users.name}"]
-    names = [line.rpartition(" ")[0] for line in listed(folder)]
-    fitting = sum(name.endswith(PICTURE_SUFFIXES) for name in names)
-    if strict and names and not fitting:
-        raise BenchError(f"{folder}: pictures are named {{id}}.jpg or {{id}}.png; there is '{names[0]}': rename them")
-    return [f"{items.name}, {users.name}, {fitting:,} pictures in {folder.name}"]
-
-
-def packed(path: Path) -> str:
-    """The name of an archive in which the pictures may lie, "" when they are unpacked or there is none."""
-    if _picture_folder(path):
-        return ""
-    return next((file.name for file in _entries(path) if file.suffix in _PACKED and is_file(file)), "")
+    def without_pictures(self) -> str:
+        """They may lie in an archive."""
+        if _picture_folder(self.path) is None:
+            for file in _entries(self.path):
+                if file.suffix in _PACKED and is_file(file):
+                    return f"{file.name} is packed: unpack it into {self.path / 'images'}"
+        return super().without_pictures()
 
 
 _PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z"}

@@ -10,7 +10,7 @@ import pytest
 
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.datasets.images import ImageStore
-from tpmebench.datasets.sources.registry import load_dataset
+from tpmebench.datasets.sources.loading import load_dataset
 
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("TPMEBENCH_SHARED") or HERE.parents[1].parent / "shared")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tpmebench.bench.cli import main
-from tpmebench.datasets.sources.registry import load_dataset
+from tpmebench.datasets.sources.loading import load_dataset
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import load_records
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from PIL import Image
 from schemas import as_toml, mutated
 
 from tpmebench.datasets.sources.description import Description
-from tpmebench.datasets.sources.registry import fingerprint, inspect, load_dataset
+from tpmebench.datasets.sources.loading import load_dataset
+from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
 
 VALID: dict[str, Any] = {
@@ -52,7 +54,12 @@ def shop(tmp_path: Path) -> Path:
 
 def holds(folder: Path) -> None:
     """Every reader keeps within bounds."""
-    for read in (fingerprint, load_dataset, lambda spec: inspect(spec, "both", strict=True)):
+    readers: list[Callable[[str], object]] = [
+        load_dataset,
+        lambda spec: open_source(spec).fingerprint(),
+        lambda spec: open_source(spec).inspect(pictures=True, strict=True),
+    ]
+    for read in readers:
         with bounded(str(folder)):
             read(str(folder))
 
@@ -176,7 +183,7 @@ def test_the_whole_disk_is_refused_before_it_is_walked(shop: Path, folder: str, 
     (shop / "dataset.toml").write_text(as_toml(VALID | {"images": {"folder": folder}, "folders": [folder]}))
     start = time.monotonic()
     with pytest.raises(BenchError, match=message):
-        fingerprint(str(shop))
+        open_source(str(shop)).fingerprint()
     assert time.monotonic() - start < 1
 
 
@@ -192,9 +199,9 @@ def test_pictures_behind_a_linked_folder_are_in_the_fingerprint(shop: Path, tmp_
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (shop / "pictures" / "more").symlink_to(elsewhere)
     (elsewhere / "loop").symlink_to(shop / "pictures")
-    before = fingerprint(str(shop))
+    before = open_source(str(shop)).fingerprint()
     (elsewhere / "new.png").write_bytes(b"x")
-    assert fingerprint(str(shop)) != before
+    assert open_source(str(shop)).fingerprint() != before
 
 
 @pytest.mark.parametrize("name", ["items.csv", "ratings.csv", "pictures"])
@@ -214,7 +221,7 @@ def test_what_the_description_names_leads_to_a_folder_that_it_lists(
 def test_a_link_to_the_folders_above_is_refused_before_they_are_walked(shop: Path, place: str):
     (shop / "pictures" / "more").symlink_to(place)
     with bounded(), pytest.raises(BenchError, match=r"more: a link to .* holds more than pictures"):
-        fingerprint(str(shop))
+        open_source(str(shop)).fingerprint()
 
 
 def test_a_small_archive_does_not_become_a_large_table(shop: Path, monkeypatch: pytest.MonkeyPatch):

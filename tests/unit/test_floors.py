@@ -9,13 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"arrays", "errors", "files", "metrics", "ownership", "text", "values", "cell"}
+GROUND = {"arrays", "errors", "files", "metrics", "outside", "ownership", "text", "values", "cell"}
 BELOW: dict[str, set[str]] = {
     "errors": {"text"},
     "text": set(),
     "files": {"errors"},
     "arrays": {"errors", "files"},
     "ownership": {"errors", "files"},
+    "outside": {"errors", "files"},
     "values": {"errors", "files"},
     "metrics": set(),
     "cell": {"errors", "files", "values"},

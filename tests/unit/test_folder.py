@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tpmebench.datasets.sources.folder import fingerprint, read
+from tpmebench.datasets.sources.folder import Folder
 from tpmebench.errors import BenchError
 
 DESCRIPTION = """
@@ -34,6 +34,14 @@ folder = "posters"
 """
 RATINGS = "user_id,movie_id,rating,timestamp\nu2,01,5,1000000000\nu1,NA,4,1000000200\nu2,3,1,1000000100\n"
 ITEMS = 'movie_id,title,overview,poster\n01,One,"First, of\nall",one.png\nNA,Two,,\n3,"Three ""3""", three ,3.png\n'
+
+
+def read(path):
+    return Folder(path, None).read()
+
+
+def fingerprint(path):
+    return Folder(path, None).fingerprint()
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from tpmebench.bench.running.session import Request
 from tpmebench.bench.study import digests
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
-from tpmebench.datasets.sources import registry as sources
+from tpmebench.datasets.sources.bazaar import Bazaar
+from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
@@ -37,7 +38,7 @@ def leave(planned: Planned, directory: Path, status: str = "ok", **changes: Any)
         study="study",
         cell=planned.cell,
         cell_id=planned.id,
-        code=digests.code_of(planned.method),
+        code=digests.code_of(planned.method, Bazaar),
         family="full",
         status=status,  # pyright: ignore[reportArgumentType]
         started="2026-01-01T00:00:00.000+00:00",
@@ -182,22 +183,22 @@ file = "ratings.csv"
 def test_a_description_that_is_only_written_otherwise_leaves_the_dataset_what_it_is(tmp_path: Path):
     folder = shop(tmp_path / "shop")
     written = (folder / "dataset.toml").read_text()
-    before = sources.fingerprint(str(folder))
+    before = open_source(str(folder)).fingerprint()
     (folder / "dataset.toml").write_text(SPELT_OTHERWISE)
-    assert sources.fingerprint(str(folder)) == before
+    assert open_source(str(folder)).fingerprint() == before
     for old, new in (('user = "user"', 'user = "time"'), ('text = ["title"]', 'text = ["title", "id"]')):
         (folder / "dataset.toml").write_text(SPELT_OTHERWISE.replace(old, new))
-        assert sources.fingerprint(str(folder)) != before
+        assert open_source(str(folder)).fingerprint() != before
     (folder / "pictures").mkdir()
     seen = {before}
     for pictures in ("", 'pattern = "{id}.jpg"', 'pattern = "{id}.png"'):
         (folder / "dataset.toml").write_text(f'{written}[images]\nfolder = "pictures"\n{pictures}\n')
-        seen.add(sources.fingerprint(str(folder)))
+        seen.add(open_source(str(folder)).fingerprint())
     assert len(seen) == 3, "without pictures, by the default pattern, by another"
     for name in ("items.csv", "ratings.csv", "pictures/i1.png"):
-        now = sources.fingerprint(str(folder))
+        now = open_source(str(folder)).fingerprint()
         (folder / name).open("a").write("\n")
-        assert sources.fingerprint(str(folder)) != now
+        assert open_source(str(folder)).fingerprint() != now
 
 
 def test_a_record_with_the_former_fingerprint_of_its_data_is_of_the_same_cell(tmp_path: Path):
@@ -205,7 +206,7 @@ def test_a_record_with_the_former_fingerprint_of_its_data_is_of_the_same_cell(tm
     folder = shop(tmp_path / "shop")
     study: dict[str, Any] = {"datasets": [str(folder)], "modalities": "text", "methods": ["fft"]}
     [planned] = cells(tmp_path, **study)
-    former = sources.former_fingerprint(str(folder))
+    former = open_source(str(folder)).former_fingerprint()
     assert former != planned.cell.dataset_fingerprint
     record = leave(planned, tmp_path, cell=planned.cell.model_copy(update={"dataset_fingerprint": former}))
     [again] = cells(tmp_path, **study)
@@ -303,23 +304,23 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_method_s_digest_follows_its_code_and_that_of_its_neighbours_alone(outside: Path):
     method = find_method(f"{outside / 'mine_method.py'}:Mine")
-    first, lora = digests.code_of(method), digests.code_of(LoRA)
+    first, lora = digests.code_of(method, Bazaar), digests.code_of(LoRA, Bazaar)
     source = outside / "mine_method.py"
     source.write_text('"""About it."""\n' + source.read_text().replace("factor =", "# why\n    factor  ="))
-    assert digests.code_of(method) == first, "comments, docstrings and layout decide nothing"
+    assert digests.code_of(method, Bazaar) == first, "comments, docstrings and layout decide nothing"
     (outside / "mine_helper.py").write_text("FACTOR = 2\n")
-    changed = digests.code_of(method)
+    changed = digests.code_of(method, Bazaar)
     assert changed.method != first.method
     assert changed.training == first.training
-    assert digests.code_of(LoRA) == lora
+    assert digests.code_of(LoRA, Bazaar) == lora
     (outside / "mine_helper.py").write_text("FACTOR = 1\n")
-    assert digests.code_of(method) == first
+    assert digests.code_of(method, Bazaar) == first
 
 
 def test_a_method_without_a_source_has_no_digest(monkeypatch: pytest.MonkeyPatch):
     made = type("Made", (LoRA,), {"__module__": "nowhere_to_be_read"})
     monkeypatch.setitem(sys.modules, "nowhere_to_be_read", ModuleType("nowhere_to_be_read"))
-    assert digests.code_of(made).method == ""
+    assert digests.code_of(made, Bazaar).method == ""
 
 
 def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
@@ -333,6 +334,11 @@ def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
     }
     decide |= {
         "datasets/protocol.py",
+        "datasets/sources/bazaar.py",
+        "datasets/sources/folder.py",
+        "datasets/sources/iisan_release.py",
+        "datasets/bazaar/shop.py",
+        "datasets/tables.py",
         "datasets/batches.py",
         "methods/backbones/source.py",
         "methods/backbones/tower.py",
@@ -342,6 +348,7 @@ def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
     assert not floors & {"reports", "tests", "text.py", "files.py", "errors.py"}
     assert not files & {f"bench/{name}.py" for name in ("cli", "session", "plan", "progress", "console", "runner")}
     assert not files & {f"methods/{name}.py" for name in ("fft", "lora", "iisan", "registry")}
+    assert "datasets/sources/registry.py" not in files
 
 
 def test_two_datasets_of_one_name_are_not_repeats_of_each_other(tmp_path: Path):

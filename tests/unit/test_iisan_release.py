@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tpmebench.datasets.sources.iisan_release import fingerprint, read
-from tpmebench.datasets.sources.registry import load_dataset
+from tpmebench.datasets.sources.iisan_release import IISANRelease
+from tpmebench.datasets.sources.loading import load_dataset
 from tpmebench.errors import BenchError
 
 ITEMS = 'a\tFirst title\nb\tTitle with\ttab, \u0085 and \u2028 inside\nc\t\nd\tA 5" pipe\r\ne\té &amp; ü\n'
 USERS = "u1\ta b c d e\nu0\tb a b a b c\n"
+
+
+def read(path):
+    return IISANRelease(path, None).read()
+
+
+def fingerprint(path):
+    return IISANRelease(path, None).fingerprint()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.decoupled.side_network import SideNetworks
 from tpmebench.methods.embedded.adapter import AdaptedLinear
 from tpmebench.methods.embedded.bottleneck import Bottleneck
-from tpmebench.methods.registry import is_outside, methods
+from tpmebench.methods.registry import methods
+from tpmebench.outside import is_outside
 
 Build = Callable[..., Assembly]
 

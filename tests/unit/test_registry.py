@@ -15,7 +15,8 @@ from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.source import Backbones
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.references.scoring import ScoringReference
-from tpmebench.methods.registry import ENTRY_POINTS, canonical_name, find_method, make_method, methods
+from tpmebench.methods.registry import ENTRY_POINTS, find_method, make_method, methods
+from tpmebench.outside import canonical_name
 
 ALL = methods()
 
@@ -175,7 +176,7 @@ def test_entry_points_add_methods_and_name_the_one_that_fails(
     points = [good]
     (home / "exits_when_loaded.py").write_text("raise SystemExit")
     monkeypatch.syspath_prepend(home)
-    monkeypatch.setattr("tpmebench.methods.registry.entry_points", lambda group: points)
+    monkeypatch.setattr("tpmebench.outside.entry_points", lambda group: points)
     assert methods()["outside"] is user_module.Outside
     points.append(bad)
     with pytest.raises(BenchError, match="'broken' \\(users_methods:Missing\\)"):

@@ -1,10 +1,19 @@
 """Datasets by name, their modalities, and what happens to items without a picture."""
 
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from tpmebench.datasets.sources import registry as sources
+from tpmebench.datasets.bazaar.shop import BazaarOptions
+from tpmebench.datasets.sources.bazaar import Bazaar
+from tpmebench.datasets.sources.loading import load_dataset
+from tpmebench.datasets.sources.registry import ENTRY_POINTS, label, open_source, outside_code, source_class, sources
+from tpmebench.datasets.sources.source import Source
 from tpmebench.errors import BenchError
 
 
@@ -26,7 +35,7 @@ def shop(tmp_path):
 
 def test_items_are_renumbered_together(shop):
     (shop / "taken.csv").write_text("user,item\n" + "".join(f"u,i{n}\n" for n in (6, 4, 2, 1, 0)))
-    dataset = sources.load_dataset(str(shop))
+    dataset = load_dataset(str(shop))
     catalogue = dataset.catalogue
     assert catalogue.ids == ["", "i0", "i1", "i2", "i4", "i6"]
     assert catalogue.texts == ["", "title 0", "title 1", "title 2", "title 4", "title 6"]
@@ -38,7 +47,7 @@ def test_items_are_renumbered_together(shop):
 
 
 def test_a_missing_picture_is_counted_and_kept(shop):
-    dataset = sources.load_dataset(str(shop))
+    dataset = load_dataset(str(shop))
     assert dataset.facts["missing images"] == 1
     assert dataset.facts["items"] == 7
     assert dataset.catalogue.images is not None
@@ -46,7 +55,7 @@ def test_a_missing_picture_is_counted_and_kept(shop):
 
 
 def test_items_without_picture_leave_with_their_interactions(shop):
-    dataset = sources.load_dataset(str(shop / "dataset.toml"), missing_images="drop")
+    dataset = load_dataset(str(shop / "dataset.toml"), missing_images="drop")
     assert "i3" not in dataset.catalogue.ids
     assert dataset.facts["missing images"] == 0
     assert dataset.facts["items dropped without image"] == 2
@@ -57,17 +66,17 @@ def test_items_without_picture_leave_with_their_interactions(shop):
 
 def test_a_missing_picture_as_an_error_names_the_item(shop):
     with pytest.raises(BenchError, match=r"item 'i3' has no picture"):
-        sources.load_dataset(str(shop), missing_images="error")
+        load_dataset(str(shop), missing_images="error")
     Image.new("RGB", (2, 2)).save(shop / "images" / "i3.png")
-    assert sources.load_dataset(str(shop), missing_images="error").facts["missing images"] == 0
+    assert load_dataset(str(shop), missing_images="error").facts["missing images"] == 0
 
 
 def test_one_modality_alone(shop):
-    text = sources.load_dataset(str(shop), modalities="text")
+    text = load_dataset(str(shop), modalities="text")
     assert text.catalogue.modalities == ("text",)
     assert "missing images" not in text.facts
-    assert sources.load_dataset(str(shop), modalities="image").catalogue.modalities == ("image",)
-    assert sources.load_dataset(str(shop), modalities="text", missing_images="error").facts["items"] == 7
+    assert load_dataset(str(shop), modalities="image").catalogue.modalities == ("image",)
+    assert load_dataset(str(shop), modalities="text", missing_images="error").facts["items"] == 7
 
 
 @pytest.mark.parametrize("modalities", ["both", "image"])
@@ -75,7 +84,7 @@ def test_pictures_that_are_not_there(shop, modalities):
     text = (shop / "dataset.toml").read_text()
     (shop / "dataset.toml").write_text(text[: text.index("[images]")])
     with pytest.raises(BenchError, match="has no pictures: use --modalities text"):
-        sources.load_dataset(str(shop), modalities=modalities)
+        load_dataset(str(shop), modalities=modalities)
 
 
 @pytest.mark.parametrize("modalities", ["both", "text"])
@@ -83,11 +92,11 @@ def test_texts_that_are_not_there(shop, modalities):
     text = (shop / "dataset.toml").read_text()
     (shop / "dataset.toml").write_text(text.replace('text = "title"\n', ""))
     with pytest.raises(BenchError, match="has no texts: use --modalities image"):
-        sources.load_dataset(str(shop), modalities=modalities)
+        load_dataset(str(shop), modalities=modalities)
 
 
 def test_longest_input(shop):
-    dataset = sources.load_dataset(str(shop), max_length=2)
+    dataset = load_dataset(str(shop), max_length=2)
     assert [len(split[0]) for split in (dataset.train, dataset.valid, dataset.test)] == [3, 4, 5]
     assert dataset.facts["interactions"] == 6 * 5
 
@@ -95,27 +104,30 @@ def test_longest_input(shop):
 def test_too_few_interactions_name_the_dataset(shop):
     (shop / "taken.csv").write_text("user,item\nu,i1\n")
     with pytest.raises(BenchError, match=rf"dataset '{shop}': no user has the 5"):
-        sources.load_dataset(str(shop))
+        load_dataset(str(shop))
 
 
 def test_bazaar_with_options():
-    dataset = sources.load_dataset("bazaar:items=1000,users=500")
+    dataset = load_dataset("bazaar:items=1000,users=500")
     assert len(dataset.test) == 500
     assert dataset.catalogue.size <= 1000
     assert dataset.catalogue.modalities == ("text", "image")
     assert dataset.facts["missing images"] == 0
-    again = sources.load_dataset("bazaar:users=500,items=1000")
+    again = load_dataset("bazaar:users=500,items=1000")
     assert np.array_equal(again.test.items, dataset.test.items)
 
 
 def test_fingerprints(shop):
     prints = [
-        sources.fingerprint(spec)
+        open_source(spec).fingerprint()
         for spec in ("bazaar", "bazaar:items=1000", "bazaar:items=1001", f"folder:{shop}", f"{shop}/dataset.toml")
     ]
     assert len(set(prints)) == 4
     assert prints[3] == prints[4]
-    assert sources.fingerprint("bazaar:items=1000,users=500") == sources.fingerprint("bazaar:users=500,items=1000")
+    assert (
+        open_source("bazaar:items=1000,users=500").fingerprint()
+        == open_source("bazaar:users=500,items=1000").fingerprint()
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,19 +147,117 @@ def test_fingerprints(shop):
 )
 def test_specs_that_mean_nothing(spec, message):
     with pytest.raises(BenchError, match=message) as caught:
-        sources.load_dataset(spec)
+        load_dataset(spec)
     assert "\n" not in str(caught.value)
 
 
 def test_choices_are_checked(shop):
     with pytest.raises(BenchError, match="unknown modalities 'txt': did you mean 'text'"):
-        sources.load_dataset(str(shop), modalities="txt")  # pyright: ignore[reportArgumentType]
+        load_dataset(str(shop), modalities="txt")  # pyright: ignore[reportArgumentType]
     with pytest.raises(BenchError, match="unknown missing_images 'ignore': choose from: neutral, drop, error"):
-        sources.load_dataset(str(shop), missing_images="ignore")  # pyright: ignore[reportArgumentType]
+        load_dataset(str(shop), missing_images="ignore")  # pyright: ignore[reportArgumentType]
 
 
-def test_listing_shows_every_source():
-    rows = sources.list_datasets()
-    assert [row.name for row in rows] == ["bazaar", "folder", "iisan-release"]
-    assert {"items", "users"} <= set(rows[0].options)
-    assert all(row.summary and row.usage for row in rows)
+def test_every_source_says_how_it_is_named_and_what_it_is():
+    assert {name: source.usage for name, source in sources().items()} == {
+        "bazaar": "bazaar[:OPTION=VALUE,…]",
+        "folder": "PATH",
+        "iisan-release": "iisan-release:PATH",
+    }
+    assert list(sources()["bazaar"].options.model_fields) == ["items", "users", "seed"]
+    assert all(source.summary for source in sources().values())
+
+
+class Offered(Bazaar):
+    """A package's own shop."""
+
+    options = BazaarOptions
+
+
+class Half(Source):
+    """Of which nothing can be read."""
+
+    def fingerprint(self) -> str:
+        return ""
+
+
+@pytest.fixture
+def packages(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
+    """What installed packages offer; nothing yet."""
+    points: list[EntryPoint] = []
+    monkeypatch.setattr("tpmebench.outside.entry_points", lambda group: points if group == ENTRY_POINTS else [])
+    monkeypatch.setattr("tpmebench.datasets.sources.registry._registered", dict(sources()))
+    monkeypatch.setitem(sys.modules, "users_sources", SimpleNamespace(Offered=Offered, Half=Half, Stranger=dict))  # pyright: ignore[reportArgumentType]
+    return points
+
+
+def test_a_package_offers_a_source_by_name(packages: list[EntryPoint], monkeypatch: pytest.MonkeyPatch):
+    packages.append(EntryPoint("corner-shop", "users_sources:Offered", ENTRY_POINTS))
+    assert list(sources()) == ["bazaar", "folder", "iisan-release", "corner-shop"]
+    assert sources()["corner-shop"].usage == "corner-shop[:OPTION=VALUE,…]"
+    assert source_class("corner-shop:items=60") is Offered
+    assert load_dataset("corner-shop:items=60,users=40").catalogue.size <= 60
+    assert label("corner-shop:items=60,users=40") == "corner-shop:items=60,users=40"
+    assert outside_code("corner-shop") == ""
+    packages.append(EntryPoint("broken", "users_sources:Missing", ENTRY_POINTS))
+    with pytest.raises(BenchError, match=r"source 'broken' \(users_sources:Missing\): AttributeError"):
+        sources()
+    assert open_source("bazaar").name == "bazaar", "a broken package hinders nobody who does not ask for it"
+
+
+@pytest.mark.usefixtures("packages")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("users_sources:Missing", "source 'users_sources:Missing': AttributeError"),
+        ("users_sources:Stranger", "is no subclass of"),
+        ("users_sources:Half:x", "is abstract: read are missing"),
+        ("no_such_package:Shop", "ModuleNotFoundError"),
+        ("./missing.py:Shop", r"source file missing\.py: there is no such file"),
+        (":", "unknown dataset ''"),
+        ("bazar:items=3", "unknown dataset 'bazar': did you mean 'bazaar'"),
+    ],
+)
+def test_a_class_that_is_no_source_is_one_line(spec: str, message: str):
+    with pytest.raises(BenchError, match=message) as caught:
+        open_source(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_whose_name_looks_like_a_class_is_a_folder(shop: Path, monkeypatch: pytest.MonkeyPatch):
+    shop.rename(shop.with_name("my:Shop"))
+    monkeypatch.chdir(shop.parent)
+    assert (outside_code("my:Shop"), label("my:Shop")) == ("", "my:Shop")
+    assert load_dataset("my:Shop").catalogue.size == 7
+
+
+@pytest.mark.parametrize(
+    ("spec", "called"),
+    [
+        ("bazaar", "bazaar"),
+        ("bazaar:users=40,items=60", "bazaar:users=40,items=60"),
+        ("iisan-release:/data/shop", "iisan-release:shop"),
+        ("folder:/data/shop", "shop"),
+        ("/data/shop/dataset.toml", "shop"),
+        ("/data/shop.toml", "shop"),
+    ],
+)
+def test_a_dataset_is_called_the_same_wherever_it_stands(spec: str, called: str):
+    assert label(spec) == called
+
+
+def test_fingerprints_of_data_stay_what_they_were(shop: Path):
+    """Records of earlier versions are found by them."""
+    for number in (0, 1, 2, 4, 5, 6):
+        (shop / "images" / f"i{number}.png").write_bytes(bytes(number + 1))
+    release = shop / "release"
+    release.mkdir()
+    (release / "am_items.tsv").write_text("a\tone\nb\ttwo\n")
+    (release / "am_users.tsv").write_text("u\ta b\n")
+    expected = {
+        "bazaar": "5c154ff63c91b5a9",
+        "bazaar:items=1000,users=500": "5e5de4ebfc72f439",
+        str(shop): "ef16bf95db7a8ae9",
+        f"iisan-release:{release}": "8dfdc52124c19ef2",
+    }
+    assert {spec: open_source(spec).fingerprint()[:16] for spec in expected} == expected

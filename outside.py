@@ -1,0 +1,103 @@
+"""Code from outside: a class named as `package.module:Class` or `./file.py:Class`, or that a package offers."""
+
+import sys
+from collections.abc import Container, Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from inspect import isabstract
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import BenchError
+from .files import reason
+
+T = TypeVar("T")
+
+
+def is_outside(name: str) -> bool:
+    """Whether a name stands for code that is imported because somebody named it."""
+    return ":" in name
+
+
+def canonical_name(name: str) -> str:
+    """The name under which a class goes wherever its code stands: `./mine/file.py:Class` is `file:Class`."""
+    return _split(name)[0]
+
+
+def load_named(kind: str, name: str) -> object:
+    """What a name such as `package.module:Class` or `./file.py:Class` stands for.
+
+    Its module is looked for in the file's folder, or else in the working directory. BenchError, about a `kind` of that
+    name, for code that does not load.
+    """
+    name, file = _split(name)
+    module, _, attribute = name.partition(":")
+    _import_last(file.parent if file else Path.cwd())
+    if file is not None:
+        _check_file(kind, file, module)
+    try:
+        return getattr(import_module(module), attribute)
+    except BenchError:
+        raise
+    except (Exception, SystemExit) as error:  # whatever a user's module may raise while it loads
+        raise BenchError(
+            f"{kind} '{name}': {_cause(error)}; give an importable package.module:Class, ./file.py:Class, or settings "
+            "as NAME:option=value"
+        ) from error
+
+
+def offered(kind: str, group: str, known: Container[str]) -> Iterator[tuple[str, object]]:
+    """What packages offer in a group of entry points, but for `known` names; BenchError for one that does not load."""
+    for point in entry_points(group=group):
+        if point.name not in known:
+            try:
+                found = point.load()
+            except (Exception, SystemExit) as error:  # whatever a package may raise while it loads
+                raise BenchError(
+                    f"{kind} '{point.name}' ({point.value}): {_cause(error)}; mend or remove its package"
+                ) from error
+            yield point.name, found
+
+
+def subclass_of(base: type[T], kind: str, name: str, found: object) -> type[T]:
+    """The class that was found. BenchError when it is none of `base`, or leaves something of it out."""
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise BenchError(f"{kind} '{name}' is no subclass of {base.__module__}.{base.__qualname__}")
+    if isabstract(found):
+        missing = sorted(getattr(found, "__abstractmethods__", ()))
+        raise BenchError(f"{kind} '{name}' is abstract: {', '.join(missing)} are missing in it")
+    return found
+
+
+def _import_last(directory: Path) -> None:
+    """Makes a directory's modules importable, after everything installed: none of them can shadow a library."""
+    place = str(directory.resolve())
+    if place not in sys.path:
+        sys.path.append(place)
+
+
+def _split(name: str) -> tuple[str, Path | None]:
+    """A class's canonical name, and the file that it was named by."""
+    code, colon, attribute = name.rpartition(":")
+    file = Path(code).expanduser()
+    return (f"{file.stem}:{attribute}", file) if colon and file.suffix == ".py" else (name, None)
+
+
+def _cause(error: BaseException) -> str:
+    """What a module raised, in one line."""
+    return f"{type(error).__name__}: {reason(error)}"
+
+
+def _check_file(kind: str, file: Path, module: str) -> None:
+    """BenchError when the file is not there, or another module has its name."""
+    if not file.is_file():
+        raise BenchError(f"{kind} file {file}: there is no such file; give ./file.py:Class")
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        spec = None
+    place = Path(spec.origin) if spec and spec.origin else None
+    if place is None or not (place.exists() and place.samefile(file)):
+        fault = f"belongs to another module ({place})" if spec else "is none that can be imported"
+        raise BenchError(f"{kind} file {file}: the name '{module}' {fault}; rename the file")
