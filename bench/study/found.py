@@ -57,18 +57,17 @@ def lines(facts: Facts) -> list[str]:
         "items": "in no kept history",
         "interactions": "of dropped users, or too early in a history",
     }
-    counts = []
+    counts, without = [], int(facts.get("items dropped without image", 0))
     for name, why in dropped.items():
-        count = int(facts.get(f"{name} dropped", 0))
+        count = int(facts.get(f"{name} dropped", 0)) - (without if name == "items" else 0)
         counts.append(f"{int(facts[name]):,} {name}" + (f" ({count:,} dropped: {why})" if count else ""))
     shown = []
     for name, missing in (("titles", "missing titles"), ("pictures", "missing images")):
         if missing in facts:
             count = int(facts[missing])
             shown.append(f"{name}: {count:,} of {int(facts['items']):,} missing" if count else f"{name}: all there")
-    without = int(facts.get("items dropped without image", 0))
     if without:
-        shown.append(f"{without:,} items dropped without picture")
+        shown.append(f"{without:,} {'item' if without == 1 else 'items'} dropped without picture")
     return [", ".join(counts), ", ".join(shown) + _example(facts)] if shown else [", ".join(counts)]
 
 

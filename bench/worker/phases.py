@@ -62,9 +62,10 @@ def _telling_of_damage(record: Record, events: Events) -> Iterator[None]:
 
         def tell(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             log(message, category, *place, **more)
-            if issubclass(category, Mended):
+            line = str(message).replace(f"{cache_directory()}/", "")
+            if issubclass(category, Mended) and line not in record.warnings:  # it is looked at again under a lock
                 events.tell("warning", message=str(message))
-                record.warnings.append(str(message).replace(f"{cache_directory()}/", ""))
+                record.warnings.append(line)
 
         warnings.simplefilter("always", Mended)
         warnings.showwarning = tell

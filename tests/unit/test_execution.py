@@ -100,12 +100,12 @@ def test_damage_that_was_mended_stands_in_the_record_and_on_screen_and_other_war
         for _ in range(2):
             warnings.warn(f"{tmp_path}/images/a/pixels.npy: changed", Mended, stacklevel=1)
         warnings.warn("a library's", stacklevel=1)
-    assert record.warnings == ["images/a/pixels.npy: changed"] * 2, "no path of this machine"
-    assert listener.told == [{"event": "warning", "message": f"{tmp_path}/images/a/pixels.npy: changed"}] * 2
+    assert record.warnings == ["images/a/pixels.npy: changed"], "no path of this machine, and once"
+    assert listener.told == [{"event": "warning", "message": f"{tmp_path}/images/a/pixels.npy: changed"}]
     assert len(logged) == 3, "the log has them all"
     with pytest.warns(Mended):
         warnings.warn("later", Mended, stacklevel=1)
-    assert len(record.warnings) == 2
+    assert len(record.warnings) == 1
 
 
 class Card:

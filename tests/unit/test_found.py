@@ -70,6 +70,14 @@ def test_missing_pictures_are_a_warning_and_when_most_are_an_error(
         assert ("warning" in said(capsys, study)) == warned
 
 
+def test_an_item_dropped_for_want_of_a_picture_is_counted_once(shop: Path, capsys: pytest.CaptureFixture[str]):
+    """Item 9 is in no kept history, whether it has a picture or not."""
+    (shop / "pictures" / "i8.png").unlink()
+    text = said(capsys, Study(datasets=[str(shop)], missing_images="drop"))
+    assert "8 items (1 dropped: in no kept history)" in text
+    assert "1 item dropped without picture" in text
+
+
 @pytest.mark.parametrize("old", ['user = "user"', 'text = "title"', 'time = "time"'])
 def test_headers_are_looked_at_without_reading_a_row(shop: Path, capsys: pytest.CaptureFixture[str], old: str):
     (shop / "ratings.csv").write_text("user,item,time\nu0\n")

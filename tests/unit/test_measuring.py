@@ -12,7 +12,7 @@ import torch
 from tpmebench.bench.meters import process
 from tpmebench.bench.meters.clocks import CudaTimeline
 from tpmebench.bench.meters.tensor_bytes import TensorBytes
-from tpmebench.bench.worker import measuring, ranking
+from tpmebench.bench.worker import evaluation, measuring, ranking
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
@@ -189,6 +189,7 @@ def test_the_metered_evaluation_needs_what_a_whole_one_does(
     parts = small_cell(method)
     trainer = Trainer(parts)
     evaluator = evaluator_of(parts, trainer)
+    monkeypatch.setattr(evaluation, "_ITEMS_PER_BATCH", 16)
     monkeypatch.setitem(ranking._SCORES_PER_CHUNK, "cpu", 7 * (parts.dataset.catalogue.size + 1))
     ranked: list[Sequences] = []
     encoded: list[int] = []
