@@ -105,6 +105,42 @@ def test_a_key_says_which_weights_and_what_was_read(keys: Callable[..., Keys], m
     assert differing(plain.text, keys().text) == {"weights"}
 
 
+def test_a_tower_without_a_fingerprint_is_known_by_its_weights(
+    keys: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
+):
+    """A hub id of which this machine knows no revision."""
+    monkeypatch.setattr(assembly.BackboneSource, "fingerprint", lambda self: "")
+    monkeypatch.setattr(assembly.BackboneSource, "weights_digest", lambda self: f"digest of {self.modality}")
+    found = keys()
+    assert (found.text.weights, found.image.weights) == ("digest of text", "digest of image")
+
+
+def test_each_tower_is_cached_at_its_own_levels(keys: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch):
+    levels = {"text": (0, 1), "image": (0, 2)}
+    monkeypatch.setattr(find_method("iisan-cached"), "levels", lambda *_: levels)
+    found = keys()
+    assert (found.text.levels, found.image.levels) == (levels["text"], levels["image"])
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_features_of_a_modality_are_built_from_its_own_content(
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch, modality: str
+):
+    jobs: list[BuildJob] = []
+    monkeypatch.setattr(assembly, "ensure_features", jobs.append)
+    cell = small_cell("frozen").cell.model_copy(update={"method": "frozen-cached"})
+    assembly.build_features(cell, assembly.Places.of(cell), modality, lambda *_: None, meter=None)  # pyright: ignore[reportArgumentType]
+    [job] = jobs
+    assert job.key.modality == modality
+    assert ((job.content.tokens is None), (job.content.pixels is None)) == (modality == "image", modality == "text")
+
+
+def test_a_recommender_by_id_needs_no_tower_and_weights_are_chosen_for_both(small_cell: Build):
+    assert small_cell("sasrec-id").sources == {}
+    parts = small_cell("frozen", backbones=backbones(weights="random"))
+    assert {name: source.weights for name, source in parts.sources.items()} == {"text": "random", "image": "random"}
+
+
 @pytest.mark.parametrize("reused", ["text", "image"])
 def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: pytest.MonkeyPatch, reused: str):
     def ensure(job: BuildJob) -> tuple[FeatureCache, bool]:

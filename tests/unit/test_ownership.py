@@ -1,6 +1,7 @@
 """Folders of ours, of the user's, and links between them."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -217,3 +218,29 @@ def test_an_entry_whose_description_is_damaged_is_listed_and_named_a_fault(cache
 def test_a_study_refuses_an_impossible_directory_before_it_plans():
     with pytest.raises(BenchError, match=r"^--out n+: cannot be used \(File name too long\)"):
         run_study(Study(methods=["unheard-of"]), Request(Path("n" * 400)))
+
+
+def test_a_cache_entry_tells_its_size_and_age_and_a_build_holds_the_lock_of_what_it_builds(cache: Path):
+    folder = entry(cache, name="cd" * 16 + ".partial")
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    (folder / "states.npy").write_bytes(bytes(1000))
+    for seconds, age in ((7, "7 s"), (7 * 60, "7 min"), (7 * 3600, "7 h"), (7 * 86400, "7 d")):
+        then = time.time() - seconds
+        os.utime(folder, (then, then))
+        [found] = cache_tools.entries()
+        assert (found.age, found.bytes) == (age, size + 1000)
+    assert found.lock_target == cache / "features" / ("cd" * 16)
+    with lock(found.lock_target):
+        assert [one.folder for one in cache_tools.clear([]).busy] == [folder]
+
+
+def test_entries_are_cleared_by_the_beginning_of_their_names_and_pictures_are_verified_too(cache: Path):
+    first, second = entry(cache, name="ab" + "cd" * 15), entry(cache, name="cdab" + "ef" * 14)
+    assert [one.folder for one in cache_tools.clear(["ab"]).removed] == [first]
+    assert second.exists()
+    cache_tools.clear([])
+    store = cache / "images" / ("ab" * 16)
+    write_atomic(store / "about.json", '{"version": "1", "crc32": []}')
+    write_atomic(store / MARKER, "ours")
+    [fault] = cache_tools.verify()
+    assert str(store) in fault
