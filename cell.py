@@ -124,6 +124,10 @@ def upgrade(values: Any) -> Any:
     return new
 
 
+SEQUENTIAL = "sequential"
+"""The task of a cell that names none."""
+
+
 class Cell(Schema):
     """One combination of a study: everything that decides its result.
 
@@ -132,6 +136,7 @@ class Cell(Schema):
     `rates`: learning rates that stand in place of the method's own; `learning_rate_scale` does not touch them.
     """
 
+    task: RecordedName = SEQUENTIAL
     method: RecordedName
     options: JSONTable = {}
     rates: Rates = {}
@@ -163,6 +168,8 @@ class Cell(Schema):
         settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
         if not self.rates:  # as before there were any
             del settings["rates"]
+        if self.task == SEQUENTIAL:  # as before there was another
+            del settings["task"]
         return {
             **settings,
             "dataset": self.dataset_fingerprint or self.dataset,

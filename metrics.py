@@ -83,8 +83,8 @@ def means(metrics: Sequence[Metric], kept: np.ndarray) -> dict[str, float]:
 
 
 def is_better(value: float, than: float, better: str) -> bool:
-    """Whether a value of a metric beats another one; NaN is beaten by anything."""
-    return value == value and (than != than or (value > than if better == "more" else value < than))
+    """Whether a value of a metric beats another one."""
+    return value > than if better == "more" else value < than
 
 
 def axis_label(name: str, users: str) -> str:

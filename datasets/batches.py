@@ -1,7 +1,8 @@
 """Training batches: which users, which distinct items, and where each slot finds its embedding."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, Self
 
 import numpy as np
@@ -13,8 +14,45 @@ from .catalogue import Sequences
 Encode = Literal["unique", "every-slot"]
 
 
+class ItemBatch(ABC):
+    """What a step of any task is given: `items` to encode, int64 and in order, and the other tensors of its loss.
+
+    A task's own batch is a frozen dataclass of tensors.
+    """
+
+    items: Tensor
+
+    @property
+    @abstractmethod
+    def terms(self) -> int:
+        """Of how many terms the loss is the mean."""
+
+    @property
+    def places(self) -> int:
+        """How many items it shows, each as often as it occurs."""
+        return len(self.items)
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """What a step on it costs, to be compared with others: distinct items, then terms."""
+        return self.items.unique().numel(), self.terms
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        if self.items.device == device:
+            return self
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Self:
+        """The same batch in page-locked memory, from where copies to the card overlap with computation."""
+        return self._changed(Tensor.pin_memory)
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return type(self)(*(change(value) for value in vars(self).values()))
+
+
 @dataclass(frozen=True)
-class Batch:
+class Batch(ItemBatch):
     """One training batch of B users with L + 1 slots each; all tensors int64 unless said.
 
     `slots` `[B, L+1]`: item numbers, left-padded with 0. `items` `[columns]`: the items to encode, in order. `index`
@@ -32,15 +70,17 @@ class Batch:
     users: Tensor
     labels: Tensor
 
-    def to(self, device: torch.device) -> Self:
-        """The same batch on a device."""
-        if self.slots.device == device:
-            return self
-        return type(self)(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+    @property
+    def terms(self) -> int:
+        return len(self.positions)
 
-    def pinned(self) -> Self:
-        """The same batch in page-locked memory, from where copies to the card overlap with computation."""
-        return type(self)(*(getattr(self, field.name).pin_memory() for field in fields(self)))
+    @property
+    def places(self) -> int:
+        return self.slots.numel()
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        return self.slots.unique().numel(), self.terms
 
 
 def make_batch(slots: np.ndarray, encode: Encode) -> Batch:

@@ -1,5 +1,6 @@
 """The published protocol: leave-two-out splits of every user's latest interactions, and the numbering of the items."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,10 @@ from .catalogue import Sequences
 from .raw import Interactions
 
 TARGETS = 3  # beyond the longest input: the last target of training, and those of validation and test
+
+
+Split = Callable[[Interactions, int, int], "Prepared"]
+"""From interactions, the number of items and the longest input to the splits; `prepare`, or another task's."""
 
 
 @dataclass(frozen=True)

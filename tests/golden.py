@@ -15,17 +15,18 @@ from typing import Any
 import torch
 
 from tpmebench.bench.meters.environment import cpu_model
+from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import assemble
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.preparation import prepare_process
-from tpmebench.bench.worker.ranking import RankingRule, metrics
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.files import digest
 from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import methods
+from tpmebench.metrics import RANKING, means
 
 FILE = Path(__file__).parent / "parity" / "golden.json"
 METHODS = [name for name, method in methods().items() if not issubclass(method, ScoringReference)]
@@ -58,7 +59,7 @@ def run(method: str) -> dict[str, Any]:
     assert progress.test_ranks is not None and memory.evaluation is not None
     return {
         "losses": [epoch.loss for epoch in progress.epochs],
-        "test": metrics(progress.test_ranks),
+        "test": means(RANKING, progress.test_ranks),
         "ranks": digest(progress.test_ranks.tobytes()),
         "exact": {
             "parameters": [parameters.trainable, parameters.total, parameters.saved_bytes],

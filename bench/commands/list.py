@@ -22,6 +22,17 @@ def list_methods() -> "Table":
     return table
 
 
+def list_tasks() -> "Table":
+    """Every registered task with what it is judged by, the metric that chooses the best epoch first."""
+    from ...metrics import headline
+    from ..tasks.registry import tasks
+
+    table = wrapping_table("task", "what it is", "judged by")
+    for name, task in tasks().items():
+        table.add_row(name, task.summary, ", ".join(metric.name for metric in headline(task.metrics, task.primary)))
+    return table
+
+
 def list_datasets() -> "Table":
     """Every dataset source, and how to name one."""
     from ...datasets.sources.registry import sources
@@ -56,11 +67,12 @@ tables: "dict[str, Callable[[], Table]]" = {
     "methods": list_methods,
     "datasets": list_datasets,
     "backbones": list_backbones,
+    "tasks": list_tasks,
 }
 
 
 def list_(
-    kind: Annotated[Literal["methods", "datasets", "backbones"], typer.Argument(help="What to list.")],
+    kind: Annotated[Literal["methods", "datasets", "backbones", "tasks"], typer.Argument(help="What to list.")],
 ) -> None:
-    """List the methods, datasets or backbones that can be named."""
+    """List the methods, datasets, backbones or tasks that can be named."""
     Screen().print(tables[kind]())

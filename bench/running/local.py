@@ -144,9 +144,12 @@ class Runner:
             cell=planned.cell,
             cell_id=planned.id,
             # as it is when the cell's process starts
-            code=code_of(planned.method, source_class(planned.places.dataset)),
+            code=code_of(planned.method, source_class(planned.places.dataset), planned.task),
             family=planned.method.family,  # type: ignore[arg-type]
             summary=planned.method.summary,
+            primary_metric=planned.task.primary,
+            metrics=list(planned.task.metrics),
+            slices=planned.task.slices_are,
             status="crashed",
             started=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )

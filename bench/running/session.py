@@ -12,7 +12,7 @@ from ... import __version__
 from ...datasets.sources.registry import outside_code
 from ...errors import BenchError, quoted, unknown
 from ...files import lock
-from ...outside import is_outside
+from ...outside import canonical_name, is_outside
 from ...ownership import check_output, claim
 from ...reports.records import log_path
 from ..console import Screen, wrapping_table
@@ -156,6 +156,7 @@ def _announce_outside(console: Screen, study: Study) -> None:
     variants = [Variant.read(name) for name in named]
     outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
     outside |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))
+    outside |= dict.fromkeys([canonical_name(study.task)] if is_outside(study.task) else [])
     if outside:
         console.say(f"importing code from outside: {', '.join(outside)}")
 

@@ -45,16 +45,19 @@ class Home:
     package: str | None
 
 
-def code_of(method: type[Method], source: type[Source]) -> Code:
-    """Today's digests of the code behind a method and what reads its data. `method` is "" when it cannot be read."""
-    return codes_of([(method, source)])[method, source]
+def code_of(method: type[Method], source: type[Source], task: type | None = None) -> Code:
+    """Today's digests of the code behind a method and what reads its data. `method` is "" when it cannot be read.
+
+    A `task` from outside is a part of the training code.
+    """
+    return codes_of([(method, source)], task)[method, source]
 
 
 def codes_of(
-    pairs: Iterable[tuple[type[Method], type[Source]]],
+    pairs: Iterable[tuple[type[Method], type[Source]]], task: type | None = None
 ) -> dict[tuple[type[Method], type[Source]], Code]:
     """`code_of` for several pairs."""
-    ours = training_sources()
+    ours = training_sources() | (_code_behind(task) if task else set())
     return {(method, source): _code(method, ours | _code_behind(source)) for method, source in pairs}
 
 

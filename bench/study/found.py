@@ -7,6 +7,7 @@ from ...datasets.sources.registry import open_source
 from ...errors import BenchError
 from ...reports.analysis.data_facts import missing_warnings
 from ..console import Screen
+from ..tasks.registry import find_task
 from .study import Study
 
 Facts = Mapping[str, str | int | float]
@@ -31,6 +32,7 @@ def describe_data(study: Study, console: Screen, *, read: bool) -> None:
             modalities=study.modalities,
             missing_images=study.missing_images,
             max_length=study.head.max_length,
+            split=find_task(study.task)(study).split,
         ).facts
         if not chosen:
             refuse_missing(spec, facts)

@@ -11,11 +11,12 @@ from ...datasets.sources import registry as sources
 from ...errors import BenchError, quoted
 from ...methods.backbones.check import check_backbone
 from ...methods.backbones.source import BackboneSource, Modality, parse_pair
-from ...methods.head.sasrec import HeadSize
 from ...methods.method import Method
 from ...methods.registry import find_method, make_method, methods
 from ...outside import canonical_name
 from ...reports.records import Record, Status
+from ..tasks.registry import find_task
+from ..tasks.task import Task
 from ..worker.places import Places
 from .digests import codes_of
 from .earlier import Earlier
@@ -25,7 +26,7 @@ from .variants import Settled, Variant, label
 
 @dataclass(frozen=True)
 class Planned:
-    """A cell, the method behind it, where its parts stand, and the record that an earlier run left of it.
+    """A cell, the method and the task behind it, where its parts stand, and the record that an earlier run left of it.
 
     `stale`: why that record no longer holds, in words. `replaces`: whether a new record takes its place, as it does
     unless the old one is of other data or towers.
@@ -33,6 +34,7 @@ class Planned:
 
     cell: Cell
     method: type[Method]
+    task: type[Task]
     places: Places
     record: Record | None = None
     stale: tuple[str, ...] = ()
@@ -70,7 +72,8 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
     Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
     """
     variants = _variants(study)
-    HeadSize(study.head.width)  # which refuses what its heads do not divide
+    task = find_task(study.task)
+    task(study)  # which refuses settings that it cannot serve
     device = resolve_device(study.device)
     choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
     fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
@@ -82,6 +85,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 continue  # counting is the same for every seed and is not timed
             training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
             cell = Cell(
+                task=canonical_name(study.task),
                 method=canonical_name(name),
                 options=settled.options,
                 rates=settled.rates,
@@ -101,8 +105,8 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 timeout=study.timeout,
                 version=version,
             )
-            places = Places(dataset=dataset, text=towers.text, image=towers.image, method=name)
-            planned.setdefault(cell.id, Planned(cell, method, places))  # spelt in two ways, it is still one cell
+            places = Places(dataset=dataset, text=towers.text, image=towers.image, method=name, task=study.task)
+            planned.setdefault(cell.id, Planned(cell, method, task, places))  # spelt in two ways, it is still one cell
     return look_again(list(planned.values()), directory)
 
 
@@ -110,7 +114,8 @@ def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
     """The same cells with the records that a directory holds of them now."""
     defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
     readers = {each.places.dataset: sources.source_class(each.places.dataset) for each in cells}
-    codes = codes_of({(each.method, readers[each.places.dataset]) for each in cells})
+    task = next((each.task for each in cells), None)
+    codes = codes_of({(each.method, readers[each.places.dataset]) for each in cells}, task)
     data = {each.places.dataset: each.cell.dataset_fingerprint for each in cells}
     earlier, ids = Earlier(directory, defaults, data), frozenset(each.cell.id for each in cells)
     result = []

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from ...cell import SECTIONS, Evaluation, Head, Training, current, upgrade
+from ...cell import SECTIONS, SEQUENTIAL, Evaluation, Head, Training, current, upgrade
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import TOML_BYTES, read_text, read_toml
 from ...values import (
@@ -66,6 +66,7 @@ class Study(BaseModel):
 
     `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
+    `task`: what is asked of the embeddings, by name or as code from outside.
     `methods`: names, perhaps with settings (`lora:r=16,lr=4e-4`), each of which is a row.
     `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method, below
     those of its variants.
@@ -75,6 +76,7 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     name: PathPart = "study"
+    task: Name = SEQUENTIAL
     methods: Names = list(DEMO_METHODS)
     references: bool = True
     datasets: Names = ["bazaar"]

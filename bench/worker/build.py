@@ -8,7 +8,6 @@ import numpy as np
 import torch
 
 from ...cell import Cell
-from ...datasets.batches import BatchPlan
 from ...datasets.catalogue import Dataset
 from ...datasets.images import ImageStore
 from ...datasets.sources.loading import load_dataset
@@ -18,11 +17,12 @@ from ...methods.backbones.source import Backbones, BackboneSource
 from ...methods.features.build import BuildJob, BuildMeter, ensure_features
 from ...methods.features.cache import CacheKey, FeatureCache
 from ...methods.features.content import CachedContent, Content, IDContent, RawContent
-from ...methods.head.recommender import Recommender, build_recommender
-from ...methods.head.sasrec import HeadSize
+from ...methods.head.recommender import Recommender, drawn_alike
 from ...methods.method import Method
 from ...methods.registry import make_method
 from ...reports.records import PhaseMemory
+from ..tasks.registry import find_task
+from ..tasks.task import Batches, Task
 from .places import Places
 from .speedups import speed_up, unused_settings
 
@@ -64,12 +64,13 @@ class Assembly:
     places: Places
     dataset: Dataset
     method: Method
+    task: Task
     device: torch.device
     tell: Tell
     cache: CacheUse | None = None
     content: Content | None = None
     recommender: Recommender | None = None
-    plan: BatchPlan | None = None
+    plan: Batches | None = None
     sources: dict[str, BackboneSource] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
 
@@ -92,12 +93,14 @@ def assemble(cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Pl
     backbones = Backbones.of(parts.sources, parts.dataset.catalogue.size)
     parts.content = _content(parts, backbones, apart)
     training = cell.training
-    size = HeadSize(cell.head.width, cell.head.max_length, cell.head.dropout)
     tell("building the model", 0, 0)
-    recommender = build_recommender(parts.method, backbones, size, parts.dataset.popularity, cell.seed)
+    item_encoder, head = drawn_alike(
+        parts.task.head, lambda: parts.method.item_encoder(backbones, cell.head.width), cell.seed
+    )
+    recommender = parts.task.recommender(item_encoder, head, parts.dataset)
     parts.unused = unused_settings(speed_up(recommender, training, parts.device), parts.method, training)
     parts.recommender = recommender.to(parts.device)
-    parts.plan = BatchPlan(parts.dataset.train, cell.head.max_length, parts.batch, training.encode, cell.seed)
+    parts.plan = parts.task.batches(parts.dataset, parts.batch, cell.seed)
     return parts
 
 
@@ -111,16 +114,17 @@ def build_features(cell: Cell, places: Places, modality: str, tell: Tell, meter:
 
 def _loaded(cell: Cell, tell: Tell, places: Places) -> Assembly:
     """Data, method and towers' sources."""
-    method = make_method(places.method, cell.options)
+    method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
     tell("reading data", 0, 0)
     dataset = load_dataset(
         places.dataset,
         modalities=cell.modalities,
         missing_images=cell.missing_images,
         max_length=cell.head.max_length,
+        split=task.split,
     )
     dataset = _with_fewer_evaluated(dataset, cell.evaluation.evaluated_users)
-    parts = Assembly(cell, places, dataset, method, torch.device(cell.device), tell)
+    parts = Assembly(cell, places, dataset, method, task, torch.device(cell.device), tell)
     if method.content not in {"none", "ids"}:
         parts.sources = backbone_sources(cell, dataset, places)
     return parts

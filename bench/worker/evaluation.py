@@ -1,4 +1,4 @@
-"""Encodes the catalogue once and ranks the held-out targets of a split."""
+"""Encodes the catalogue once and has the users of a split judged."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ from ...datasets.catalogue import Dataset, Sequences
 from ...methods.features.content import CachedContent, Content
 from ...methods.head.recommender import Recommender
 from ...methods.inputs import ItemInputs
+from ..tasks.task import Judge
 from .prefetch import prefetch
-from .ranking import RankingRule, rank_targets, users_per_chunk
 
 _ITEMS_PER_BATCH = 128
 _CACHED_ITEMS_PER_BATCH = 1024
@@ -22,12 +22,12 @@ _CACHED_ITEMS_PER_BATCH = 1024
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Ranks with a recommender. Its batches are its own: results do not depend on the training batch."""
+    """Judges a recommender. Its batches are its own: results do not depend on the training batch."""
 
     recommender: Recommender
     content: Content
     dataset: Dataset
-    rule: RankingRule
+    judge: Judge
     device: torch.device
     autocast: AbstractContextManager[object]
 
@@ -35,8 +35,7 @@ class Evaluator:
     def embeddings(self, batches: int | None = None) -> Tensor:
         """Embeddings of the whole catalogue, float32 `[n_items + 1, width]`, row 0 zero; `batches` limits the work."""
         self.recommender.eval()
-        width = self.recommender.head.positions.embedding_dim
-        table = torch.zeros(self.dataset.catalogue.size + 1, width, device=self.device)
+        table = torch.zeros(self.dataset.catalogue.size + 1, self.recommender.width, device=self.device)
         for number, (items, inputs) in enumerate(prefetch(self._batches(), self.device)):
             if number == batches:
                 break
@@ -46,16 +45,16 @@ class Evaluator:
         return table
 
     def ranks(self, sequences: Sequences, embeddings: Tensor) -> np.ndarray:
-        """The rank of each user's last item; see `ranking.rank_targets`. Scores are float32 whatever the precision."""
+        """What the task's judge says of each user. Scores are float32 whatever the precision."""
 
         def score(history: Tensor) -> Tensor:
-            return self.recommender.user_vectors(history, embeddings) @ embeddings.T
+            return self.recommender.scores(history, embeddings)
 
-        return rank_targets(score, sequences, self.dataset.catalogue.size, self.rule, self.device)
+        return self.judge(score, sequences, self.dataset.catalogue.size, self.device)
 
     def first_users(self, sequences: Sequences) -> Sequences:
         """As many users as are ranked at a time: enough to see what ranking needs."""
-        return sequences.subset(slice(users_per_chunk(self.dataset.catalogue.size, self.device)))
+        return sequences.subset(slice(self.judge.users_at_once(self.dataset.catalogue.size, self.device)))
 
     def watch(self) -> Callable[[], float]:
         """Starts a stopwatch; each call gives the seconds since, the device's work included."""

@@ -4,7 +4,7 @@ import errno
 
 from ...errors import BenchError
 from ...reports.records import Status
-from .ranking import Diverged
+from ..tasks.task import Diverged
 
 
 def classify(error: BaseException) -> Status:

@@ -5,17 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ...metrics import PRIMARY
+from ...metrics import is_better
 from ...reports.analysis.cells import is_marked
 from ...reports.records import Epoch
 from .build import Assembly
 from .evaluation import Evaluator
 from .measuring import MemoryMeter
-from .ranking import metrics
 from .step import Trainer
 from .training_state import TrainerState
-
-SELECTION = PRIMARY
 
 
 @dataclass
@@ -27,7 +24,7 @@ class Progress:
 
     epochs: list[Epoch] = field(default_factory=list)
     step_times: list[float] = field(default_factory=list)
-    best: float = -1.0
+    best: float | None = None
     best_epoch: int = 0
     valid_ranks: np.ndarray | None = None
     test_ranks: np.ndarray | None = None
@@ -88,15 +85,16 @@ class Fit:
         return best, steps
 
     def _evaluate(self, progress: Progress, epoch: Epoch) -> None:
-        """Validates; when this epoch is the best so far, ranks the test targets with the same embeddings."""
+        """Validates; when this epoch is the best so far, judges the test users with the same embeddings."""
         dataset, watch = self.parts.dataset, self.evaluator.watch()
         embeddings = self.evaluator.embeddings()
         encoded = watch()
         valid = self.evaluator.ranks(dataset.valid, embeddings)
         epoch.evaluation = watch()
-        epoch.valid = metrics(valid)
-        if epoch.valid[SELECTION] > progress.best:
-            progress.best, progress.best_epoch = epoch.valid[SELECTION], len(progress.epochs)
+        epoch.valid, task = self.parts.task.measure(valid), self.parts.task
+        reached = epoch.valid[task.primary]
+        if progress.best is None or is_better(reached, progress.best, task.better()):
+            progress.best, progress.best_epoch = reached, len(progress.epochs)
             progress.valid_ranks = valid
             progress.test_ranks = self.evaluator.ranks(dataset.test, embeddings)
             progress.test_seconds = encoded + watch() - epoch.evaluation

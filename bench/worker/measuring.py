@@ -52,8 +52,7 @@ def count_operations(trainer: Trainer) -> Compute:
     with torch.random.fork_rng(devices=devices):
         forward, backward = count_step(lambda: trainer.forward(batch, inputs))
     trainer.optimiser.zero_grad(set_to_none=True)
-    slots = batch.slots.numel()
-    return Compute(forward=forward, backward=backward, items=len(batch.items), slots=slots)
+    return Compute(forward=forward, backward=backward, items=len(batch.items), slots=batch.places)
 
 
 def tensor_memory(trainer: Trainer, evaluator: Evaluator) -> Memory:

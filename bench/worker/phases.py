@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...cell import Cell
 from ...errors import Mended
 from ...files import cache_directory
 from ...methods.references.scoring import ScoringReference
@@ -25,7 +24,6 @@ from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from .preparation import prepare_process
-from .ranking import RankingRule, accuracy, rank_targets
 from .step import Trainer
 
 
@@ -74,7 +72,7 @@ def _telling_of_damage(record: Record, events: Events) -> Iterator[None]:
 
 def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:
     """A ranking that trains nothing."""
-    counts, rule, cpu = parts.dataset.train_counts, _rule(parts.cell), torch.device("cpu")
+    counts, judge, cpu = parts.dataset.train_counts, parts.task.judge(), torch.device("cpu")
     generator = np.random.default_rng(parts.cell.seed)
 
     def score(history: torch.Tensor) -> torch.Tensor:
@@ -82,11 +80,11 @@ def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) 
         return torch.from_numpy(np.broadcast_to(rows, (len(history), len(counts))).copy())
 
     items = parts.dataset.catalogue.size
-    valid = rank_targets(score, parts.dataset.valid, items, rule, cpu)
+    valid = judge(score, parts.dataset.valid, items, cpu)
     start = time.perf_counter()
-    test = rank_targets(score, parts.dataset.test, items, rule, cpu)
+    test = judge(score, parts.dataset.test, items, cpu)
     record.time = Time(test=time.perf_counter() - start)
-    record.accuracy = accuracy(parts.dataset, valid, test, best_epoch=0)
+    record.accuracy = parts.task.accuracy(parts.dataset, valid, test, best_epoch=0)
     save_ranks(job.directory, record.cell_id, test)
 
 
@@ -164,7 +162,8 @@ def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None
     p50, p90, p99 = np.percentile(progress.step_times, (50, 90, 99))
     record.time.steps = StepTimes(p50=float(p50), p90=float(p90), p99=float(p99))
     record.time.test = progress.test_seconds
-    record.accuracy = accuracy(parts.dataset, progress.valid_ranks, progress.test_ranks, progress.best_epoch)
+    judged = progress.valid_ranks, progress.test_ranks
+    record.accuracy = parts.task.accuracy(parts.dataset, *judged, progress.best_epoch)
     save_ranks(job.directory, record.cell_id, progress.test_ranks)
 
 
@@ -179,12 +178,8 @@ def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
 
 def _evaluator(parts: Assembly, trainer: Trainer) -> Evaluator:
     return Evaluator(
-        trainer.recommender, trainer.content, parts.dataset, _rule(parts.cell), parts.device, trainer.autocast
+        trainer.recommender, trainer.content, parts.dataset, parts.task.judge(), parts.device, trainer.autocast
     )
-
-
-def _rule(cell: Cell) -> RankingRule:
-    return RankingRule(cell.head.max_length, cell.evaluation.repeat_targets)
 
 
 def _rates(trainer: Trainer) -> dict[str, float]:

@@ -6,14 +6,16 @@ from ...cell import Cell
 
 
 class Places(BaseModel):
-    """The dataset, the towers and the method of a cell as they were named to us: what loads them."""
+    """The dataset, the towers, the method and the task of a cell as they were named to us: what loads them."""
 
     dataset: str
     text: str | None
     image: str | None
     method: str
+    task: str
 
     @classmethod
     def of(cls, cell: Cell) -> "Places":
         """Those of a cell whose parts need no path: built in, or on the hub."""
-        return cls(dataset=cell.dataset, text=cell.backbones.text, image=cell.backbones.image, method=cell.method)
+        text, image = cell.backbones.text, cell.backbones.image
+        return cls(dataset=cell.dataset, text=text, image=image, method=cell.method, task=cell.task)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ...cell import Cell, Training
-from ...datasets.batches import Batch
+from ...datasets.batches import ItemBatch
 from ...errors import BenchError
 from ...methods.encoder import EncoderLayout, layout_of
 from ...methods.head.recommender import Recommender
@@ -16,9 +16,9 @@ from ...methods.method import LearningRates, trainable
 from ...reports.records import Epoch
 from ..meters.clocks import EpochTimes, PhaseClock
 from ..meters.waiting import WaitMeter, Waits
+from ..tasks.task import Diverged
 from .build import Assembly
 from .prefetch import prefetch
-from .ranking import Diverged
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -76,12 +76,12 @@ class Trainer:
         self.optimiser = make_optimiser(self.recommender, self.rates)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.training.precision == "fp16")
 
-    def forward(self, batch: Batch, inputs: ItemInputs) -> Tensor:
+    def forward(self, batch: ItemBatch, inputs: ItemInputs) -> Tensor:
         """The loss of a batch."""
         with self.autocast:
             return self.recommender.loss(batch, inputs)
 
-    def step(self, batch: Batch, inputs: ItemInputs) -> Tensor:
+    def step(self, batch: ItemBatch, inputs: ItemInputs) -> Tensor:
         """Forward, backward and update, each under its clock; gives the loss, detached."""
         clock = self.clock
         with clock.phase("forward"):
@@ -98,7 +98,7 @@ class Trainer:
         """Trains one epoch. Raises Diverged when its loss is not finite."""
         self.recommender.train()
         total = torch.zeros((), device=self.device)
-        positions = steps = items = 0
+        terms = steps = items = 0
         clock = self.clock
         self.waits.start()
         clock.start_epoch()
@@ -109,19 +109,19 @@ class Trainer:
                 if loaded is None:
                     break
                 batch, inputs = loaded[0].to(self.device), loaded[1].to(self.device)
-            total += self.step(batch, inputs) * len(batch.positions)
-            positions += len(batch.positions)
+            total += self.step(batch, inputs) * batch.terms
+            terms += batch.terms
             items += len(batch.items)
             steps += 1
             clock.end_step()
         times = clock.end_epoch()
         waits = self.waits.stop()
-        loss = float(total) / positions
+        loss = float(total) / terms
         if not torch.isfinite(total):
             raise Diverged(f"the loss of epoch {number + 1} is {loss}; lower the learning rate or use precision fp32")
         return Trained(loss, steps, items, times, waits)
 
-    def load(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, ItemInputs]]:
+    def load(self, batches: Iterator[ItemBatch]) -> Iterator[tuple[ItemBatch, ItemInputs]]:
         """Batches with their inputs, on the CPU; pinned when the device is a card."""
         for batch in batches:
             inputs = self.content.gather(batch.items)
@@ -129,9 +129,9 @@ class Trainer:
                 batch, inputs = batch.pinned(), inputs.pinned()
             yield batch, inputs
 
-    def heaviest_batch(self) -> tuple[Batch, ItemInputs]:
+    def heaviest_batch(self) -> tuple[ItemBatch, ItemInputs]:
         """The first epoch's batch with the most distinct items, on the device; the same for every method."""
-        batch = max(self.plan.epoch(0), key=lambda batch: (batch.slots.unique().numel(), len(batch.positions)))
+        batch = max(self.plan.epoch(0), key=lambda batch: batch.weight)
         return batch.to(self.device), self.content.gather(batch.items).to(self.device)
 
     def warm_up(self) -> int:

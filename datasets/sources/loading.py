@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
-from ..protocol import prepare
+from ..protocol import Split, prepare
 from ..raw import Interactions, RawData
 from .registry import open_source
 
@@ -17,9 +17,14 @@ MissingImages = Literal["neutral", "drop", "error"]
 
 
 def load_dataset(
-    spec: str, *, modalities: Modalities = "both", missing_images: MissingImages = "neutral", max_length: int = 10
+    spec: str,
+    *,
+    modalities: Modalities = "both",
+    missing_images: MissingImages = "neutral",
+    max_length: int = 10,
+    split: Split = prepare,
 ) -> Dataset:
-    """Reads a dataset and splits it by the published protocol (`protocol.prepare`).
+    """Reads a dataset and splits it, by the published protocol unless told otherwise.
 
     `modalities` leaves out texts or pictures. An item without a picture stays and shows a neutral one (`neutral`), goes
     together with its interactions before the split (`drop`), or is an error (`error`). Raises BenchError for whatever
@@ -38,7 +43,7 @@ def load_dataset(
     if missing_images == "drop":
         interactions = _selected(interactions, ~absent[interactions.items])
     try:
-        prepared = prepare(interactions, len(raw.ids), max_length)
+        prepared = split(interactions, len(raw.ids), max_length)
     except BenchError as error:
         raise BenchError(f"dataset '{spec}': {error}") from error
     facts = {**raw.facts, **prepared.facts}

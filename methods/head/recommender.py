@@ -1,30 +1,60 @@
 """A recommender: a method's item encoder under the head that all methods share."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ...datasets.batches import Batch
-from ..backbones.source import Backbones
 from ..inputs import ItemInputs
-from ..method import Method
 from .loss import Candidates, in_batch_loss
-from .sasrec import HeadSize, SASRec
+from .sasrec import SASRec
+
+E = TypeVar("E", bound=nn.Module)
+H = TypeVar("H", bound=nn.Module)
 
 
-class Recommender(nn.Module):
-    """Item encoder + SASRec + in-batch loss."""
+class Recommender(nn.Module, ABC):
+    """A method's item encoder under a task's head, with the task's loss."""
 
-    log_popularity: Tensor
-
-    def __init__(self, item_encoder: nn.Module, head: SASRec, popularity: np.ndarray) -> None:
+    def __init__(self, item_encoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.item_encoder = item_encoder
         self.head = head
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Columns of an embedding."""
+
+    @abstractmethod
+    def loss(self, batch: Any, inputs: ItemInputs) -> Tensor:
+        """Mean loss over the terms of one of the task's batches, whose items `inputs` shows."""
+
+    @abstractmethod
+    def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
+        """Scores of items 0..n, `[users, n_items + 1]`, after each left-padded history of item numbers."""
+
+
+class SequentialRecommender(Recommender):
+    """Item encoder + SASRec + in-batch loss."""
+
+    head: SASRec
+    log_popularity: Tensor
+
+    def __init__(self, item_encoder: nn.Module, head: SASRec, popularity: np.ndarray) -> None:
+        super().__init__(item_encoder, head)
         # Items that never occur in training are never candidates; 1 keeps their logarithm finite.
         log_popularity = np.log(np.where(popularity > 0, popularity, 1.0))
         self.register_buffer("log_popularity", torch.from_numpy(log_popularity).float(), persistent=False)
+
+    @property
+    def width(self) -> int:
+        return self.head.positions.embedding_dim
 
     def loss(self, batch: Batch, inputs: ItemInputs) -> Tensor:
         """Mean loss over the batch's positions."""
@@ -40,14 +70,15 @@ class Recommender(nn.Module):
         """Vectors that score the item after each left-padded history of item numbers, `[users, width]`."""
         return self.head(embeddings[history], history > 0)[:, -1]
 
+    def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
+        """The product of user vectors and embeddings."""
+        return self.user_vectors(history, embeddings) @ embeddings.T
 
-def build_recommender(
-    method: Method, backbones: Backbones, size: HeadSize, popularity: np.ndarray, seed: int
-) -> Recommender:
-    """The recommender of a method. The head's generator is its own: all methods start from the same head."""
+
+def drawn_alike(head: Callable[[], H], item_encoder: Callable[[], E], seed: int) -> tuple[E, H]:
+    """Item encoder and head as they start. The head's generator is its own: all methods start from the same head."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = SASRec(size)
+        drawn = head()
         torch.manual_seed(seed)
-        encoder = method.item_encoder(backbones, size.width)
-    return Recommender(encoder, head, popularity)
+        return item_encoder(), drawn

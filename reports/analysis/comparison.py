@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from ...cell import SECTIONS
+from ...cell import SECTIONS, SEQUENTIAL
 from ...errors import BenchError
 from ...metrics import METRICS, PRIMARY, Metric, headline
 from ...text import visible
@@ -267,11 +267,11 @@ def settings(record: Record) -> dict[str, str]:
 
 
 def task(record: Record) -> dict[str, str]:
-    """What the cells are judged by, unless it is what it always was."""
+    """What the cells were asked and are judged by, unless it is what it always was."""
     names = [metric.name for metric in record.metrics]
-    if record.primary_metric == PRIMARY and names == list(METRICS):
-        return {}
-    return {"primary metric": record.primary_metric, "metrics": ", ".join(names)}
+    known = {"task": record.cell.task, "primary metric": record.primary_metric, "metrics": ", ".join(names)}
+    usual = {"task": SEQUENTIAL, "primary metric": PRIMARY, "metrics": ", ".join(METRICS)}
+    return {} if known == usual else known
 
 
 def machine(record: Record) -> dict[str, str]:

@@ -10,8 +10,8 @@ import torch
 
 from tpmebench.bench.worker.step import parameters_by_part
 from tpmebench.methods.backbones.source import Backbones, BackboneSource
-from tpmebench.methods.head.recommender import build_recommender
-from tpmebench.methods.head.sasrec import HeadSize
+from tpmebench.methods.head.recommender import SequentialRecommender
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 from tpmebench.methods.method import LearningRates
 from tpmebench.methods.registry import make_method
 
@@ -51,7 +51,8 @@ def count(name: str) -> Counted:
     method = make_method(name)
     with torch.device("meta"):
         backbones = Backbones.of(sources, items=20_314)
-        recommender = build_recommender(method, backbones, HeadSize(), np.ones(20_315), seed=0)
+        encoder = method.item_encoder(backbones, HeadSize.width)
+        recommender = SequentialRecommender(encoder, SASRec(HeadSize()), np.ones(20_315))
     assert {parameter.device.type for parameter in recommender.parameters()} == {"meta"}
     parts = {
         part: (

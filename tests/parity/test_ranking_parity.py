@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tpmebench.bench.worker.ranking import RankingRule, metrics, rank_scores, rank_targets
+from tpmebench.bench.tasks.ranking import RankingRule, rank_scores, rank_targets
 from tpmebench.datasets.catalogue import Sequences
-from tpmebench.methods.head.recommender import Recommender
+from tpmebench.methods.head.recommender import SequentialRecommender
 from tpmebench.methods.head.sasrec import HeadSize, SASRec
+from tpmebench.metrics import RANKING, means
 
 ITEMS = 100
 
@@ -26,7 +27,7 @@ def score(found: dict[str, Tensor], head_state: Callable[..., dict[str, Tensor]]
     """Scores of every item after each history, with the published weights and embeddings."""
     head = SASRec(HeadSize(width=8, max_length=10)).eval()
     head.load_state_dict(head_state(found))
-    recommender = Recommender(torch.nn.Identity(), head, np.ones(ITEMS + 1))
+    recommender = SequentialRecommender(torch.nn.Identity(), head, np.ones(ITEMS + 1))
     embeddings = found["fused_items"]
     return lambda history: recommender.user_vectors(history, embeddings) @ embeddings.T
 
@@ -58,8 +59,8 @@ def test_ranks_and_metrics(
     ranks = rank_targets(score, kept(found), ITEMS, RankingRule(10, "miss"), torch.device("cpu"))
     expected = [np.inf if rank is None else float(rank) for rank in numbers("ranking")["rank_with_repeats_missed"]]
     assert ranks.tolist() == expected
-    assert metrics(ranks)["HR@10"] == pytest.approx(0.65, abs=1e-7)
-    assert metrics(ranks)["NDCG@10"] == pytest.approx(0.3166312, abs=1e-7)
+    assert means(RANKING, ranks)["HR@10"] == pytest.approx(0.65, abs=1e-7)
+    assert means(RANKING, ranks)["NDCG@10"] == pytest.approx(0.3166312, abs=1e-7)
 
 
 @torch.no_grad()
@@ -72,8 +73,8 @@ def test_a_mask_that_spares_the_target_gives_the_other_published_figures(
     scores = score(found["eval_seq_leftpad0"][:, :-1])
     ranks = rank_scores(scores, spared, target, RankingRule(10, "miss")).numpy()
     assert ranks[-2:].tolist() == [43.0, 3.0]
-    assert metrics(ranks)["HR@10"] == pytest.approx(0.70, abs=1e-7)
-    assert metrics(ranks)["NDCG@10"] == pytest.approx(0.3416312, abs=1e-7)
+    assert means(RANKING, ranks)["HR@10"] == pytest.approx(0.70, abs=1e-7)
+    assert means(RANKING, ranks)["NDCG@10"] == pytest.approx(0.3416312, abs=1e-7)
 
 
 @torch.no_grad()
@@ -82,4 +83,4 @@ def test_without_a_mask_every_item_competes(found: dict[str, Tensor], score: Cal
     scores = score(found["eval_seq_leftpad0"][:, :-1])[:, 1:].numpy()
     wanted = scores[np.arange(20), found["target"].numpy() - 1]
     assert ranks.tolist() == (1.0 + (scores > wanted[:, None]).sum(1)).tolist()
-    assert metrics(ranks)["HR@10"] == pytest.approx(0.60)
+    assert means(RANKING, ranks)["HR@10"] == pytest.approx(0.60)

@@ -6,10 +6,10 @@
 import pytest
 import torch
 
+from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import Assembly, assemble
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
-from tpmebench.bench.worker.ranking import RankingRule
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.methods.features.content import CachedContent

@@ -15,7 +15,6 @@ from tpmebench.bench.running import session
 from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import Study
 from tpmebench.bench.worker import build as assembly
-from tpmebench.bench.worker import phases as execution
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.job import Job
 from tpmebench.bench.worker.preparation import prepare_process
@@ -170,6 +169,10 @@ def plan_of(parts: Assembly) -> Any:
     return parts.plan
 
 
+def judge_of(parts: Assembly) -> Any:
+    return parts.task.judge()
+
+
 def head_of(parts: Assembly) -> Any:
     assert parts.recommender is not None
     return parts.recommender.head
@@ -211,12 +214,12 @@ ARRIVALS: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
         lambda parts: (
             plan_of(parts).length,
             head_of(parts).positions.num_embeddings,
-            execution._rule(parts.cell).max_length,
+            judge_of(parts).max_length,
         ),
         (10, 10, 10),
         (4, 4, 4),
     ),
-    "repeat_targets": ("rank", lambda parts: execution._rule(parts.cell).repeat_targets, "miss", "rank"),
+    "repeat_targets": ("rank", lambda parts: judge_of(parts).repeat_targets, "miss", "rank"),
     "evaluated_users": (9, lambda parts: (len(parts.dataset.valid), len(parts.dataset.test)), (40, 40), (9, 9)),
     "compile": (True, compiled, False, True),
     "gradient_checkpointing": (
@@ -333,6 +336,7 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "text_length": (9, lambda cell: cell.backbones.text_length, 9),
     "image_side": (24, lambda cell: cell.backbones.image_side, 24),
     "modalities": ("text", lambda cell: (cell.modalities, cell.backbones.image), ("text", None)),
+    "task": ("sequential", lambda cell: cell.task, "sequential"),  # another one: test_outside_task
     "missing_images": ("drop", lambda cell: cell.missing_images, "drop"),
     "device": ("cpu", lambda cell: cell.device, "cpu"),
     "threads": (3, lambda cell: cell.threads, 3),

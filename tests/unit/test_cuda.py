@@ -10,6 +10,7 @@ import torch
 
 from tpmebench.bench.meters.clocks import PhaseClock
 from tpmebench.bench.meters.cuda import CudaMemory
+from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.checkpoint import load_checkpoint, save_checkpoint
 from tpmebench.bench.worker.evaluation import Evaluator
@@ -17,7 +18,6 @@ from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
 from tpmebench.bench.worker.prefetch import prefetch
 from tpmebench.bench.worker.preparation import prepare_process
-from tpmebench.bench.worker.ranking import RankingRule
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.methods.features.cache import FeatureCache

@@ -14,11 +14,11 @@ from tpmebench.bench.console import Screen
 from tpmebench.bench.meters import cuda, waiting
 from tpmebench.bench.meters.waiting import WAKE_UP, WaitMeter, Waits, run_delays
 from tpmebench.bench.running.display import Display
+from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
-from tpmebench.bench.worker.ranking import RankingRule
 from tpmebench.bench.worker.step import Trained, Trainer, trainable_state
 from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.reports.analysis import comparison as frame
@@ -245,7 +245,7 @@ def test_a_report_counts_disturbed_epochs_when_asked(make_record: Callable[..., 
 def test_the_screen_says_what_disturbed_an_epoch_while_it_runs(
     make_record: Callable[..., Record], capsys: pytest.CaptureFixture[str]
 ):
-    event = {"event": "epoch", "number": 2, "of": 3, "loss": 1.0, "valid": 0.1, "seconds": 2.0}
+    event = {"event": "epoch", "number": 2, "of": 3, "loss": 1.0, "metric": "HR@10", "valid": 0.1, "seconds": 2.0}
     display = Display(Screen())
     display.start(1, 1, make_record("lora").cell)
     display.update(event | {"lost": 0.04, "others": 0})

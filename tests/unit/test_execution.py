@@ -21,13 +21,13 @@ import torch
 
 from tpmebench.bench.meters.clocks import EpochTimes, PhaseClock
 from tpmebench.bench.meters.waiting import Waits
+from tpmebench.bench.tasks.task import Diverged
 from tpmebench.bench.worker import phases as execution
 from tpmebench.bench.worker import run_cell as worker
 from tpmebench.bench.worker.build import CacheUse
 from tpmebench.bench.worker.job import Events, Job
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.phases import execute, prepare_process
-from tpmebench.bench.worker.ranking import Diverged
 from tpmebench.bench.worker.step import Trained
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences

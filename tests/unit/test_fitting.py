@@ -10,7 +10,8 @@ import torch
 
 from tpmebench.bench.meters.clocks import EpochTimes
 from tpmebench.bench.meters.waiting import Waits
-from tpmebench.bench.worker import loop as fitting
+from tpmebench.bench.study.study import Study
+from tpmebench.bench.tasks.sequential import Sequential
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
 from tpmebench.bench.worker.step import Trained
@@ -62,7 +63,8 @@ def run(
     trainer = FakeTrainer()
     evaluator = FakeEvaluator(trainer, hits)
     settings = Training.model_validate({"epochs": len(hits), "patience": 10} | training)
-    parts = SimpleNamespace(cell=SimpleNamespace(training=settings), dataset=evaluator.dataset)
+    task = Sequential(Study(training=settings))
+    parts = SimpleNamespace(cell=SimpleNamespace(training=settings), dataset=evaluator.dataset, task=task)
     fit = Fit(parts, trainer, evaluator, MemoryMeter(torch.device("cpu")))  # type: ignore[arg-type]
     seen: list[int] = []
     progress = fit.run(start or Progress(), lambda progress: seen.append(len(progress.epochs)))
@@ -143,4 +145,3 @@ def test_the_phases_of_memory_are_told_apart(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(MemoryMeter, "phase", lambda self, name: (order.append(name), whole(self, name))[1])
     run([1, 2])
     assert order == ["training", "evaluation"] * 2
-    assert fitting.SELECTION == "HR@10"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from tpmebench.datasets.batches import Batch, Encode, make_batch
 from tpmebench.methods.head.loss import Candidates, in_batch_loss
-from tpmebench.methods.head.recommender import Recommender
+from tpmebench.methods.head.recommender import SequentialRecommender
 from tpmebench.methods.head.sasrec import HeadSize, SASRec
 from tpmebench.methods.inputs import ItemInputs
 
@@ -84,13 +84,13 @@ class Table(nn.Module):
         return self.embedding(inputs.items)
 
 
-def recommender() -> Recommender:
+def recommender() -> SequentialRecommender:
     torch.manual_seed(0)
     popularity = np.array([1.0, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1, 0.0])
-    return Recommender(Table(), SASRec(HeadSize(width=4, max_length=4)), popularity).eval()
+    return SequentialRecommender(Table(), SASRec(HeadSize(width=4, max_length=4)), popularity).eval()
 
 
-def embedding_of(model: Recommender) -> Tensor:
+def embedding_of(model: SequentialRecommender) -> Tensor:
     return model.item_encoder.get_parameter("embedding.weight")
 
 

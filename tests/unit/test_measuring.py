@@ -12,12 +12,15 @@ import torch
 from tpmebench.bench.meters import process
 from tpmebench.bench.meters.clocks import CudaTimeline
 from tpmebench.bench.meters.tensor_bytes import TensorBytes
-from tpmebench.bench.worker import evaluation, measuring, ranking
+from tpmebench.bench.tasks import task as tasks
+from tpmebench.bench.tasks.ranking import RankingRule
+from tpmebench.bench.tasks.task import Diverged
+from tpmebench.bench.worker import evaluation, measuring
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
-from tpmebench.bench.worker.ranking import Diverged, RankingRule
 from tpmebench.bench.worker.step import Trainer, trainable_state
+from tpmebench.datasets.batches import Batch
 from tpmebench.datasets.catalogue import Sequences
 
 METHODS = ("fft", "lora", "iisan-cached", "sasrec-id")
@@ -97,6 +100,7 @@ def test_what_measures_training_trains_and_what_ranks_does_not(small_cell: Build
     parts = small_cell("sasrec-id")
     trainer = Trainer(parts)
     heaviest, _ = trainer.heaviest_batch()
+    assert isinstance(heaviest, Batch)
     users = len(heaviest.slots)
     for name, expected in (("warm-up", 1), ("operations", 1)):
         trainer.recommender.eval()
@@ -190,7 +194,7 @@ def test_the_metered_evaluation_needs_what_a_whole_one_does(
     trainer = Trainer(parts)
     evaluator = evaluator_of(parts, trainer)
     monkeypatch.setattr(evaluation, "_ITEMS_PER_BATCH", 16)
-    monkeypatch.setitem(ranking._SCORES_PER_CHUNK, "cpu", 7 * (parts.dataset.catalogue.size + 1))
+    monkeypatch.setitem(tasks._SCORES_AT_ONCE, "cpu", 7 * (parts.dataset.catalogue.size + 1))
     ranked: list[Sequences] = []
     encoded: list[int] = []
     rank = Evaluator.ranks
@@ -243,6 +247,7 @@ def test_what_is_counted_is_of_all_that_is_trained_and_of_every_slot(small_cell:
     found = count_parameters(trainer)
     assert (found.saved_bytes, found.trainable) == (4 * found.trainable, found.total)
     batch, _ = trainer.heaviest_batch()
+    assert isinstance(batch, Batch)
     assert count_operations(trainer).slots == batch.slots.numel() > len(batch.slots)
 
 
@@ -267,7 +272,7 @@ def test_an_epochs_loss_is_the_mean_over_its_positions(small_cell: Build):
     losses, positions, items = [], [], 0
     for batch, inputs in other.load(other.plan.epoch(0)):
         losses.append(float(other.step(batch, inputs)))
-        positions.append(len(batch.positions))
+        positions.append(batch.terms)
         items += len(batch.items)
     assert len(set(positions)) > 1
     assert trained.loss == pytest.approx(np.average(losses, weights=positions), rel=1e-6)
@@ -278,7 +283,7 @@ def test_an_epochs_loss_is_the_mean_over_its_positions(small_cell: Build):
 def test_a_loss_that_is_no_number_ends_the_training(small_cell: Build, value: float):
     trainer = Trainer(small_cell("sasrec-id"))
     with torch.no_grad():
-        trainer.recommender.head.positions.weight.fill_(value)
+        trainable_state(trainer.recommender)["head.positions.weight"].fill_(value)
     with pytest.raises(Diverged, match=r"the loss of epoch 3 is .*; lower the learning rate"):
         trainer.epoch(2)
 
@@ -298,7 +303,7 @@ def test_the_optimiser_is_adam_without_decay(small_cell: Build):
         parameter.grad = torch.full_like(parameter, 0.5)
     trainer.reset()
     trainer.optimiser.step()  # Adam's first step is the rate, whatever the gradient's size
-    head = trainer.recommender.head.positions.weight
+    head = trainable_state(trainer.recommender)["head.positions.weight"]
     moved = (before["head.positions.weight"] - head).detach()
     assert torch.allclose(moved, torch.full_like(moved, trainer.rates.head), rtol=1e-3)
 

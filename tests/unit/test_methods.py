@@ -21,8 +21,8 @@ from tpmebench.methods.features.cache import CacheKey
 from tpmebench.methods.features.content import CachedContent, Content, IDContent, RawContent
 from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
-from tpmebench.methods.head.recommender import Recommender, build_recommender
-from tpmebench.methods.head.sasrec import HeadSize
+from tpmebench.methods.head.recommender import SequentialRecommender, drawn_alike
+from tpmebench.methods.head.sasrec import HeadSize, SASRec
 from tpmebench.methods.inputs import ItemInputs
 from tpmebench.methods.method import Method
 from tpmebench.methods.references.scoring import ScoringReference
@@ -44,7 +44,7 @@ class Case:
     """A recommender with one training batch and what it reads."""
 
     method: Method
-    recommender: Recommender
+    recommender: SequentialRecommender
     content: Content
     batch: Batch
     inputs: ItemInputs
@@ -118,7 +118,8 @@ def build(
             "ids": lambda: IDContent(backbones.items),
         }[method.content]()
         size = HeadSize(WIDTH, LENGTH)
-        recommender = build_recommender(method, backbones, size, np.full(backbones.items + 1, 0.1), seed)
+        encoder, head = drawn_alike(lambda: SASRec(size), lambda: method.item_encoder(backbones, WIDTH), seed)
+        recommender = SequentialRecommender(encoder, head, np.full(backbones.items + 1, 0.1))
         slots = np.array([[0, 0, 1, 2, 3], [4, 2, 4, 5, 9], [0, 0, 0, 7, 6]])
         batch = make_batch(slots, "unique")
         return Case(method, recommender, content, batch, content.gather(batch.items))

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import Assembly
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
-from tpmebench.bench.worker.ranking import RankingRule
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.tower import Tower

@@ -8,9 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpmebench.bench.worker import ranking
-from tpmebench.bench.worker.ranking import Diverged, RankingRule, accuracy, metrics, rank_scores, rank_targets
+from tpmebench.bench.study.study import Study
+from tpmebench.bench.tasks import task as tasks
+from tpmebench.bench.tasks.ranking import RankingRule, rank_scores, rank_targets
+from tpmebench.bench.tasks.sequential import Sequential
+from tpmebench.bench.tasks.task import Diverged
 from tpmebench.datasets.catalogue import Catalogue, Dataset, Sequences
+from tpmebench.metrics import RANKING, means
 
 CPU = torch.device("cpu")
 
@@ -59,7 +63,7 @@ def test_ranks_are_those_of_the_definition_whatever_the_chunk(
 
     items = len(scores[0]) - 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "_SCORES_PER_CHUNK", {"cpu": chunk})
+        patch.setattr(tasks, "_SCORES_AT_ONCE", {"cpu": chunk})
         ranks = rank_targets(score, sequences(rows), items, rule, CPU)
     assert ranks.tolist() == [naive_rank(*pair, rule) for pair in zip(scores, rows, strict=True)]
     assert max(map(len, asked)) <= max(1, chunk // (items + 1))
@@ -75,7 +79,7 @@ def test_scores_that_are_no_numbers_are_an_error(bad: float) -> None:
 
 
 def test_metrics_by_hand() -> None:
-    found = metrics(np.array([1.0, 2.5, 10.0, 10.5, math.inf]))
+    found = means(RANKING, np.array([1.0, 2.5, 10.0, 10.5, math.inf]))
     assert found["HR@5"] == pytest.approx(2 / 5)
     assert found["HR@10"] == pytest.approx(3 / 5)
     assert found["HR@20"] == pytest.approx(4 / 5)
@@ -84,7 +88,7 @@ def test_metrics_by_hand() -> None:
     assert found["NDCG@10"] == pytest.approx(sum(gains[:3]) / 5)
     assert found["NDCG@20"] == pytest.approx(sum(gains) / 5)
     assert found["MRR"] == pytest.approx((1 + 1 / 2.5 + 1 / 10 + 1 / 10.5) / 5)
-    assert metrics(np.array([])) == {}
+    assert means(RANKING, np.array([])) == {}
 
 
 def test_accuracy_takes_the_kinds_of_target_apart() -> None:
@@ -92,7 +96,7 @@ def test_accuracy_takes_the_kinds_of_target_apart() -> None:
     test = sequences([[1, 2, 1], [3, 1, 4], [2, 5], [5, 4, 3]])
     dataset = Dataset("tiny", Catalogue(["", *"abcde"], None, None), train, train, test)
     valid_ranks, test_ranks = np.array([1.0, 3.0]), np.array([math.inf, 1.0, 7.0, 30.0])
-    result = accuracy(dataset, valid_ranks, test_ranks, best_epoch=2)
+    result = Sequential(Study()).accuracy(dataset, valid_ranks, test_ranks, best_epoch=2)
     assert result.best_epoch == 2
     chosen = {
         "valid": valid_ranks,
@@ -104,8 +108,10 @@ def test_accuracy_takes_the_kinds_of_target_apart() -> None:
     }
     for name, ranks in chosen.items():
         found = getattr(result, name)
-        assert (found.users, found.metrics) == (len(ranks), metrics(ranks)), name
-    assert len({str(metrics(ranks)) for ranks in chosen.values()}) == len(chosen), "no two may be alike by chance"
+        assert (found.users, found.metrics) == (len(ranks), means(RANKING, ranks)), name
+    assert len({str(means(RANKING, ranks)) for ranks in chosen.values()}) == len(chosen), (
+        "no two may be alike by chance"
+    )
 
 
 @given(st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=6), min_size=1, max_size=8))

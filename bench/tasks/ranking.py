@@ -1,6 +1,5 @@
-"""Ranks of the held-out targets over the whole catalogue, and the metrics made from them."""
+"""Ranks of the held-out targets over the whole catalogue, and the kinds of target that there are."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,23 +7,11 @@ import torch
 from torch import Tensor
 
 from ...datasets.catalogue import Dataset, Sequences
-from ...metrics import RANKING, means
-from ...reports.records import Accuracy, Slice
-
-_SCORES_PER_CHUNK = {"cpu": 1_000_000, "cuda": 4_000_000}
-"""4 MB on a CPU: what a pass over the scores leaves in the processor's cache, the next one finds there."""
-
-
-class Diverged(Exception):
-    """The loss or the scores are no longer finite numbers."""
-
-
-ScoreUsers = Callable[[Tensor], Tensor]
-"""From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, made anew."""
+from .task import Diverged, Judge, ScoreUsers
 
 
 @dataclass(frozen=True)
-class RankingRule:
+class RankingRule(Judge):
     """The longest input to the model, and what becomes of a target that is in its user's history.
 
     "miss": history is masked, and such a target is missed (as published). "rank": no history is masked at all.
@@ -32,6 +19,9 @@ class RankingRule:
 
     max_length: int = 10
     repeat_targets: str = "miss"
+
+    def __call__(self, score: ScoreUsers, sequences: Sequences, items: int, device: torch.device) -> np.ndarray:
+        return rank_targets(score, sequences, items, self, device)
 
 
 @torch.no_grad()
@@ -44,7 +34,7 @@ def rank_targets(
     the target; the mask covers all that the sequence holds before it. Users go in chunks, so the score matrix is
     never held. Diverged for scores that are not finite.
     """
-    chunk = users_per_chunk(items, device)
+    chunk = rule.users_at_once(items, device)
     width = 1 + max(rule.max_length, int((sequences.stops - sequences.starts).max()) - 1)
     ranks = np.empty(len(sequences))
     for start in range(0, len(sequences), chunk):
@@ -53,11 +43,6 @@ def rank_targets(
         history, target = slots[:, :-1], slots[:, -1:]
         ranks[users] = rank_scores(score(history[:, -rule.max_length :]), history, target, rule).cpu().numpy()
     return ranks
-
-
-def users_per_chunk(items: int, device: torch.device) -> int:
-    """How many users are ranked at a time."""
-    return max(1, _SCORES_PER_CHUNK[device.type] // (items + 1))
 
 
 def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRule) -> Tensor:
@@ -74,29 +59,12 @@ def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRu
     return ranks.masked_fill(torch.isneginf(wanted.squeeze(1)), torch.inf)
 
 
-def metrics(ranks: np.ndarray) -> dict[str, float]:
-    """Means over users of HR@k, NDCG@k and MRR; empty for no users."""
-    return means(RANKING, ranks)
+def kinds_of_target(dataset: Dataset) -> dict[str, np.ndarray]:
+    """The test users by kind of target, bool `[users]` each.
 
-
-def accuracy(dataset: Dataset, valid: np.ndarray, test: np.ndarray, best_epoch: int) -> Accuracy:
-    """Metrics of both splits, and of the test users by kind of target.
-
-    Warm: the target occurs in training; cold: it doesn't. Repeat: it is in the user's history; novel: it isn't.
+    Warm: the target occurs in training; cold: it doesn't. Novel: it isn't in the user's history; repeat: it is.
     """
     targets = dataset.test.items[dataset.test.stops - 1]
     warm = dataset.train_counts[targets] > 0
     repeat = dataset.test.repeats()
-
-    def part(chosen: np.ndarray) -> Slice:
-        return Slice(users=int(chosen.sum()), metrics=metrics(test[chosen]))
-
-    return Accuracy.of(
-        best_epoch=best_epoch,
-        valid=Slice(users=len(valid), metrics=metrics(valid)),
-        test=Slice(users=len(test), metrics=metrics(test)),
-        warm=part(warm),
-        cold=part(~warm),
-        novel=part(~repeat),
-        repeat=part(repeat),
-    )
+    return {"warm": warm, "cold": ~warm, "novel": ~repeat, "repeat": repeat}

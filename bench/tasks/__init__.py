@@ -1,0 +1,1 @@
+"""What is asked of the embeddings: the contract of a task, and the one that there is."""
