@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from graphlib import TopologicalSorter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,12 @@ def test_no_room_is_crowded():
         here = [path for path in (ROOT / part).iterdir() if path.is_dir() or path.suffix == ".py"]
         names = {path.stem for path in here} - {"__init__", "__main__", "__pycache__", "published"}
         assert len(names) <= most, f"{part}/: {sorted(names)}"
+
+
+def test_modules_that_moved_are_found_by_their_former_names():
+    from tpmebench.bench import plan, session
+    from tpmebench.bench.running import session as now
+
+    assert callable(plan.plan)
+    assert session is now
+    assert find_spec("tpmebench.datasets.folder")
