@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 from types import ModuleType
 from typing import Any
 
@@ -19,8 +20,10 @@ from tpmebench.bench.study.study import Study, read_study
 from tpmebench.datasets.sources.bazaar import Bazaar
 from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
+from tpmebench.files import lock
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
+from tpmebench.ownership import take
 from tpmebench.reports.records import Code, Record, load_records, read_record, record_path
 
 ROOT = Path(__file__).parents[2]
@@ -285,6 +288,43 @@ def test_what_runs_again_on_demand_goes_on_from_no_checkpoint(tmp_path: Path, mo
     screen.quiet = True
     session._run(screen, study, Request(tmp_path, rerun=("fft",)), planned)
     assert seen == [kept[1:]]
+
+
+def test_a_run_that_waited_for_another_runs_only_what_that_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    study = Study.model_validate({"methods": ["fft", "lora"], "references": False, "device": "cpu"})
+    fft, _ = plan(study, tmp_path, "0.1.0")
+    take(tmp_path)
+    at_work, told = Event(), Event()
+
+    def other_run() -> None:
+        with lock(tmp_path / "study"):
+            at_work.set()
+            told.wait(20)
+            leave(fft, tmp_path)
+
+    say = Screen.say
+
+    def watched(screen: Screen, message: object, style: str = "") -> None:
+        say(screen, message, style)
+        if "waiting" in str(message):
+            told.set()
+
+    ran: list[list[str]] = []
+    monkeypatch.setattr(Screen, "say", watched)
+    monkeypatch.setattr(session.Runner, "run", lambda _, cells: ran.append([each.cell.method for each in cells]))
+    monkeypatch.setattr(session, "describe_data", lambda *_, **__: None)
+    monkeypatch.setattr(session, "_conclude", lambda *_: None)
+    thread = Thread(target=other_run)
+    thread.start()
+    at_work.wait(20)
+    assert session.run_study(study, Request(tmp_path)) == 0
+    thread.join()
+    said = capsys.readouterr().out
+    assert "waiting for another `bench run`" in said
+    assert "2 cells, 1 to run (1 done earlier)" in said
+    assert ran == [["lora"]]
 
 
 @pytest.fixture
