@@ -104,6 +104,8 @@ class Forked:
                 heard = b""
             gone = [-signal.SIGKILL] if self._told else [_NOBODY, 1]
             self._told += [int(heard)] if heard else gone
+            if len(self._told) > 1:
+                self._keeper.close()
 
 
 class Nursery:
@@ -163,7 +165,7 @@ def tend(requests_fd: int, libraries: Sequence[str]) -> None:
     """The nursery: imports, then forks a keeper and a process for each request until all doors are closed."""
     with socket.socket(fileno=requests_fd) as requests:
         for library in libraries:
-            with suppress(ImportError):  # whoever needs it says so in its own process
+            with suppress(Exception):  # whoever needs it says so in its own process
                 importlib.import_module(library)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # keepers need no farewell
         gc.collect()
@@ -207,6 +209,7 @@ def _become(command: list[str], streams: list[int], door_fd: int) -> None:
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
+    os.set_inheritable(door_fd, False)
     Nursery.here = Nursery(socket.socket(fileno=door_fd))
     module, *arguments = command
     sys.argv = command

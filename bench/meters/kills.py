@@ -1,6 +1,7 @@
 """How many processes the kernel has killed because memory ran out."""
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,3 +38,8 @@ def _group_files() -> Iterator[Path]:
                 yield _CGROUPS / group / "memory.events"
             elif "memory" in controllers.split(","):
                 yield _CGROUPS / "memory" / group / "memory.oom_control"
+
+
+def signal_name(number: int) -> str:
+    """A signal as its manual calls it: SIGKILL for 9."""
+    return next((known.name for known in signal.Signals if known == number), f"signal {number}")

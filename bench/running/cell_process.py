@@ -45,7 +45,7 @@ class Start:
         return self._nursery.start(program)
 
     def close(self) -> None:
-        """Keeps nothing open."""
+        """Keeps nothing open, and ends a nursery that is still importing: no cell begins any more."""
         if self._nursery is not None:
             self._nursery.close()
             self._nursery = None
@@ -120,11 +120,11 @@ class CellProcess:
         self.finish(0)
 
     def _signal(self, name: str) -> None:
-        if not hasattr(os, "killpg"):  # Windows, which knows no groups
-            os.kill(self._process.pid, signal.SIGTERM)
-            return
         with suppress(ProcessLookupError, PermissionError):  # nobody is left
-            os.killpg(self._process.pid, getattr(signal, name))
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, getattr(signal, name))
+            else:  # Windows, which knows no groups
+                os.kill(self._process.pid, signal.SIGTERM)
 
 
 def _read(events: int, lines: Queue[bytes]) -> None:

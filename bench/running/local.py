@@ -12,7 +12,7 @@ from ...datasets.sources.registry import source_class
 from ...errors import BenchError
 from ...files import set_aside
 from ...reports.records import Record, Status, log_path, read_record, record_path
-from ..meters.kills import out_of_memory_kills
+from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
 from ..study.grid import Planned
@@ -25,15 +25,11 @@ from .preflight import check_places
 _LOG_TAIL = 1 << 16
 
 
-class Interrupted(Exception):
-    """Ctrl-C: the running cell keeps a row, and the study can go on later."""
-
-
 class Rates:
     """The machine's rates as the first cell of each device and number of threads found them: they take .6 s a time."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int | None], MachineRates] = {}
+        self._known: dict[tuple[str, int], MachineRates] = {}
 
     def learn(self, record: Record) -> None:
         """Keeps what a record says."""
@@ -61,7 +57,8 @@ class Runner:
     def run(self, cells: list[Planned]) -> list[Record]:
         """The records of the cells, in order.
 
-        BenchError when a place that they write to cannot be written; Interrupted after Ctrl-C.
+        BenchError when a place that they write to cannot be written. After KeyboardInterrupt the running cell has
+        a row, and the study can go on later.
         """
         check_places(self.directory, cells)
         records = []
@@ -90,15 +87,18 @@ class Runner:
                     self.display.update(event)
                 code = process.finish()
             except TimeLimitReached:
+                start.close()  # nobody waits for libraries that are still being imported
                 process.kill()
                 cause = f"exceeded its time limit of {planned.cell.timeout:g} s"
                 return self._left(blank) or self._failed(blank, "timeout", cause)
             except KeyboardInterrupt:
+                start.close()
                 process.stop()
                 if not self._left(blank):
                     self._failed(blank, "interrupted", "interrupted by the user")
-                raise Interrupted from None
+                raise
             except BaseException:
+                start.close()
                 process.kill()
                 raise
         if done:  # whatever went wrong while the process ended changes nothing of a record that is whole
@@ -167,8 +167,8 @@ class Runner:
 
 
 def _libraries(cells: list[Planned]) -> tuple[str, ...]:
-    towers = any(planned.cell.backbones.text or planned.cell.backbones.image for planned in cells)
-    return LIBRARIES + (TOWER_LIBRARIES if towers else ())
+    reads_towers = any(planned.method.content not in {"none", "ids"} for planned in cells)
+    return LIBRARIES + (TOWER_LIBRARIES if reads_towers else ())
 
 
 def cell_environment(planned: Planned) -> dict[str, str]:
@@ -198,8 +198,7 @@ def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, 
     if code == -signal.SIGKILL and killed_for_memory:
         return "oom", "killed by the kernel: memory ran out"
     if code < 0:
-        known = {number.value: number.name for number in signal.Signals}
-        return "crashed", f"killed by {known.get(-code, f'signal {-code}')}"
+        return "crashed", f"killed by {signal_name(-code)}"
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LOG_TAIL))
         lines = file.read().decode("utf-8", errors="replace").strip().splitlines()

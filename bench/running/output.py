@@ -6,13 +6,12 @@ from pathlib import Path
 from ...datasets.sources.registry import open_source
 from ...files import CACHE_FOLDERS, cache_directory
 from ...methods.backbones.source import BackboneSource
-from ...ownership import check_output, refuse_inside
+from ...ownership import refuse_inside
 from ..worker.places import Places
 
 
 def check_study_output(read: Iterable[Places], directory: Path) -> None:
-    """BenchError when a study's directory holds files that are not ours, or is one that its cells read from."""
-    check_output(directory, "--out")
+    """BenchError when a study's directory, or the cache, is a folder that its cells read from."""
     places = list(read)
     for folder, what in [*_data(places), *_towers(places)]:
         refuse_inside(directory, folder, "--out", what)

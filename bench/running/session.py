@@ -23,7 +23,7 @@ from ..study.study import Study
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from .display import Display, describe
-from .local import Interrupted, Runner
+from .local import Runner
 from .output import check_study_output
 
 ALL = "all"
@@ -118,7 +118,7 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
         )
         try:
             runner.run(wanted)
-        except (Interrupted, KeyboardInterrupt):  # within a cell, which then has a row, or between two
+        except KeyboardInterrupt:  # within a cell, which then has a row, or between two
             interrupted = True
     done = look_again(cells, request.directory)
     _conclude(console, request.directory, done)

@@ -30,6 +30,7 @@ _UNDECIDING = (
 """What a result does not depend on: how it is written down, shown and told."""
 _PROCESS = (
     *(f"bench/worker/{name}.py" for name in ("run_cell", "job", "failure", "lifeline", "places")),
+    "bench/nursery.py",
     "bench/meters/environment.py",
     "methods/registry.py",
     "datasets/sources/registry.py",

@@ -23,7 +23,7 @@ from ...errors import BenchError
 from ...reports.records import PhaseMemory
 from ..meters import environment, process
 from ..meters.cuda import CudaMemory
-from ..meters.kills import out_of_memory_kills
+from ..meters.kills import out_of_memory_kills, signal_name
 from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
 from .build import Tell, build_features
@@ -108,8 +108,7 @@ def _judge(failure: dict[str, str] | None, code: int, modality: str, killed_for_
     if code == -signal.SIGKILL and killed_for_memory:
         raise MemoryError(f"memory ran out while the {modality} features were cached")
     if code:
-        known = {number.value: number.name for number in signal.Signals}
-        how = f"was killed by {known.get(-code, f'signal {-code}')}" if code < 0 else f"ended with status {code}"
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with status {code}"
         raise RuntimeError(f"the process that cached the {modality} features {how}")
 
 

@@ -65,7 +65,7 @@ class Child:
         return (self.place / name).read_text()
 
     def until(self, text: str) -> None:
-        for _ in range(500):
+        for _ in range(3000):
             if text in self.read():
                 return
             time.sleep(0.02)

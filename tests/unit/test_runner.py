@@ -17,7 +17,7 @@ from tpmebench.bench.meters import kills
 from tpmebench.bench.nursery import Program
 from tpmebench.bench.running import cell_process, local
 from tpmebench.bench.running.display import Display
-from tpmebench.bench.running.local import Interrupted, Runner, what_became
+from tpmebench.bench.running.local import Runner, what_became
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study
 from tpmebench.reports.records import Record, read_record, record_path
@@ -88,9 +88,9 @@ def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def gone(tmp_path: Path) -> bool:
-    """Whether the process that `start` started has ended (a zombie has), within a second."""
+    """Whether the process that `start` started has ended (a zombie has), within ten seconds."""
     status = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
-    for _ in range(100):
+    for _ in range(1000):
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
             return True
         time.sleep(0.01)
@@ -139,14 +139,14 @@ def test_a_process_that_left_the_group_is_not_waited_for(run: Run, tmp_path: Pat
 
 
 def test_a_time_limit_ends_all_that_the_cell_started(run: Run, tmp_path: Path) -> None:
-    record = run("signal.signal(signal.SIGTERM, signal.SIG_IGN); start(); time.sleep(600)", timeout=0.5)
-    assert (record.status, record.error) == ("timeout", "exceeded its time limit of 0.5 s")
+    record = run("signal.signal(signal.SIGTERM, signal.SIG_IGN); start(); time.sleep(600)", timeout=2.0)
+    assert (record.status, record.error) == ("timeout", "exceeded its time limit of 2 s")
     assert gone(tmp_path)
 
 
 def test_a_cell_that_tells_and_tells_meets_its_limit_too(run: Run) -> None:
     talks = "while True: tell('phase', name='x', done=0, total=1)"
-    assert run(talks, timeout=0.5).status == "timeout"
+    assert run(talks, timeout=2.0).status == "timeout"
 
 
 def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path
         def update(self, event: dict[str, Any]) -> None:
             raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         run("start(); tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
     assert gone(tmp_path)
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
@@ -170,7 +170,7 @@ def test_ctrl_c_while_a_cell_ends_takes_no_record_away(run: Run, tmp_path: Path,
                 raise KeyboardInterrupt
 
     left = "leave(status='ok'); " if word == "done" else ""
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         run(f"{left}tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == [status]
 
@@ -181,13 +181,13 @@ def test_ctrl_c_keeps_no_record_of_an_earlier_run(run: Run, tmp_path: Path) -> N
             raise KeyboardInterrupt
 
     assert run("leave(status='ok'); tell('done')").status == "ok"
-    with pytest.raises(Interrupted):
+    with pytest.raises(KeyboardInterrupt):
         run("tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
 
 
 def test_a_record_that_was_left_within_the_time_limit_stays(run: Run) -> None:
-    assert run("leave(status='ok'); time.sleep(600)", timeout=1.0).status == "ok"
+    assert run("leave(status='ok'); time.sleep(600)", timeout=3.0).status == "ok"
 
 
 def test_a_killed_cell_is_out_of_memory_when_the_kernel_counted_a_kill(
