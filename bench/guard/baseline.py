@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...cell import current
+from ...cell import SEQUENTIAL, current
 from ...errors import BenchError, first_fault
 from ...files import read_json, write_atomic
 from ...metrics import PRIMARY, RANKING, MetricName, headline
@@ -99,10 +99,6 @@ class Case(Schema):
             for number, values in lists.items():
                 if len(values) != len(self.seeds):
                     raise _misfit(f"{group}.{number}: {len(values)} numbers for {len(self.seeds)} seeds")
-        usual = [metric.name for metric in headline(RANKING, PRIMARY)]
-        missing = [name for name in usual if self.accuracy.keys() & set(usual) and name not in self.accuracy]
-        if missing:
-            raise _misfit(f"accuracy.{missing[0]}: missing, though the other metric is there")
         if self.accuracy and not self.users:
             raise _misfit("users: must be above 0 where there is accuracy")
         return self
@@ -139,6 +135,10 @@ class Baseline(Schema):
             settings = self.full(case)
             if self.of_benchmarks and settings:
                 raise _misfit(f"cases.{number}.settings: a benchmark has none")
+            usual = headline(RANKING, PRIMARY) if settings.get("task", SEQUENTIAL) == SEQUENTIAL else []
+            for name in (metric.name for metric in usual if case.accuracy):
+                if name not in case.accuracy:
+                    raise _misfit(f"cases.{number}.accuracy.{name}: missing, though the other metric is there")
             for key in () if self.of_benchmarks else ("method", "dataset", "device"):
                 if not isinstance(settings.get(key), str):
                     raise _misfit(f"cases.{number}.settings.{key}: a text is needed")

@@ -29,7 +29,7 @@ def split_methods(text: str) -> list[str]:
     """
     found: list[str] = []
     for piece in _pieces(text):
-        if "=" not in piece or ":" in piece:
+        if "=" not in piece or ":" in piece.partition("=")[0]:  # a value may hold one, too
             found.append(piece)
         elif not found:
             raise BenchError(f"{quoted(piece)} comes before any method; write METHOD:{piece}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -25,9 +25,6 @@ from ..tasks.registry import find_task
 from ..tasks.task import Batches, Task
 from .places import Places
 from .speedups import speed_up, unused_settings
-
-if TYPE_CHECKING:
-    pass
 
 Tell = Callable[[str, int, int], None]
 """Progress of a phase: its name, steps done, steps in all (0: unknown)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -131,8 +132,12 @@ class Trainer:
 
     def heaviest_batch(self) -> tuple[ItemBatch, ItemInputs]:
         """The first epoch's batch with the most distinct items, on the device; the same for every method."""
-        batch = max(self.plan.epoch(0), key=lambda batch: batch.weight)
+        batch = self._heaviest
         return batch.to(self.device), self.content.gather(batch.items).to(self.device)
+
+    @cached_property
+    def _heaviest(self) -> ItemBatch:
+        return max(self.plan.epoch(0), key=lambda batch: batch.weight)
 
     def warm_up(self) -> int:
         """Runs the heaviest batch forward and backward without an update, and gives the steps run.
