@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from .errors import BenchError
-from .files import reason
 
 T = TypeVar("T")
 
@@ -86,7 +85,8 @@ def _split(name: str) -> tuple[str, Path | None]:
 
 def _cause(error: BaseException) -> str:
     """What a module raised, in one line."""
-    return f"{type(error).__name__}: {reason(error)}"
+    text = next(iter(str(error).splitlines()), "")[:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _check_file(kind: str, file: Path, module: str) -> None:

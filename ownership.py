@@ -63,7 +63,7 @@ def claim(folder: Path, option: str) -> None:
     """Makes a folder ours to write results into; BenchError as `check_output`, or when it cannot be made."""
     check_output(folder, option)
     try:
-        if not (folder.is_dir() and _is_older(folder)):
+        if not _is_older(folder):
             take(folder)
     except (OSError, ValueError) as error:
         raise _unusable(folder, option, error) from error
@@ -90,6 +90,8 @@ def _is_older(folder: Path) -> bool:
 
     A report that does not speak of TPME is somebody's own, and so is the folder.
     """
+    if is_ours(folder):
+        return False
     names = [path.stem for path in (folder / "records").glob("*.json")]
     reports = [path for path in (folder / f"report.{kind}" for kind in ("md", "html", "tex")) if path.exists()]
     ours = all(len(name) == 16 and set(name) <= set("0123456789abcdef") for name in names)

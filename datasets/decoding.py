@@ -10,7 +10,7 @@ from typing import Any, cast
 from PIL import Image
 
 from ..errors import BenchError
-from ..files import open_file
+from ..files import open_file, reason
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened, whatever a file is called. Of Pillow's other formats some start another program (PostScript)."""
@@ -83,8 +83,9 @@ def decode(path: Path, side: int) -> Image.Image:
         kinds = ", ".join(FORMATS)
         raise BenchError(f"{path}: cannot decode the picture (none of {kinds}): replace or remove the file") from error
     except Exception as error:  # a decoder fails in any way on bytes that are damaged
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise BenchError(f"{path}: cannot decode the picture ({reason}): replace the file or remove it") from error
+        raise BenchError(
+            f"{path}: cannot decode the picture ({reason(error)}): replace the file or remove it"
+        ) from error
 
 
 def bytes_needed(image: Any, size: tuple[int, int]) -> int:

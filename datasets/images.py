@@ -32,7 +32,7 @@ from ..ownership import take, take_over
 from .catalogue import Catalogue, ImageSource
 from .decoding import decode
 
-VERSION = "1"  # of the pixels: raised when the same picture would be stored otherwise
+VERSION = "2"  # of the pixels: raised when the same picture would be stored otherwise
 NEUTRAL = 128
 CHUNK_BYTES = 1 << 23
 CHUNK_ITEMS = 1024

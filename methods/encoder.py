@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from .backbones.tower import Tower
 from .features.readers import TowerReader
-from .inputs import ItemInputs
 
 T = TypeVar("T")
 
@@ -38,15 +37,11 @@ class EncoderLayout:
 
 
 class ItemEncoder(nn.Module):
-    """What a method builds: the inputs of n items → embeddings, float `[n, width]`.
+    """What a method builds: its `forward` takes `ItemInputs` of n items and gives embeddings, float `[n, width]`.
 
     Any module with such a `forward` will do. One that derives from this may say its layout itself; of every other the
     layout is found by walking its modules.
     """
-
-    def forward(self, inputs: ItemInputs) -> Tensor:
-        """Embeddings `[n, width]`."""
-        raise NotImplementedError
 
     def layout(self) -> EncoderLayout:
         """What there is in it, by default that of its modules, however nested."""

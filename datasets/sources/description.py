@@ -164,11 +164,9 @@ def _absolute(base: Path, path: Path) -> Path:
 
 
 def _refuse_whole_disk(folder: Path, base: Path, key: str) -> None:
-    if base.is_relative_to(folder) and folder != base:
+    real, own = (Path(os.path.realpath(path)) for path in (folder, base))  # resolve() fails on a loop of links
+    if real.parent == real or (own.is_relative_to(real) and real != own):
         raise BenchError(f"{key}: {folder} holds more than this dataset: name a folder of its own")
-    real = Path(os.path.realpath(folder))  # resolve() fails on a loop of links
-    if real.parent == real:
-        raise BenchError(f"{key}: {folder} is the whole disk: name a folder of this dataset's own")
 
 
 def _refuse_outside(path: Path, allowed: list[Path], key: str) -> None:

@@ -128,7 +128,9 @@ def listed(folder: Path) -> list[str]:
                             _refuse_above(entry.path, folder)
                         waiting.append(Path(entry.path))
                     elif entry.is_file():
-                        found.append(f"{Path(entry.path).relative_to(folder).as_posix()} {entry.stat().st_size}")
+                        # As text whatever the system calls it: a name need not be UTF-8.
+                        name = os.fsencode(Path(entry.path).relative_to(folder)).decode("utf-8", "backslashreplace")
+                        found.append(f"{name} {entry.stat().st_size}")
         except OSError as error:
             place = error.filename or here
             raise BenchError(f"{place}: cannot be looked through ({error.strerror}): mend or remove it") from error

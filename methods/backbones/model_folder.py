@@ -12,7 +12,7 @@ from ...errors import BenchError, quoted
 from ...files import open_file, read_json
 
 _CONFIG_BYTES = 8 << 20
-_READ = {".json", ".safetensors", ".txt", ".model"}
+READ = {".json", ".safetensors", ".txt", ".model"}
 """Files that we or transformers open: configurations, weights, vocabularies."""
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _BOUNDS = {
@@ -32,7 +32,7 @@ UNREAD = ("pooler", "mask_token")
 def check_files(folder: Path) -> None:
     """BenchError for a file that cannot be read, is no file, or asks for what is never done."""
     for path in sorted(folder.iterdir()):
-        if path.suffix in _READ:
+        if path.suffix in READ:
             with open_file(path):
                 pass
     if (folder / "adapter_config.json").exists():

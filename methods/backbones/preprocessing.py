@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from ...errors import BenchError
-from ...files import digest, file_digest
-from ...text import visible
+from ...files import digest, file_digest, reason
 from ..inputs import TokenBatch
 from .source import BackboneSource, nothing_printed
 
@@ -97,8 +96,9 @@ class PretrainedTokenizer:
                     location, trust_remote_code=False, revision=revision or "main"
                 )
         except Exception as error:  # whatever transformers and tokenizers raise
-            reason = visible(str(error).strip().split("\n")[0][:400])
-            raise BenchError(f"{location}: no tokenizer ({reason}); add tokenizer.json to the model folder") from error
+            raise BenchError(
+                f"{location}: no tokenizer ({reason(error)}); add tokenizer.json to the model folder"
+            ) from error
         self.padding = self._tokenizer.pad_token_id or 0
         files = _matching(folder, self._VOCABULARY + self._SETTINGS)
         contents = [file_digest(path) for path in files] or [self._tokenizer.backend_tokenizer.to_str()]

@@ -14,11 +14,10 @@ import torch
 
 from ...errors import BenchError, quoted, unknown
 from ...files import canonical_json, digest, file_digest, read_json
-from ...text import visible
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
-from .model_folder import check_files, loading_fault
+from .model_folder import READ, check_files, loading_fault
 from .tower import Tower, TowerShape
 
 Modality = Literal["text", "image"]
@@ -130,7 +129,7 @@ class BackboneSource:
         if self.weights == "random":
             shape = self.config.to_dict() | {"_name_or_path": ""}  # the same wherever the folder stands
             return digest("random", canonical_json(shape), str(_RANDOM_SEED), torch.__version__)
-        files = sorted(path for path in Path(self.location).iterdir() if path.suffix in {".json", ".safetensors"})
+        files = sorted(path for path in Path(self.location).iterdir() if path.suffix in READ)
         return digest(*(part for path in files for part in (path.name, file_digest(path))))
 
     @property
@@ -298,7 +297,7 @@ class BackboneSource:
         remedy = "give a local model folder, or --weights random to measure cost without weights"
         if self.weights == "random":
             remedy = "restore the model's own config.json, or give another backbone"
-        return BenchError(f"{self.modality} backbone '{self.name}' cannot be loaded ({visible(reason)}); {remedy}")
+        return BenchError(f"{self.modality} backbone '{self.name}' cannot be loaded ({reason}); {remedy}")
 
 
 @dataclass
@@ -366,6 +365,8 @@ def nothing_printed() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, stream in kept.items():
-            os.dup2(stream, number)
-            os.close(stream)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
