@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..files import write_atomic
 from . import pages, report, speed
-from .analysis import comparison as frame
+from .analysis.comparison import compare, load
 from .formats.markdown import render
 from .records import load_records
 
@@ -27,7 +27,7 @@ def refresh(text: str, root: Path) -> str:
 
 def main_table(directory: Path) -> str:
     """The first table of a study's report, in markdown."""
-    comparisons = frame.compare(frame.load([directory]))
+    comparisons = compare(load([directory]))
     options = report.ReportOptions()
     page = pages.build(comparisons[0], options.weights, options.reference)
     lines = render("", [], [page]).splitlines()

@@ -8,7 +8,7 @@ from ..errors import BenchError, unknown
 from ..files import write_atomic
 from ..ownership import claim
 from . import pages
-from .analysis import comparison as frame
+from .analysis.comparison import Comparison, compare, load
 from .analysis.tpme import Weights
 from .formats import export, html, latex, markdown
 
@@ -54,7 +54,7 @@ def write_report(
     options = options or ReportOptions()
     output = options.output or directories[0]
     damage: list[str] = []
-    comparisons = frame.compare(frame.load(directories, damage), options.disturbed)
+    comparisons = compare(load(directories, damage), options.disturbed)
     if not comparisons:
         raise BenchError(f"{directories[0]}: no record can be read, the first as {damage[0]}")
     for line in damage:
@@ -97,7 +97,7 @@ def render(kind: str, head: Head, built: list[pages.Page], options: ReportOption
     return export.csv(long) if kind == "csv" else export.parquet(long)
 
 
-def check_reference(comparisons: list[frame.Comparison], reference: str) -> None:
+def check_reference(comparisons: list[Comparison], reference: str) -> None:
     """The default reference may be absent from a study; a name that the user gave must not be."""
     rows = [comparison.methods["method"] for comparison in comparisons]
     known = sorted({str(name) for methods in rows for name in (*methods.index, *methods)})
@@ -105,13 +105,13 @@ def check_reference(comparisons: list[frame.Comparison], reference: str) -> None
         raise unknown("reference method", reference, known)
 
 
-def title(comparisons: list[frame.Comparison]) -> str:
+def title(comparisons: list[Comparison]) -> str:
     """The names of the studies, and of the comparison when there is but one."""
     studies = dict.fromkeys(source.record.study for comparison in comparisons for source in comparison.sources)
     return f"{', '.join(studies)}: {comparisons[0].title}" if len(comparisons) == 1 else ", ".join(studies)
 
 
-def notes(comparisons: list[frame.Comparison]) -> list[str]:
+def notes(comparisons: list[Comparison]) -> list[str]:
     """Why the report has several rankings, when it has."""
     if len(comparisons) == 1:
         return []

@@ -44,15 +44,6 @@ class Paired:
     users: int
 
 
-def mean_deviation(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation (of a sample: over n − 1), NaN where there are too few values."""
-    array = np.asarray(values, float)
-    return (
-        float(array.mean()) if array.size else float("nan"),
-        float(array.std(ddof=1)) if array.size > 1 else float("nan"),
-    )
-
-
 def interval(value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
     """The percentile interval of resampled estimates `[draws]`; no bounds when one of them is not finite."""
     if draws.size == 0 or not np.isfinite(draws).all():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..analysis import comparison as frame
+from ..analysis.comparison import Source, compare
 from ..analysis.tpme import Weights
 from ..tables import table as tables
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 SHOWN = ("time", "parameters", "memory", "tpme", "status")
 
 
-def summary_table(sources: list[frame.Source], weights: Weights | None = None) -> Group:
+def summary_table(sources: list[Source], weights: Weights | None = None) -> Group:
     """One rich table a comparison: the primary metric, T, P, M and TPME, best TPME first, the best numbers bold.
 
-    Given what `frame.load` finds in a study's directory, it shows the numbers of that directory's report.
+    Given what `load` finds in a study's directory, it shows the numbers of that directory's report.
     """
     from rich import box
     from rich.console import Group
@@ -27,7 +27,7 @@ def summary_table(sources: list[frame.Source], weights: Weights | None = None) -
 
     weights = weights or Weights()
     result = []
-    for comparison in frame.compare(sources):
+    for comparison in compare(sources):
         main, primary = tables.main_table(comparison, weights), comparison.primary.name
         columns = tuple(column for column in main.columns if column.key in (primary, *SHOWN))
         spread = [name for name in main.frame.columns if name.endswith(" sd") and name != f"{primary} sd"]

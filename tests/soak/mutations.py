@@ -1,4 +1,7 @@
-"""A thousand examples of every property test (the suite takes a hundred): `python tests/soak/mutations.py [FILE…]`."""
+"""A thousand examples of the property tests of readers, of which the suite takes a hundred.
+
+python tests/soak/mutations.py [FILE…]
+"""
 
 import sys
 from pathlib import Path

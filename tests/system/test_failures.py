@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -292,19 +291,6 @@ def test_a_cell_that_exceeds_its_time_limit_is_ended(home: Path, bench):
     assert ended.returncode == 0, ended.stderr
     [record] = load_records(home / "slow")
     assert (record.status, record.error) == ("timeout", "exceeded its time limit of 2 s")
-
-
-def test_an_interrupted_study_keeps_a_row_and_goes_on_later(home: Path, bench_started):
-    process = bench_started(*arguments("Sleeps", "Fine", out="stopped"), cwd=home)
-    wait_for_work(process)
-    process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "interrupted: the same command goes on from here" in rest
-    assert "Traceback" not in errors
-    [record] = load_records(home / "stopped")
-    assert (record.cell.method, record.status) == ("planted:Sleeps", "interrupted")
-    assert "interrupted" in (home / "stopped" / "report.md").read_text()
 
 
 def test_when_the_harness_is_killed_its_cell_ends_too_and_leaves_no_record(home: Path, bench_started):

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,39 +93,37 @@ def new_record(cell: Cell) -> Record:
     return Record(study="planted", cell=cell, cell_id=cell.id, family="full", status="ok", started="2026-01-01")
 
 
-@pytest.fixture
-def study(tmp_path, monkeypatch):
+def planted_study(directory: Path, fault: str) -> Path:
     """Runs the planted method in this process and gives the study's directory."""
-    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("tpmebench.bench.worker.build.make_method", lambda *_: Planted())
-
-    def run(fault: str):
-        monkeypatch.setenv("PLANTED", fault)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TPMEBENCH_CACHE", str(directory.parent / "cache"))
+        patch.setenv("PLANTED", fault)
+        patch.setattr("tpmebench.bench.worker.build.make_method", lambda *_: Planted())
         record = new_record(planted_cell())
-        directory = tmp_path / (fault or "honest")
-        with (tmp_path / "events").open("w", encoding="utf-8") as stream:
+        with (directory.parent / "events").open("w", encoding="utf-8") as stream:
             execute(record, Job(record=record, directory=directory), Events(stream))
         record.save(directory)
-        return directory
-
-    return run
+    return directory
 
 
-def test_an_honest_repetition_raises_no_alarm(study, tmp_path):
-    first = study("")
-    baseline = tmp_path / "baseline.json"
-    run_check(first, baseline, CheckOptions(update=True))
-    assert run_check(study(""), baseline)[0] == 0
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of an honest run; a folder beside it has its cache, for others to use."""
+    place = tmp_path_factory.mktemp("planted")
+    run_check(planted_study(place / "first", ""), place / "baseline.json", CheckOptions(update=True))
+    return place / "baseline.json"
+
+
+def test_an_honest_repetition_raises_no_alarm(baseline: Path):
+    assert run_check(planted_study(baseline.parent / "again", ""), baseline)[0] == 0
     assert json.loads(baseline.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(
     ("fault", "named"), [("memory", "memory"), ("operations", "operations"), ("parameters", "parameters")]
 )
-def test_a_costlier_method_fails_the_check(study, tmp_path, fault, named):
-    baseline = tmp_path / "baseline.json"
-    run_check(study(""), baseline, CheckOptions(update=True))
-    status, found = run_check(study(fault), baseline)
+def test_a_costlier_method_fails_the_check(baseline: Path, fault: str, named: str):
+    status, found = run_check(planted_study(baseline.parent / fault, fault), baseline)
     assert status == 1
     assert any(named in finding.number for finding in found.failed), found.markdown()
 

@@ -166,7 +166,7 @@ def test_the_ranks_of_the_card_are_those_of_the_cpu(small_cell: Build):
 
 
 def test_attention_over_a_shape_that_is_new_takes_no_longer_than_over_one_that_was_seen(small_cell: Build):
-    """cuDNN's would plan anew, for some 50 ms."""
+    """cuDNN's would plan anew, for tens of milliseconds."""
     prepare_process(small_cell("sasrec-id").cell)
 
     def seconds(items: int) -> float:

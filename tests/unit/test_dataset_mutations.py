@@ -181,10 +181,10 @@ def test_mistakes_in_a_table_name_file_and_place(shop: Path, table: str, message
 @pytest.mark.parametrize(("folder", "message"), [("/", "whole disk|holds more than"), ("..", "holds more than")])
 def test_the_whole_disk_is_refused_before_it_is_walked(shop: Path, folder: str, message: str):
     (shop / "dataset.toml").write_text(as_toml(VALID | {"images": {"folder": folder}, "folders": [folder]}))
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(BenchError, match=message):
         open_source(str(shop)).fingerprint()
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "a/../../outside.png"])

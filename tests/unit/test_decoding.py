@@ -83,10 +83,10 @@ def test_a_file_of_no_pictures_size_is_refused_unread(tmp_path: Path, begins: by
 @pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("side", [8200, 13_300, 60_000])
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path, side: int):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(BenchError, match=r"picture\.png: .*pixels.*scale it down"):
         decode(empty_png(tmp_path / "picture.png", side, side), 8)
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_jpeg_of_too_many_pixels_is_decoded_smaller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -325,7 +325,7 @@ die_with_parent(sys.stdin.buffer)
         child = Path(f"/proc/{int(process.stdout.readline())}/stat")
         process.stdin.close()
         assert process.wait(60) == -signal.SIGKILL
-    for _ in range(100):
+    for _ in range(1000):
         if not child.exists() or child.read_text().rpartition(")")[2].split()[0] == "Z":
             return
         time.sleep(0.01)

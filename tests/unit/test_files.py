@@ -94,10 +94,10 @@ def test_hostile_values_are_one_line_that_begins_with_their_origin(text: str):
     "text", ["a." * 50_000 + "a = 1", "[" + "a . " * 50_000 + "a]", "x = {" + "'a'." * 50_000 + "a=1}"]
 )
 def test_a_key_of_very_many_parts_takes_no_time(text: str):
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(BenchError, match="more than 200 parts"):
         parse_toml(text, "HERE")
-    assert time.monotonic() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_dots_in_texts_and_comments_are_no_key():

@@ -12,14 +12,6 @@ from tpmebench.errors import BenchError
 from tpmebench.reports.analysis import statistics
 
 
-def test_mean_and_deviation() -> None:
-    assert statistics.mean_deviation([1.0, 2.0, 3.0]) == (2.0, 1.0)
-    mean, deviation = statistics.mean_deviation([4.0])
-    assert mean == 4.0
-    assert np.isnan(deviation)
-    assert all(np.isnan(statistics.mean_deviation([])))
-
-
 def test_ratio_is_exact_when_a_drift_meets_both() -> None:
     """Pairs of runs that differ by a common factor leave no doubt about the ratio."""
     base = {(0, repeat): [speed, speed] for repeat, speed in enumerate((1.0, 3.0, 2.0, 8.0))}
