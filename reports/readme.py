@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..files import write_atomic
 from . import pages, report, speed
-from .analysis.comparison import compare, load
+from .analysis.comparison import compare
+from .analysis.results import load
 from .formats.markdown import render
 from .records import load_records
 

@@ -8,7 +8,8 @@ from ..errors import BenchError, unknown
 from ..files import write_atomic
 from ..ownership import claim
 from . import pages
-from .analysis.comparison import Comparison, compare, load
+from .analysis.comparison import Comparison, compare
+from .analysis.results import load
 from .analysis.tpme import Weights
 from .formats import export, html, latex, markdown
 
@@ -107,7 +108,7 @@ def check_reference(comparisons: list[Comparison], reference: str) -> None:
 
 def title(comparisons: list[Comparison]) -> str:
     """The names of the studies, and of the comparison when there is but one."""
-    studies = dict.fromkeys(source.record.study for comparison in comparisons for source in comparison.sources)
+    studies = dict.fromkeys(result.record.study for comparison in comparisons for result in comparison.sources)
     return f"{', '.join(studies)}: {comparisons[0].title}" if len(comparisons) == 1 else ", ".join(studies)
 
 

@@ -10,9 +10,7 @@ from .arguments import path
 
 
 def run(
-    study: Annotated[
-        str | None, typer.Argument(help="A study file (.toml) or a shipped study; none: the demo.")
-    ] = None,
+    study: Annotated[str | None, typer.Argument(help="A study file (.toml) or a shipped one; none: the demo.")] = None,
     methods: Annotated[
         str | None, typer.Option(help="Methods, comma-separated, or 'all'; with settings: lora:r=16,lr=4e-4.")
     ] = None,
@@ -54,19 +52,9 @@ def run(
     from ..study.study import read_study
     from ..study.variants import split_methods
 
-    overrides: dict[str, Any] = {
-        "methods": methods,
-        "datasets": dataset,
-        "backbones": backbones,
-        "text_backbone": text_backbone,
-        "image_backbone": image_backbone,
-        "weights": weights,
-        "modalities": modalities,
-        "seeds": seeds,
-        "repeats": repeats,
-        "training.epochs": epochs,
-        "device": device,
-    }
+    what = {"methods": methods, "datasets": dataset, "modalities": modalities, "seeds": seeds, "repeats": repeats}
+    towers = {"backbones": backbones, "text_backbone": text_backbone, "image_backbone": image_backbone}
+    overrides: dict[str, Any] = what | towers | {"weights": weights, "training.epochs": epochs, "device": device}
     if epochs is not None:
         overrides["epochs"] = {}  # the flag speaks for every method
     chosen = read_study(study, overrides, settings or [])

@@ -16,10 +16,11 @@ import numpy as np
 from ...errors import BenchError
 from ...metrics import is_better
 from ...ownership import check_place
-from .baseline import Baseline, Case, kind_of, pairs, read, renew
+from .baseline import Baseline, Case, kind_of, read
 from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import measure
 from .pairing import changes
+from .renewal import pairs, renew
 from .time_ratios import LEVEL, Limit, Timed, judge_times, noise
 
 FAILING = ("worse", "failed", "missing")

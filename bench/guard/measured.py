@@ -13,8 +13,9 @@ from ...files import read_json
 from ...metrics import headline
 from ...reports.analysis.cells import is_marked, origin
 from ...reports.records import Epoch, Record, load_records
-from .baseline import Baseline, Case, Machine, Timing, fault, gather
+from .baseline import Baseline, Case, Machine, Timing, fault
 from .pairing import Settings, group
+from .renewal import gather
 
 EXACT: dict[str, Callable[[Record], int | None]] = {
     "trainable parameters": lambda record: record.parameters.trainable if record.parameters else None,

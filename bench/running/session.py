@@ -184,7 +184,7 @@ def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:
 
 def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
     """Writes the report, and shows its table and what failed."""
-    from ...reports.analysis.comparison import load
+    from ...reports.analysis.results import load
     from ...reports.formats.terminal import summary_table
     from ...reports.report import ReportOptions, write_report
 

@@ -13,7 +13,9 @@ from ...errors import BenchError
 from ...files import canonical_json, digest, file_digest, is_file
 from ..images import ImageFiles
 from ..raw import Interactions, RawData
-from ..tables import Table, TimeUnit, check_columns, pc, read_table
+from ..tables.parquet import pc
+from ..tables.reading import check_columns, read_table
+from ..tables.table import Table, TimeUnit
 from .description import Description, InteractionColumns, describe
 from .registry import register
 from .source import Source

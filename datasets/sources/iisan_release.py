@@ -15,7 +15,8 @@ from ...errors import BenchError
 from ...files import digest, file_digest, is_file, is_folder, read_bytes
 from ..images import ImageFiles
 from ..raw import Interactions, RawData
-from ..tables import TABLE_BYTES, pc
+from ..tables.parquet import pc
+from ..tables.unpacking import TABLE_BYTES
 from .folder import example, listed
 from .registry import register
 from .source import Source

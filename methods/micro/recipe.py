@@ -9,12 +9,9 @@ Zhai et al., 2022). The items come from a wider world than the benchmark's shop:
 """
 
 import json
-import string
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +23,11 @@ from torch.nn import functional
 from ...datasets.bazaar.shop import SIZES
 from ...files import write_atomic
 from .probe import SIDE, Probe, pixels, probe, tokens
+from .tokenizer import PIECES, SPECIAL, train_tokenizer
 from .world import BATCH, Items, World
 
 FOLDER = Path(__file__).parent
 SEED = 2309
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-PIECES = 1200
 SHAPE: dict[str, Any] = {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 128}
 STEPS, ALIGN_STEPS = 600, 250
 RATE, ALIGN_RATE = 2e-3, 1.5e-3
@@ -39,55 +35,6 @@ LOCKED = 2
 MASKED_SHARE, MASKED_WEIGHT = 0.15, 0.2
 TEMPERATURE = 0.1
 RANDOM_SEEDS = (1, 2, 3)
-
-
-def train_tokenizer(texts: Sequence[str]) -> Any:
-    """A WordPiece tokenizer in BERT's manner, of at most `PIECES` pieces."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-
-    vocabulary = {piece: number for number, piece in enumerate(_word_pieces(texts))}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.add_special_tokens(list(SPECIAL))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
-    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
-    tokenizer.enable_padding()
-    return tokenizer
-
-
-def _word_pieces(texts: Sequence[str]) -> list[str]:
-    """Pieces by the most frequent pair (Sennrich et al., 2016); every word can be spelled with them.
-
-    The library's trainer breaks ties by hash order, so that no two of its runs agree; here the alphabet decides.
-    """
-    counts = Counter(word for text in texts for word in text.split())
-    spelled = {word: [word[0], *(f"##{character}" for character in word[1:])] for word in counts}
-    characters = string.ascii_lowercase + string.digits
-    pieces = [*SPECIAL, *characters, *(f"##{character}" for character in characters)]
-    while len(pieces) < PIECES:
-        pairs: Counter[tuple[str, str]] = Counter()
-        for word, parts in spelled.items():
-            for pair in pairwise(parts):
-                pairs[pair] += counts[word]
-        if not pairs:
-            break
-        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        merged = best[0] + best[1].removeprefix("##")
-        pieces.append(merged)
-        spelled = {word: _merge(parts, best, merged) for word, parts in spelled.items()}
-    return list(dict.fromkeys(pieces))
-
-
-def _merge(parts: list[str], pair: tuple[str, str], merged: str) -> list[str]:
-    result: list[str] = []
-    for part in parts:
-        if result and (result[-1], part) == pair:
-            result[-1] = merged
-        else:
-            result.append(part)
-    return result
 
 
 def text_model(pieces: int = PIECES) -> Any:
@@ -212,7 +159,7 @@ CARD = """\
 # micro: the built-in backbones
 
 A BERT and a ViT of width {width} and depth {depth}, small enough to train in full on two CPU cores. The weights are
-float32 safetensors in Hugging Face's layout, made from nothing by `make micro-backbones` (`methods/micro_recipe.py`,
+float32 safetensors in Hugging Face's layout, made from nothing by `make micro-backbones` (`methods/micro/recipe.py`,
 seed {seed}, one thread, torch {torch}). Licence: Apache-2.0, as the code. All they know is the generated items below:
 good for trying methods, not for a real catalogue.
 

@@ -4,59 +4,27 @@ Cells are compared when dataset, backbones, training settings, machine and meter
 many epochs they were given, which changes no cost of an epoch; the page says so when they do.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ...cell import SECTIONS, SEQUENTIAL
-from ...errors import BenchError
-from ...metrics import METRICS, PRIMARY, Metric, headline
+from ...metrics import Metric, headline
 from ...text import visible
-from ..records import Record, load_records, log_path, ranks_path, record_path
-from .cells import FAMILIES, SIGN, origin, row
-from .ranks import kept_ranks
-from .rows import LOOSE, label_cells, older, told_apart
+from ..records import Record
+from .cells import row
+from .conditions import OF_THE_DEVICE, machine, settings, trains_nothing
+from .results import Result
+from .rows import label_cells, older, told_apart
+from .summary import summarise, tells_of_build
 from .tpme import COSTS
 
 ORIGINS = {
     "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
-OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
-"""Settings of a comparison that say on what its cells ran."""
-
-
-@dataclass(frozen=True)
-class Source:
-    """A record and the study's directory it was read from, None for one that was handed over in memory.
-
-    `spoilt`: the ranks beside it are not its own, so that it counts as if it had kept none.
-    """
-
-    record: Record
-    directory: Path | None = None
-    spoilt: bool = False
-
-    @property
-    def ranks(self) -> Path | None:
-        """Where the cell's ranks stand, None when they were not kept."""
-        path = ranks_path(self.directory, self.record.cell_id) if self.directory and not self.spoilt else None
-        return path if path and path.exists() else None
-
-    @property
-    def log(self) -> Path | None:
-        """Where stands, within the study's directory, what the cell printed; None when that was not kept."""
-        path = log_path(self.directory, self.record.cell_id) if self.directory else None
-        return path.relative_to(self.directory) if path and self.directory and path.exists() else None
-
-    @property
-    def file(self) -> Path | None:
-        """Where the record stands."""
-        return record_path(self.directory, self.record.cell_id) if self.directory else None
 
 
 @dataclass
@@ -68,8 +36,8 @@ class Comparison:
     """
 
     settings: dict[str, str]
-    sources: list[Source]
-    replaced: list[Source] = field(default_factory=list)
+    sources: list[Result]
+    replaced: list[Result] = field(default_factory=list)
     title: str = ""
     name: str = ""
     disturbed: bool = False
@@ -92,13 +60,13 @@ class Comparison:
     @property
     def slices(self) -> list[str]:
         """The slices of the test users, in order."""
-        of_cells = (source.record.accuracy.slices for source in self.sources if source.record.accuracy)
+        of_cells = (result.record.accuracy.slices for result in self.sources if result.record.accuracy)
         return list(dict.fromkeys(name for slices in of_cells for name in slices))
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
-        labels = label_cells([source.record for source in (*self.sources, *self.replaced)])
+        labels = label_cells([result.record for result in (*self.sources, *self.replaced)])
         shown = told_apart(sorted(set(labels.values())))
         return {cell_id: shown[label] for cell_id, label in labels.items()}
 
@@ -107,11 +75,11 @@ class Comparison:
         """One row a cell, failed ones included; `label` names the method's row."""
         rows = [
             {
-                "label": self.labels[source.record.cell_id],
-                "tells_of_build": tells_of_build(source.record),
-                **row(source.record, self.disturbed),
+                "label": self.labels[result.record.cell_id],
+                "tells_of_build": tells_of_build(result.record),
+                **row(result.record, self.disturbed),
             }
-            for source in self.sources
+            for result in self.sources
         ]
         frame = pd.DataFrame(rows)
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
@@ -156,67 +124,38 @@ class Comparison:
             return name
         return str(of_method.sort_values(["ok", "epochs"], na_position="first").index[-1])
 
-    def ok(self, label: str) -> list[Source]:
+    def ok(self, label: str) -> list[Result]:
         """The cells of a method that ended well, in order of seed and repeat."""
         of_label = [s for s in self.sources if self.labels[s.record.cell_id] == label and s.record.status == "ok"]
-        return sorted(of_label, key=lambda source: (source.record.cell.seed, source.record.cell.repeat))
+        return sorted(of_label, key=lambda result: (result.record.cell.seed, result.record.cell.repeat))
 
     def breakdown(self, parts: Callable[[Record], dict[str, float]]) -> pd.DataFrame:
         """Mean of a record's parts by name, methods × parts; methods without any are left out."""
         means = {}
         for label in self.methods.index:
-            rows = [found for source in self.ok(label) if (found := parts(source.record))]
+            rows = [found for result in self.ok(label) if (found := parts(result.record))]
             if rows:
                 means[label] = pd.DataFrame(rows).rename(columns=visible).fillna(0).mean()
         return pd.DataFrame(means).T.fillna(0.0)
 
 
-def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[Source]:
-    """All records of some studies; of a cell that stands in several, the latest.
-
-    `damage` as in `load_records`: it takes a line for ranks that cannot be used, too.
-    """
-    latest: dict[str, Source] = {}
-    for directory in directories:
-        for record in load_records(directory, damage):
-            known = latest.get(record.cell_id)
-            if known is None or known.record.started <= record.started:
-                latest[record.cell_id] = Source(record, directory)
-    if damage is not None:
-        latest = {cell_id: _with_usable_ranks(source, damage) for cell_id, source in latest.items()}
-    return sorted(latest.values(), key=lambda source: source.record.started)
-
-
-def _with_usable_ranks(source: Source, damage: list[str]) -> Source:
-    try:
-        if source.record.status == "ok" and source.ranks is not None:
-            kept_ranks(source.ranks, source.record)
-    except BenchError as error:
-        damage.append(str(error).removeprefix(f"{source.directory}/"))
-        return replace(source, spoilt=True)
-    return source
-
-
-def compare(sources: list[Source], disturbed: bool = False) -> list[Comparison]:
+def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
     """Sorts cells into comparisons, in the order of `in_order`; see `Comparison` for `disturbed`."""
-    groups: dict[tuple[tuple[str, str], ...], list[Source]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[Result]] = {}
     machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    for source in sorted(sources, key=lambda source: (trains_nothing(source.record), machine(source.record) == {})):
-        protocol = tuple(settings(source.record).items())
-        found = machine(source.record) or machines.get(protocol, {})
-        machines.setdefault(protocol, found)
-        key = (*protocol, *found.items())
-        if trains_nothing(source.record) and key not in groups:  # beside what a card trained, it ran on the CPU
+    for result in sorted(results, key=lambda result: (trains_nothing(result.record), machine(result.record) == {})):
+        protocol = tuple(settings(result.record).items())
+        place = machine(result.record) or machines.get(protocol, {})
+        machines.setdefault(protocol, place)
+        key = (*protocol, *place.items())
+        if trains_nothing(result.record) and key not in groups:  # beside what a card trained, it ran on the CPU
             key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
-        groups.setdefault(key, []).append(source)
-    result = in_order([Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()])
-    entitle(result)
-    return result
-
-
-def trains_nothing(record: Record) -> bool:
-    """Whether a cell is a ranking without training, which has no costs and is the same on every device."""
-    return record.status == "ok" and record.memory is None and not record.time.epochs
+        groups.setdefault(key, []).append(result)
+    comparisons = in_order(
+        [Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()]
+    )
+    entitle(comparisons)
+    return comparisons
 
 
 def _but_for_the_device(key: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
@@ -233,58 +172,13 @@ def in_order(comparisons: list[Comparison]) -> list[Comparison]:
     return [comparison for group in versions.values() for comparison in group]
 
 
-def newest(sources: list[Source]) -> tuple[list[Source], list[Source]]:
+def newest(results: list[Result]) -> tuple[list[Result], list[Result]]:
     """Cells in the order in which they were run: those that count, and those of which a newer one is the same run."""
-    ordered = sorted(sources, key=lambda source: source.record.started)
-    records = [source.record for source in ordered]
+    ordered = sorted(results, key=lambda result: result.record.started)
+    records = [result.record for result in ordered]
     left_out = older(records, label_cells(records))
     kept, replaced = ([s for s in ordered if (s.record.cell_id in left_out) is away] for away in (False, True))
     return kept, replaced
-
-
-def settings(record: Record) -> dict[str, str]:
-    """What must be equal in a comparison, but for the machine, in words."""
-    cell = record.cell
-    towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
-    choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
-    protocol = cell.model_dump(mode="json", include=set(SECTIONS))
-    chosen = {name: value for section in SECTIONS for name, value in protocol[section].items() if name not in LOOSE}
-    return {
-        "dataset": cell.dataset,
-        "dataset fingerprint": cell.dataset_fingerprint[:12],
-        "modalities": cell.modalities,
-        "missing images": cell.missing_images,
-        "backbones": towers,
-        "backbones fingerprint": cell.backbones.fingerprint[:12],
-        "backbone weights": str(choice.pop("weights")),
-        **{name.replace("_", " "): str(value) for name, value in choice.items()},
-        **{name.replace("_", " "): str(value) for name, value in chosen.items()},
-        **task(record),
-        "deterministic": str(cell.deterministic),
-        "device": cell.device,
-        "memory meter": origin(record),
-    }
-
-
-def task(record: Record) -> dict[str, str]:
-    """What the cells were asked and are judged by, unless it is what it always was."""
-    names = [metric.name for metric in record.metrics]
-    known = {"task": record.cell.task, "primary metric": record.primary_metric, "metrics": ", ".join(names)}
-    usual = {"task": SEQUENTIAL, "primary metric": PRIMARY, "metrics": ", ".join(METRICS)}
-    return {} if known == usual else known
-
-
-def machine(record: Record) -> dict[str, str]:
-    """The machine in words; empty for a cell that failed before it could say."""
-    environment = record.environment
-    if not environment.cpu and not environment.gpu:
-        return {}
-    return {
-        "CPU": environment.cpu,
-        "cores": str(environment.cores),
-        "threads": str(environment.threads),
-        **({"GPU": environment.gpu} if environment.gpu else {}),
-    }
 
 
 def entitle(comparisons: list[Comparison]) -> None:
@@ -298,47 +192,6 @@ def entitle(comparisons: list[Comparison]) -> None:
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 
-def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:
-    """One row a method, by family and then in the order of the cells, with the deviations of the columns `spread`."""
-    ok = cells[cells["status"] == "ok"]
-    numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
-    by_seed = ok.groupby(["label", "seed"])[numeric].mean()
-    means = by_seed.groupby("label").mean()
-    means["memory_cache_build"] = ok[ok["tells_of_build"]].groupby("label")["memory_cache_build"].mean()
-    deviations = by_seed[spread].groupby("label").std()
-    deviations["time"] = ok.groupby("label")["time"].std()
-    facts = cells.groupby("label", sort=False).agg(
-        method=("method", "first"), family=("family", "first"), cells=("status", "size"), seeds=("seed", "nunique")
-    )
-    facts["ok"] = ok.groupby("label").size().reindex(facts.index).fillna(0).astype(int)
-    facts["status"] = [status(cells[cells["label"] == label]["status"].tolist()) for label in facts.index]
-    single = ok.groupby("label")["epochs"].min() == 1
-    facts["single_epoch"] = single.reindex(facts.index).eq(True)
-    facts = facts.join(means).join(deviations.add_suffix(" sd"))
-    facts["time sign"] = (facts["marked"] > 0).map({True: SIGN, False: ""})
-    order = facts["family"].map(FAMILIES.index)
-    return facts.iloc[order.argsort(kind="stable")]
-
-
-def tells_of_build(record: Record) -> bool:
-    """Whether its memory of the cache build is that of a build; an older record that found its cache has another."""
-    return not record.time.cache_reused or bool(record.time.cache_built_by)
-
-
-def status(statuses: list[str]) -> str:
-    """`ok`, or the failures and their numbers: `4 of 5 ok, 1 oom`."""
-    failures: dict[str, int] = {}
-    for one in statuses:
-        if one != "ok":
-            failures[one] = failures.get(one, 0) + 1
-    if not failures:
-        return "ok"
-    if len(statuses) == 1:
-        return statuses[0]
-    words = ", ".join(f"{count} {name}" for name, count in failures.items())
-    return f"{len(statuses) - sum(failures.values())} of {len(statuses)} ok, {words}"
-
-
 def shared(comparison: Comparison, fact: Callable[[Record], Any]) -> list[Any]:
     """The distinct values of a fact over a comparison's cells, in order."""
-    return list(dict.fromkeys(fact(source.record) for source in comparison.sources))
+    return list(dict.fromkeys(fact(result.record) for result in comparison.sources))

@@ -20,8 +20,8 @@ def replaced(comparison: Comparison) -> list[str]:
     if not comparison.replaced:
         return []
     cells = [
-        f"{comparison.labels[source.record.cell_id]} seed {source.record.cell.seed} of {source.record.started[:19]}"
-        for source in comparison.replaced
+        f"{comparison.labels[result.record.cell_id]} seed {result.record.cell.seed} of {result.record.started[:19]}"
+        for result in comparison.replaced
     ]
     more = f" and {len(cells) - SHOWN} more" if len(cells) > SHOWN else ""
     return [

@@ -16,19 +16,19 @@ DRAWS = 2000
 def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
     """A method's raw epoch times that count for T, by seed and repeat."""
     found = {}
-    for source in comparison.ok(label):
-        times = [epoch.total for epoch in timed_epochs(source.record, comparison.disturbed)]
+    for result in comparison.ok(label):
+        times = [epoch.total for epoch in timed_epochs(result.record, comparison.disturbed)]
         if sum(times) > 0:
-            found[source.record.cell.seed, source.record.cell.repeat] = times
+            found[result.record.cell.seed, result.record.cell.repeat] = times
     return found
 
 
 def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
     """A method's peak memory, in bytes, by seed and repeat."""
     return {
-        (source.record.cell.seed, source.record.cell.repeat): [float(source.record.memory.peak)]
-        for source in comparison.ok(label)
-        if source.record.memory and source.record.memory.peak is not None
+        (result.record.cell.seed, result.record.cell.repeat): [float(result.record.memory.peak)]
+        for result in comparison.ok(label)
+        if result.record.memory and result.record.memory.peak is not None
     }
 
 
@@ -78,9 +78,9 @@ def tpme_intervals(comparison: Comparison, weights: Weights) -> pd.DataFrame:
 def ranks_by_seed(comparison: Comparison, label: str) -> dict[int, np.ndarray]:
     """A method's kept ranks by seed; repeats of a seed only time it again, so the first one stands for all."""
     found: dict[int, np.ndarray] = {}
-    for source in comparison.ok(label):
-        if source.ranks is not None and source.record.cell.seed not in found:
-            found[source.record.cell.seed] = kept_ranks(source.ranks, source.record)
+    for result in comparison.ok(label):
+        if result.ranks is not None and result.record.cell.seed not in found:
+            found[result.record.cell.seed] = kept_ranks(result.ranks, result.record)
     return found
 
 

@@ -114,11 +114,11 @@ def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
     """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went."""
     rows, metric = [], comparison.primary.name
     cost = comparison.cells.set_index("cell_id")["cache_build"]
-    sources = comparison.ok(label)
-    for source in sources:
-        built = cost[source.record.cell_id]
+    results = comparison.ok(label)
+    for result in results:
+        built = cost[result.record.cell_id]
         seconds = 0.0 if pd.isna(built) else float(built)
-        for number, epoch in enumerate(source.record.time.epochs, start=1):
+        for number, epoch in enumerate(result.record.time.epochs, start=1):
             seconds += epoch.total
             if metric in epoch.valid:
                 rows.append({"epoch": number, "seconds": seconds, "valid": epoch.valid[metric]})
@@ -126,4 +126,4 @@ def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
         return None
     grouped = pd.DataFrame(rows).groupby("epoch", as_index=False)
     means = grouped.mean()
-    return means[grouped.size()["size"] * 2 >= len(sources)]
+    return means[grouped.size()["size"] * 2 >= len(results)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..analysis.comparison import Source, compare
+from ..analysis.comparison import compare
+from ..analysis.results import Result
 from ..analysis.tpme import Weights
 from ..tables import table as tables
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = ("time", "parameters", "memory", "tpme", "status")
 
 
-def summary_table(sources: list[Source], weights: Weights | None = None) -> Group:
+def summary_table(results: list[Result], weights: Weights | None = None) -> Group:
     """One rich table a comparison: the primary metric, T, P, M and TPME, best TPME first, the best numbers bold.
 
     Given what `load` finds in a study's directory, it shows the numbers of that directory's report.
@@ -26,8 +27,8 @@ def summary_table(sources: list[Source], weights: Weights | None = None) -> Grou
     from .grid import Grid, plain
 
     weights = weights or Weights()
-    result = []
-    for comparison in compare(sources):
+    parts = []
+    for comparison in compare(results):
         main, primary = tables.main_table(comparison, weights), comparison.primary.name
         columns = tuple(column for column in main.columns if column.key in (primary, *SHOWN))
         spread = [name for name in main.frame.columns if name.endswith(" sd") and name != f"{primary} sd"]
@@ -44,5 +45,5 @@ def summary_table(sources: list[Source], weights: Weights | None = None) -> Grou
         for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
             values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
             grid.add_row(str(label), *values)
-        result += [grid, *(plain(note, "yellow") for note in tables.disturbance_notes(main.frame))]
-    return Group(*result)
+        parts += [grid, *(plain(note, "yellow") for note in tables.disturbance_notes(main.frame))]
+    return Group(*parts)

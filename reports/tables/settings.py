@@ -78,9 +78,9 @@ def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
     None is no value; a value that holds for every method but reference rows needs no names.
     """
     holders: dict[str, list[str]] = {}
-    for source in comparison.sources:
-        value = fact(source.record)
-        label = comparison.labels[source.record.cell_id]
+    for result in comparison.sources:
+        value = fact(result.record)
+        label = comparison.labels[result.record.cell_id]
         if value is not None and label not in holders.setdefault(str(value), []):
             holders[str(value)].append(label)
     trained = {label for label, family in comparison.methods["family"].items() if family != "reference"}
@@ -92,8 +92,8 @@ def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
 def facts(comparison: Comparison, mapping: Callable[[Record], dict[str, Any]]) -> dict[str, str]:
     """A mapping's values over all cells, by key."""
     values: dict[str, list[Any]] = {}
-    for source in comparison.sources:
-        for key, value in mapping(source.record).items():
+    for result in comparison.sources:
+        for key, value in mapping(result.record).items():
             if value not in values.setdefault(key, []):
                 values[key].append(value)
     return {key: ", ".join(f"{v:,}" if isinstance(v, int) else str(v) for v in found) for key, found in values.items()}
@@ -103,12 +103,12 @@ def warnings(comparison: Comparison) -> list[str]:
     """What a reader must know before trusting the numbers, one line each."""
     lines = []
     busy: dict[str, set[str]] = {}
-    for source in comparison.sources:
-        for line in [*source.record.environment.warnings, *source.record.warnings]:
-            busy.setdefault(line, set()).add(comparison.labels[source.record.cell_id])
-        for line in missing_warnings(source.record.dataset):
-            busy.setdefault(f"{source.record.cell.dataset}: {line}", set()).add(
-                comparison.labels[source.record.cell_id]
+    for result in comparison.sources:
+        for line in [*result.record.environment.warnings, *result.record.warnings]:
+            busy.setdefault(line, set()).add(comparison.labels[result.record.cell_id])
+        for line in missing_warnings(result.record.dataset):
+            busy.setdefault(f"{result.record.cell.dataset}: {line}", set()).add(
+                comparison.labels[result.record.cell_id]
             )
     lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
     epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
@@ -120,7 +120,7 @@ def warnings(comparison: Comparison) -> list[str]:
         len(value.split(", ")) > 1 for value in facts(comparison, lambda record: record.environment.versions).values()
     ):
         lines.append("The cells were run with different versions of libraries; see the settings.")
-    if any(source.record.environment.dirty for source in comparison.sources):
+    if any(result.record.environment.dirty for result in comparison.sources):
         lines.append("Some cells were run from a checkout with uncommitted changes.")
     versions = shared(comparison, lambda record: record.schema_version)
     if len(versions) > 1:

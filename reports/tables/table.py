@@ -171,7 +171,7 @@ def failures_table(comparison: Comparison) -> Table | None:
     if failed.empty:
         return None
     frame = failed.assign(cause=failed["error"].fillna("not recorded").str.split("\n").str[0])
-    logs = {source.record.cell_id: source.log for source in comparison.sources}
+    logs = {result.record.cell_id: result.log for result in comparison.sources}
     frame["log"] = [log.as_posix() if (log := logs[cell]) else NONE for cell in frame["cell_id"]]
     frame = frame.set_index("label")[["seed", "status", "cause", "log", "cell_id"]]
     columns = (Column("seed", "seed", "integer"), Column("status", "status"), Column("cause", "cause"))

@@ -11,7 +11,8 @@ import pytest
 from hostile import hostile_study
 
 from tpmebench.reports import pages
-from tpmebench.reports.analysis.comparison import Source, compare
+from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import Weights
 from tpmebench.reports.formats import latex
 from tpmebench.reports.records import Record
@@ -53,7 +54,7 @@ def test_text_of_any_kind_is_only_printed(tmp_path: Path, make_record: MakeRecor
 
 
 def test_a_report_of_many_tables_is_compiled(tmp_path: Path, make_record: MakeRecord) -> None:
-    (one,) = compare([Source(make_record(method)) for method in ("fft", "lora", "iisan-cached")])
+    (one,) = compare([Result(make_record(method)) for method in ("fft", "lora", "iisan-cached")])
     page = pages.build(one, Weights(), "fft")
     text = latex.render("many", [page] * 12)
     assert text.count("begin{table}") > 52  # LaTeX lets no more of them wait

@@ -13,8 +13,9 @@ from schemas import mutated
 
 from tpmebench.bench.guard import baseline as baselines
 from tpmebench.bench.guard import measured as measuring
-from tpmebench.bench.guard.baseline import Baseline, Case, Machine, Timing, renew
+from tpmebench.bench.guard.baseline import Baseline, Case, Machine, Timing
 from tpmebench.bench.guard.check import check
+from tpmebench.bench.guard.renewal import renew
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import Record
 

@@ -123,7 +123,7 @@ FOOTERS = """
 import sys
 from pathlib import Path
 from bounds import bounded
-from tpmebench.datasets.tables import read_table
+from tpmebench.datasets.tables.reading import read_table
 
 path = Path(sys.argv[1])
 whole = path.read_bytes()
@@ -230,6 +230,6 @@ def test_a_small_archive_does_not_become_a_large_table(shop: Path, monkeypatch: 
     (shop / "dataset.toml").write_text(as_toml(VALID).replace("ratings.csv", "ratings.csv.gz"))
     with gzip.open(shop / "ratings.csv.gz", "wb") as file:
         file.write(b"user,item,time\n" + b"u0,i0,1\n" * 200_000)
-    monkeypatch.setattr("tpmebench.datasets.tables.UNPACKED_SMALL", 1 << 18)
+    monkeypatch.setattr("tpmebench.datasets.tables.unpacking.UNPACKED_SMALL", 1 << 18)
     with pytest.raises(BenchError, match=r"ratings\.csv\.gz: unpacks to more than"):
         load_dataset(str(shop))

@@ -24,6 +24,7 @@ from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.reports.analysis import comparison as frame
 from tpmebench.reports.analysis import uncertainty
 from tpmebench.reports.analysis.cells import timed_epochs
+from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import Weights
 from tpmebench.reports.records import Epoch, Record
 from tpmebench.reports.tables import table as tables
@@ -203,7 +204,7 @@ def test_the_first_epoch_of_a_process_and_disturbed_ones_stay_out_of_the_time(
 
 def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares: list[float]) -> frame.Comparison:
     records = [with_waits(make_record(name), own) for name, own in shares.items()]
-    [comparison] = frame.compare([frame.Source(record) for record in records], disturbed)
+    [comparison] = frame.compare([Result(record) for record in records], disturbed)
     return comparison
 
 

@@ -21,6 +21,7 @@ from tpmebench.bench.cli import main
 from tpmebench.bench.console import Screen
 from tpmebench.reports import pages
 from tpmebench.reports.analysis import comparison as frame
+from tpmebench.reports.analysis import results
 from tpmebench.reports.analysis.rows import told_apart
 from tpmebench.reports.formats import export, html, latex, markdown
 from tpmebench.reports.formats.terminal import summary_table
@@ -136,7 +137,7 @@ def test_html_has_only_our_own_tags(study: Path) -> None:
 
 def test_a_link_to_a_record_is_a_path_whatever_its_folder_is_called(tmp_path: Path, make_record, write_study) -> None:
     directory = write_study(tmp_path / "javascript:alert(1)//#?%41", [make_record("fft"), make_record("lora")])
-    page = pages.Page(frame.compare(frame.load([directory]))[0], (), ())
+    page = pages.Page(frame.compare(results.load([directory]))[0], (), ())
     for link in html.links(page, tmp_path).values():
         assert link.startswith("javascript%3Aalert%281%29/%23%3F%2541/records/")
 
@@ -266,7 +267,7 @@ def test_names_that_would_look_alike_are_numbered() -> None:
 
 def test_the_table_that_ends_a_run(study: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "3000")
-    Screen().print(summary_table(frame.load([study], [])))
+    Screen().print(summary_table(results.load([study], [])))
     shown = capsys.readouterr().out
     assert harmless(shown)
     assert "[bold]b[/b][/red] :smile: " in shown

@@ -378,7 +378,7 @@ def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
         "datasets/sources/folder.py",
         "datasets/sources/iisan_release.py",
         "datasets/bazaar/shop.py",
-        "datasets/tables.py",
+        "datasets/tables/reading.py",
         "datasets/batches.py",
         "methods/backbones/source.py",
         "methods/backbones/tower.py",

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from tpmebench.reports.analysis.comparison import Comparison, Source, compare
+from tpmebench.reports.analysis.comparison import Comparison, compare
+from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import Weights
 from tpmebench.reports.formats.export import flat
 from tpmebench.reports.pages import build, findings
@@ -11,7 +12,7 @@ from tpmebench.reports.tables.table import Column, Table
 
 
 def comparison(records: list) -> Comparison:
-    [found] = compare([Source(record) for record in records])
+    [found] = compare([Result(record) for record in records])
     return found
 
 

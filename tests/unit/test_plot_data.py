@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from tpmebench.reports import pages
-from tpmebench.reports.analysis.comparison import Source, compare
+from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import PRESETS, Weights
 from tpmebench.reports.figures import drawing as plots
 from tpmebench.reports.records import Record
@@ -35,7 +36,7 @@ def figures(records) -> dict[str, Figure]:
             super().__init__(*args, **options)
             found.append(self)
 
-    [one] = compare([Source(record) for own in records.values() for record in own])
+    [one] = compare([Result(record) for own in records.values() for record in own])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "Figure", Kept)
         page = pages.build(one, Weights(), "fft")

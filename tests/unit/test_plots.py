@@ -12,7 +12,8 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from tpmebench.reports.analysis import sensitivity
-from tpmebench.reports.analysis.comparison import Comparison, Source, compare
+from tpmebench.reports.analysis.comparison import Comparison, compare
+from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import Weights, tpme
 from tpmebench.reports.figures import accuracy as plot_accuracy
 from tpmebench.reports.figures import costs as plot_costs
@@ -27,7 +28,7 @@ from tpmebench.reports.tables import caching
 def comparison(make_record, all_methods) -> Comparison:
     records = [make_record(method, seed=seed) for method in all_methods for seed in range(2)]
     records.append(make_record("lora", options={"r": 64, "alpha": 128}))
-    return compare([Source(record) for record in records])[0]
+    return compare([Result(record) for record in records])[0]
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_the_demos_lines_differ_in_colour(make_record) -> None:
         "random",
         "sasrec-id",
     )
-    one = compare([Source(make_record(method)) for method in methods])[0]
+    one = compare([Result(make_record(method)) for method in methods])[0]
     looks = plots.line_looks(one.drawn)
     assert not {"popularity", "random"} & set(looks)
     assert len({look["color"] for look in looks.values()}) == len(looks) == len(methods) - 2

@@ -18,7 +18,8 @@ from tpmebench.bench.guard.compare import run_compare
 from tpmebench.cell import Training
 from tpmebench.errors import BenchError
 from tpmebench.reports import records as schema
-from tpmebench.reports.analysis.comparison import Source, compare, load
+from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.tpme import Weights
 from tpmebench.reports.analysis.uncertainty import user_tests
 from tpmebench.reports.figures import accuracy as plot_accuracy
@@ -194,7 +195,7 @@ def test_times_that_cannot_be_are_none(make_record, seconds) -> None:
         record.time.epochs = [epoch.model_copy(update={"total": seconds}) for epoch in record.time.epochs]
         record.time.cache_build = record.time.cache_build and seconds
     for name, records in (("alone", broken), ("beside", [*broken, make_record("iisan"), make_record("bitfit")])):
-        found = [Source(record) for record in records]
+        found = [Result(record) for record in records]
         pages = [build(comparison, Weights(), "fft") for comparison in compare(found)]
         assert [page.failures() for page in pages] == [[]], name
         assert [set(page.comparison.ranked.index) for page in pages] == [{r.cell.method for r in records[3:]}]
@@ -229,9 +230,9 @@ def test_ranks_that_are_not_the_cells_own_are_named_and_take_part_in_no_test(
     told: list[str] = []
     write_report([tmp_path], say=told.append)
     assert len(told) == 1 and f"left out: ranks/{records[1].cell_id}.npy" in told[0] and said in told[0]
-    sources = load([tmp_path], [])
-    assert [source.ranks is None for source in sources] == [False, False, True]
-    assert list(user_tests(compare(sources)[0], "fft").index) == ["bitfit"]
+    results = load([tmp_path], [])
+    assert [result.ranks is None for result in results] == [False, False, True]
+    assert list(user_tests(compare(results)[0], "fft").index) == ["bitfit"]
     with pytest.raises(BenchError, match="ranks"):
         run_compare(tmp_path, tmp_path)
 
@@ -247,7 +248,7 @@ def test_the_terminals_table(make_record) -> None:
         make_record("lora", status="oom")
     ]
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(summary_table([Source(record) for record in records], Weights()))
+    console.print(summary_table([Result(record) for record in records], Weights()))
     text = console.export_text()
     for words in ("iisan-cached", "popularity", "oom", "TPME", "0.45,0.1,0.45"):
         assert words in text

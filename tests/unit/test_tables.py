@@ -13,8 +13,9 @@ from tpmebench.methods.registry import methods
 from tpmebench.metrics import Metric
 from tpmebench.reports import quantities as formats
 from tpmebench.reports.analysis import sensitivity
-from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, Source, compare, load
+from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, compare
 from tpmebench.reports.analysis.mixtures import mixtures
+from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.statistics import FLOOR
 from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
 from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
@@ -26,7 +27,7 @@ from tpmebench.reports.tables import table as tables
 
 
 def comparison(records: list) -> Comparison:
-    found = compare([Source(record) for record in records])
+    found = compare([Result(record) for record in records])
     assert len(found) == 1
     return found[0]
 
@@ -113,7 +114,7 @@ OTHER_MACHINES = ({"cpu": "Another CPU"}, {"cores": 4}, {"threads": 1}, {"gpu": 
     ],
 )
 def test_what_differs_is_not_ranked_together(make_record, other: dict) -> None:
-    found = compare([Source(make_record("fft")), Source(make_record("lora", **other))])
+    found = compare([Result(make_record("fft")), Result(make_record("lora", **other))])
     assert len(found) == 2
     assert found[0].title != found[1].title
     assert {one.name for one in found} == {"1", "2"}
@@ -124,7 +125,7 @@ def test_other_machines_and_meters_are_not_ranked_together(make_record) -> None:
     changes = [{"environment": record.environment.model_copy(update=update)} for update in OTHER_MACHINES]
     changes.append({"memory": record.memory.model_copy(update={"origin": "cuda-allocated"})})
     for change in changes:
-        found = compare([Source(make_record("fft")), Source(record.model_copy(update=change))])
+        found = compare([Result(make_record("fft")), Result(record.model_copy(update=change))])
         assert len(found) == 2, change
 
 
@@ -144,29 +145,29 @@ def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_re
     one = comparison([counted, trained])
     assert (one.settings["device"], one.settings["GPU"], one.meter) == ("cuda", "A card", ORIGINS["cuda-allocated"])
     assert one.methods["status"].to_dict() == {"popularity": "ok", "fft": "ok"}
-    assert len(compare([Source(make_record("popularity", dataset="folder")), Source(trained)])) == 2
+    assert len(compare([Result(make_record("popularity", dataset="folder")), Result(trained)])) == 2
     other = make_record("lora")
-    [_, card] = compare([Source(record) for record in (counted, other, trained)])
+    [_, card] = compare([Result(record) for record in (counted, other, trained)])
     assert [record.record.cell.method for record in card.sources] == ["fft"], "its own device comes first"
 
 
 def test_of_data_and_towers_that_changed_the_newest_stand_first(make_record) -> None:
     """Each stays where the first of its name stood."""
     runs = [("a", "1"), ("b", "5"), ("a", "2"), ("c", "7"), ("a", "1")]  # the first data again in the end, with lora
-    sources = [
-        Source(
+    results = [
+        Result(
             make_record("lora" if number == 4 else "fft", dataset=name, dataset_fingerprint=fingerprint).model_copy(
                 update={"started": f"2026-01-0{number + 1}"}
             )
         )
         for number, (name, fingerprint) in enumerate(runs)
     ]
-    for chosen, expected in ((sources[:4], "a2 a1 b5 c7"), (sources, "a1 a2 b5 c7"), (sources[::-1], "a1 a2 b5 c7")):
+    for chosen, expected in ((results[:4], "a2 a1 b5 c7"), (results, "a1 a2 b5 c7"), (results[::-1], "a1 a2 b5 c7")):
         found = compare(chosen)
         assert [one.settings["dataset"] + one.settings["dataset fingerprint"] for one in found] == expected.split()
         assert [one.name for one in found] == ["1", "2", "3", "4"]
         assert "the newest stand first" in " ".join(notes(found))
-    assert "newest" not in " ".join(notes(compare(sources[1:4])))
+    assert "newest" not in " ".join(notes(compare(results[1:4])))
 
 
 def test_of_a_cell_in_several_studies_the_latest_counts(make_record, tmp_path) -> None:
@@ -174,8 +175,8 @@ def test_of_a_cell_in_several_studies_the_latest_counts(make_record, tmp_path) -
     for name, record in (("a", early), ("b", late), ("c", early)):
         record.save(tmp_path / name)
     for order in ("abc", "cba", "bac"):
-        [source] = load([tmp_path / name for name in order])
-        assert (source.record.study, source.directory) == ("late", tmp_path / "b")
+        [result] = load([tmp_path / name for name in order])
+        assert (result.record.study, result.directory) == ("late", tmp_path / "b")
 
 
 def test_memory_on_a_card_is_what_was_allocated(make_record) -> None:
@@ -279,7 +280,7 @@ def test_of_a_row_seed_and_repeat_that_occur_twice_the_newest_stays(make_record)
     new[0].accuracy.test.metrics["HR@10"] = 0.5
     for records in ([*old, *new], [*new, *old]):
         one = comparison(records)
-        assert [source.record.cell_id for source in one.replaced] == [old[0].cell_id]
+        assert [result.record.cell_id for result in one.replaced] == [old[0].cell_id]
         fft = one.cells[one.cells["label"] == "fft"]
         assert set(zip(fft["seed"], fft["repeat"], strict=True)) == {(0, 0), (0, 1), (1, 0)}
         assert set(fft["HR@10"]) == {0.5, *(r.accuracy.test.metrics["HR@10"] for r in (new[1], old[1]))}
@@ -434,7 +435,7 @@ def test_paired_tests_over_users(make_record, write_study, tmp_path) -> None:
         make_record("popularity")
     ]
     write_study(tmp_path, records)
-    one = compare([Source(record, tmp_path) for record in records])[0]
+    one = compare([Result(record, tmp_path) for record in records])[0]
     tests = user_tests(one, "fft")
     assert set(tests.index) == {"iisan", "frozen", "popularity"}
     table = significance.tests_table(one, tests, "fft")
@@ -456,7 +457,7 @@ def test_a_user_s_difference_is_the_mean_over_the_seeds_of_both(make_record, kee
     records = [make_record(method, seed=seed) for method, seed in hits]
     for record, ranked_first in zip(records, hits.values(), strict=True):
         keep_ranks(tmp_path, record, np.where(np.arange(800) < ranked_first, 1.0, 50.0))
-    tests = user_tests(compare([Source(record, tmp_path) for record in records])[0], "fft")
+    tests = user_tests(compare([Result(record, tmp_path) for record in records])[0], "fft")
     assert tests["seeds"].to_dict() == {"lora": 2, "popularity": 2}
     expected = {"lora": ((440 - 400) + (80 - 200)) / 1600, "popularity": (2 * 100 - 400 - 200) / 1600}
     for metric in ("HR@10", "NDCG@10"):
@@ -470,7 +471,7 @@ def test_a_clear_difference_is_found_among_many_methods(make_record, keep_ranks,
     worse = np.where(np.arange(800) < 20, 1.0, 50.0)
     for record in records:
         keep_ranks(tmp_path, record, worse if record.cell.options.get("r") == 7 else base)
-    one = compare([Source(record, tmp_path) for record in records])[0]
+    one = compare([Result(record, tmp_path) for record in records])[0]
     tests = user_tests(one, "fft")
     for metric in ("HR@10", "NDCG@10"):
         assert tests.loc["lora (r=7)", f"{metric} flip p"] == pytest.approx(126 * FLOOR)

@@ -1,0 +1,60 @@
+"""What must be equal for cells to stand in one comparison: dataset, towers, protocol, machine and meter, in words."""
+
+from ...cell import SECTIONS, SEQUENTIAL
+from ...metrics import METRICS, PRIMARY
+from ..records import Record
+from .cells import origin
+from .rows import LOOSE
+
+OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
+"""Settings of a comparison that say on what its cells ran."""
+
+
+def settings(record: Record) -> dict[str, str]:
+    """What must be equal in a comparison, but for the machine, in words."""
+    cell = record.cell
+    towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+    choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
+    protocol = cell.model_dump(mode="json", include=set(SECTIONS))
+    chosen = {name: value for section in SECTIONS for name, value in protocol[section].items() if name not in LOOSE}
+    return {
+        "dataset": cell.dataset,
+        "dataset fingerprint": cell.dataset_fingerprint[:12],
+        "modalities": cell.modalities,
+        "missing images": cell.missing_images,
+        "backbones": towers,
+        "backbones fingerprint": cell.backbones.fingerprint[:12],
+        "backbone weights": str(choice.pop("weights")),
+        **{name.replace("_", " "): str(value) for name, value in choice.items()},
+        **{name.replace("_", " "): str(value) for name, value in chosen.items()},
+        **task(record),
+        "deterministic": str(cell.deterministic),
+        "device": cell.device,
+        "memory meter": origin(record),
+    }
+
+
+def task(record: Record) -> dict[str, str]:
+    """What the cells were asked and are judged by, unless it is what it always was."""
+    names = [metric.name for metric in record.metrics]
+    known = {"task": record.cell.task, "primary metric": record.primary_metric, "metrics": ", ".join(names)}
+    usual = {"task": SEQUENTIAL, "primary metric": PRIMARY, "metrics": ", ".join(METRICS)}
+    return {} if known == usual else known
+
+
+def machine(record: Record) -> dict[str, str]:
+    """The machine in words; empty for a cell that failed before it could say."""
+    environment = record.environment
+    if not environment.cpu and not environment.gpu:
+        return {}
+    return {
+        "CPU": environment.cpu,
+        "cores": str(environment.cores),
+        "threads": str(environment.threads),
+        **({"GPU": environment.gpu} if environment.gpu else {}),
+    }
+
+
+def trains_nothing(record: Record) -> bool:
+    """Whether a cell is a ranking without training, which has no costs and is the same on every device."""
+    return record.status == "ok" and record.memory is None and not record.time.epochs
