@@ -1,17 +1,19 @@
 """From the towers' outputs to item embeddings, as full fine-tuning and the embedded methods share it."""
 
-from typing import cast
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .backbones.source import Backbones
-from .backbones.tower import OUTPUT
+from .backbones.pair import Backbones
+from .backbones.tower import OUTPUT, Tower
 from .encoder import ItemEncoder
-from .features.readers import CacheReader, TowerReader
+from .features.readers import TowerReader
 from .inputs import ItemInputs
-from .method import LearningRates, trainable
+from .method import LearningRates, Method, trainable
 
 
 def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:
@@ -22,7 +24,7 @@ def output_levels(backbones: Backbones) -> dict[str, tuple[int, ...]]:
 class FusedEncoder(ItemEncoder):
     """Per modality Linear → GELU; concatenation [image, text]; Linear to the embedding width (paper, baselines)."""
 
-    def __init__(self, reader: TowerReader | CacheReader, backbones: Backbones, width: int) -> None:
+    def __init__(self, reader: nn.Module, backbones: Backbones, width: int) -> None:
         super().__init__()
         self.reader = reader
         self.projections = nn.ModuleDict(
@@ -46,11 +48,41 @@ class FusedEncoder(ItemEncoder):
         return [*self.projections.parameters(), *self.fusion.parameters()]
 
 
-def tower_rates(encoder: FusedEncoder, text: float, image: float, rest: float, head: float) -> LearningRates:
-    """One rate for what is trainable in each tower, one for the projections, one for the head."""
-    groups = {"fusion": (encoder.rest(), rest)}
-    if isinstance(encoder.reader, TowerReader):
-        for name, rate in (("text", text), ("image", image)):
-            if name in encoder.reader.towers:
-                groups[f"{name} tower"] = (trainable(encoder.reader.towers[name]), rate)
-    return LearningRates(groups, head)
+@dataclass(frozen=True)
+class TowerRates:
+    """Adam's rates: of what is trainable in each tower, of the projections above them, of the head."""
+
+    text: float
+    image: float
+    rest: float
+    head: float
+
+    def of(self, encoder: FusedEncoder) -> LearningRates:
+        """The rates of an encoder's parameters."""
+        groups = {"fusion": (encoder.rest(), self.rest)}
+        if isinstance(encoder.reader, TowerReader):
+            for name, rate in (("text", self.text), ("image", self.image)):
+                if name in encoder.reader.towers:
+                    groups[f"{name} tower"] = (trainable(encoder.reader.towers[name]), rate)
+        return LearningRates(groups, self.head)
+
+
+class TowerMethod(Method[FusedEncoder]):
+    """Adapts each tower and fuses their outputs; gradients cross the towers. Methods of this kind differ in two things:
+    what they do to one tower, and the `rates` that they train with.
+    """
+
+    rates: ClassVar[TowerRates]
+
+    @abstractmethod
+    def adapt(self, tower: Tower) -> None:
+        """Changes a tower in place, and leaves trainable what of it is to be trained."""
+
+    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
+        towers = {name: backbones.tower(name) for name in backbones.modalities}
+        for tower in towers.values():
+            self.adapt(tower)
+        return FusedEncoder(TowerReader(towers, output_levels(backbones), frozen=False), backbones, width)
+
+    def learning_rates(self, encoder: FusedEncoder) -> LearningRates:
+        return self.rates.of(encoder)

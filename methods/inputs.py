@@ -9,6 +9,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Raw:
+    """Of a modality: token ids or pixels, for the tower to read."""
+
+
+@dataclass(frozen=True)
+class States:
+    """Of a modality: the tower's hidden states at these levels (see `tower.OUTPUT`), from the feature cache."""
+
+    levels: tuple[int, ...]
+
+
+Reads = dict[str, Raw | States]
+"""What an encoder reads, by modality; nothing when item numbers are enough."""
+
+
+@dataclass(frozen=True)
 class TokenBatch:
     """Token ids and their mask (1 = token, 0 = padding on the right), int64 `[n, longest]`."""
 

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import BenchError, first_fault, unknown
-from .backbones.source import Backbones
-
-Content = Literal["items", "states", "ids", "none"]
+from .backbones.pair import Backbones
+from .inputs import Raw, Reads
 
 Encoder = TypeVar("Encoder", bound=nn.Module)
 """The item encoder that a method builds and gives rates to."""
@@ -37,22 +36,27 @@ class LearningRates:
     head: float
 
 
-class Method(ABC, Generic[Encoder]):
-    """A way to adapt a pair of backbones. It builds an item encoder and gives its learning rates, nothing else.
+class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
+    """What a table has a row for: it has a name, a family, a line that says what it is, and options.
 
-    `content` says what the encoder reads: "items" (token ids and pixels), "states" (the feature cache), "ids" (item
-    numbers). `name`, `family` and `summary` are set by `register`.
+    `name`, `family`, `summary` and `uncached` are set by `register`. `stochastic`: whether another seed gives another
+    result. `uncached`: the method that does the same without the feature cache.
     """
 
     name: ClassVar[str] = ""
     family: ClassVar[str] = ""
     summary: ClassVar[str] = ""
+    uncached: ClassVar[str] = ""
     options: ClassVar[type[Options]] = Options
-    content: ClassVar[Content] = "items"
-    published_batch: ClassVar[int] = 32
+    stochastic: ClassVar[bool] = True
 
     def __init__(self, chosen: Mapping[str, Any] | None = None) -> None:
         self.chosen = self._parse(chosen or {})
+
+    @classmethod
+    def crosses_towers(cls) -> bool:
+        """Whether gradients cross the towers, by the family."""
+        return cls.family in {"full", "embedded"}
 
     @classmethod
     def _parse(cls, chosen: Mapping[str, Any]) -> Any:
@@ -64,10 +68,12 @@ class Method(ABC, Generic[Encoder]):
                 raise unknown(f"option of method '{cls.name}'", fault.key, sorted(cls.options.model_fields)) from error
             raise BenchError(f"method '{cls.name}': option '{fault.key}': {fault.message}") from error
 
-    @property
-    def crosses_towers(self) -> bool:
-        """Whether gradients cross the towers, by the method's family."""
-        return self.family in {"full", "embedded"}
+
+class Method(Registered, Generic[Encoder]):
+    """A way to adapt a pair of backbones. It builds an item encoder and gives its learning rates, nothing else."""
+
+    kind: ClassVar[Literal["method"]] = "method"
+    published_batch: ClassVar[int] = 32
 
     @abstractmethod
     def item_encoder(self, backbones: Backbones, width: int) -> Encoder:
@@ -77,10 +83,27 @@ class Method(ABC, Generic[Encoder]):
     def learning_rates(self, encoder: Encoder) -> LearningRates:
         """Every trainable parameter of the encoder in exactly one group."""
 
-    def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
-        """For content "states": the backbone levels that the encoder reads, by modality (see `tower.OUTPUT`)."""
-        del backbones
-        return {}
+    def penalty(self, encoder: Encoder) -> Tensor | None:
+        """A scalar of the method's own, added to the loss of every training step; None: nothing is."""
+        del encoder
+        return None
+
+    def after_update(self, encoder: Encoder, step: int) -> None:
+        """What the method does once the optimiser has moved the parameters; their gradients are still there.
+
+        `step` counts the updates of the training from 1. It may change what is trained, and buffers, in place;
+        whatever it keeps from step to step is a buffer of the encoder, so that a checkpoint holds it.
+        """
+
+    @property
+    def additions(self) -> list[str]:
+        """Which of these two the method adds to a training step."""
+        own = {"penalty": Method.penalty, "after_update": Method.after_update}
+        return [name for name, default in own.items() if getattr(type(self), name) is not default]
+
+    def reads(self, backbones: Backbones) -> Reads:
+        """What the encoder reads of each modality: the tower's inputs unless said otherwise."""
+        return dict.fromkeys(backbones.modalities, Raw())
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:

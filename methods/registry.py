@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from importlib import import_module
 from inspect import getdoc
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..errors import BenchError, unknown
 from ..outside import canonical_name, is_outside, load_named, offered, subclass_of
-from .method import Method
+from .method import Method, Registered
+from .references.ranker import Ranker
 
 ENTRY_POINTS = "tpmebench.methods"
 FAMILIES = ("full", "embedded", "decoupled", "reference")
@@ -18,18 +19,22 @@ _BUILT_IN = (
     "embedded.adapter",
     "embedded.lora",
     "decoupled.iisan",
-    "references.scoring",
+    "references.popularity",
+    "references.random",
+    "references.sasrec_id",
 )
-_registered: dict[str, type[Method]] = {}
+Entry = type[Method[Any]] | type[Ranker]
+_registered: dict[str, Entry] = {}
 
-M = TypeVar("M", bound=type[Method])
+M = TypeVar("M", bound=type[Registered])
 
 
-def register(name: str, family: str) -> Callable[[M], M]:
-    """Class decorator: makes a method known under a name.
+def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
+    """Class decorator: makes a method, or a ranking that trains nothing, known under a name.
 
-    `family` is `full`, `embedded` (gradients cross the backbone), `decoupled` (they don't) or `reference`. The first
-    line of the class's docstring becomes its summary. BenchError for another family.
+    `family` is `full`, `embedded` (gradients cross the backbone), `decoupled` (they don't) or `reference`. `uncached`
+    names the method that does the same without the feature cache. The first line of the class's docstring becomes its
+    summary. BenchError for another family.
     """
     if family not in FAMILIES:
         raise unknown(f"family of method '{name}'", family, list(FAMILIES))
@@ -37,15 +42,15 @@ def register(name: str, family: str) -> Callable[[M], M]:
     def add(method: M) -> M:
         if name in _registered and _registered[name].__qualname__ != method.__qualname__:
             raise BenchError(f"two methods are called '{name}': {_registered[name].__module__}, {method.__module__}")
-        method.name, method.family = name, family
+        method.name, method.family, method.uncached = name, family, uncached
         method.summary = (getdoc(method) or "").split("\n", 1)[0]
-        _registered[name] = method
+        _registered[name] = cast("Entry", method)
         return method
 
     return add
 
 
-def methods() -> dict[str, type[Method]]:
+def methods() -> dict[str, Entry]:
     """Every registered method by name: the built-in ones in their order, then those from entry points."""
     for module in _BUILT_IN:
         import_module(f".{module}", __package__)
@@ -53,13 +58,13 @@ def methods() -> dict[str, type[Method]]:
         _adopt(name, found)
     order = [f"{__package__}.{module}" for module in _BUILT_IN]  # whichever was imported first
 
-    def place(entry: tuple[str, type[Method]]) -> int:
+    def place(entry: tuple[str, Entry]) -> int:
         return order.index(entry[1].__module__) if entry[1].__module__ in order else len(order)
 
     return dict(sorted(_registered.items(), key=place))
 
 
-def find_method(name: str) -> type[Method]:
+def find_method(name: str) -> Entry:
     """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
 
     BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
@@ -79,14 +84,15 @@ def built_in_modules() -> tuple[str, ...]:
     return _BUILT_IN
 
 
-def make_method(name: str, options: dict[str, Any] | None = None) -> Method:
+def make_method(name: str, options: dict[str, Any] | None = None) -> Method[Any] | Ranker:
     """A method with its options. BenchError names an unknown method or option."""
     return find_method(name)(options)
 
 
-def _adopt(name: str, found: object) -> type[Method]:
+def _adopt(name: str, found: object) -> Entry:
     """A class from outside, registered unless it already did so itself."""
-    method = subclass_of(Method, "method", name, found)
+    kind = Ranker if isinstance(found, type) and issubclass(found, Ranker) else Method
+    method = cast("Entry", subclass_of(kind, "method", name, found))
     if "name" not in vars(method):  # a name that is inherited is the parent's
-        register(name, method.family or "embedded")(method)
+        register(name, method.family or ("embedded" if method.kind == "method" else "reference"))(method)
     return method

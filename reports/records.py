@@ -86,10 +86,11 @@ class Accuracy(Schema):
 class Epoch(Schema):
     """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), valid metrics after it.
 
-    `items` counts what was encoded. `evaluation` is the time of validation, which is no part of `total`. `resumed`: the
-    epoch began in a continued cell. `waited`: seconds that threads were ready and had no core, summed over threads,
-    None where the system does not tell. `cpu`: processor seconds of all threads. `preempted`: involuntary switches.
-    `others`: other processes on the card. `attempts`: how often the epoch was run, the least disturbed one kept.
+    `loss` has a penalty of the method's own in it. `items` counts what was encoded. `evaluation` is the time of
+    validation, which is no part of `total`. `resumed`: the epoch began in a continued cell. `waited`: seconds that
+    threads were ready and had no core, summed over threads, None where the system does not tell. `cpu`: processor
+    seconds of all threads. `preempted`: involuntary switches. `others`: other processes on the card. `attempts`: how
+    often the epoch was run, the least disturbed one kept.
     """
 
     loss: float
@@ -208,8 +209,9 @@ class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
     `metrics` are the task's, in order; `primary_metric` is the one of them that chose the best epoch. `slices` says in
-    words what the slices of the accuracy are. `warnings`: what a reader must know of this cell, a line each; what the
-    machine did stands in `environment`.
+    words what the slices of the accuracy are. `additions`: what of its own the method adds to a training step,
+    `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, "" where there is
+    none. `warnings`: what a reader must know of this cell, a line each; what the machine did stands in `environment`.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -218,11 +220,13 @@ class Record(Schema):
     cell_id: CellID
     family: Family
     summary: str = ""
+    uncached: str = ""
     primary_metric: MetricName = PRIMARY
     metrics: Annotated[list[Metric], Field(max_length=100)] = list(RANKING)
     slices: str = KINDS_OF_TARGET
     batch: Count = 0
     rates: dict[str, Number] = {}
+    additions: list[str] = []
     status: Status
     error: str | None = None
     warnings: list[str] = []
@@ -259,6 +263,10 @@ def log_path(directory: Path, cell_id: str) -> Path:
     return directory / "logs" / f"{cell_id}.log"
 
 
+_UNCACHED = {"iisan-cached": "iisan", "frozen-cached": "frozen"}
+"""What records said by their methods' names before they had the field."""
+
+
 def read_record(path: Path) -> Record:
     """One record. BenchError names the file and the field at fault."""
     values = read_json(path)
@@ -273,6 +281,8 @@ def read_record(path: Path) -> Record:
         fault = first_fault(error, values)
         wrong = f"{fault.key or 'the record'}: {fault.message}"
         raise BenchError(f"{path}: {wrong}; remove the file and run its study again") from error
+    if "uncached" not in record.model_fields_set:
+        record.uncached = _UNCACHED.get(record.cell.method, "")
     wrong = _lacking(record)
     if wrong:
         raise BenchError(f"{path}: {wrong}; remove the file and run its study again")

@@ -183,6 +183,7 @@ def build_record(
         cell_id=whole.id,
         family=family,
         summary=f"{method} as published.",
+        uncached=method.removesuffix("-cached") if method.endswith("-cached") else "",
         batch=64,
         rates={"head": 1e-3, "backbone": 1e-4} if seconds else {},
         status="ok",

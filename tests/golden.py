@@ -16,7 +16,7 @@ import torch
 
 from tpmebench.bench.meters.environment import cpu_model
 from tpmebench.bench.tasks.ranking import RankingRule
-from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.build import TrainedCell, assemble
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
@@ -24,12 +24,11 @@ from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.files import digest
-from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import methods
 from tpmebench.metrics import RANKING, means
 
 FILE = Path(__file__).parent / "parity" / "golden.json"
-METHODS = [name for name, method in methods().items() if not issubclass(method, ScoringReference)]
+METHODS = [name for name, method in methods().items() if method.kind == "method"]
 
 
 def machine() -> dict[str, str]:
@@ -48,6 +47,7 @@ def run(method: str) -> dict[str, Any]:
     )
     prepare_process(cell)
     parts = assemble(cell, lambda *_: None)
+    assert isinstance(parts, TrainedCell)
     trainer = Trainer(parts)
     rule = RankingRule(cell.head.max_length, cell.evaluation.repeat_targets)
     evaluator = Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)

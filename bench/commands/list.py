@@ -45,7 +45,7 @@ def list_datasets() -> "Table":
 
 def list_backbones() -> "Table":
     """The named pairs and towers; folders and hub ids are named by themselves."""
-    from ...methods.backbones.source import IMAGE, PAIRS, TEXT
+    from ...methods.backbones.names import IMAGE, PAIRS, TEXT
 
     table = wrapping_table("backbone", "text tower", "image tower")
     for name, (text, image) in PAIRS.items():

@@ -147,6 +147,7 @@ class Runner:
             code=code_of(planned.method, source_class(planned.places.dataset), planned.task),
             family=planned.method.family,  # type: ignore[arg-type]
             summary=planned.method.summary,
+            uncached=planned.method.uncached,
             primary_metric=planned.task.primary,
             metrics=list(planned.task.metrics),
             slices=planned.task.slices_are,
@@ -167,7 +168,7 @@ class Runner:
 
 
 def _libraries(cells: list[Planned]) -> tuple[str, ...]:
-    reads_towers = any(planned.method.content not in {"none", "ids"} for planned in cells)
+    reads_towers = any(planned.method.family != "reference" for planned in cells)
     return LIBRARIES + (TOWER_LIBRARIES if reads_towers else ())
 
 

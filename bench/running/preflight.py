@@ -31,9 +31,8 @@ def check_places(directory: Path, cells: Sequence[Planned]) -> None:
 
 def _fills_cache(planned: Planned) -> bool:
     """Whether a cell keeps decoded pictures or features; towers whose states come from a formula may not."""
-    return planned.method.content == "states" or (
-        planned.method.content == "items" and planned.cell.backbones.image is not None
-    )
+    method, image = planned.method, planned.cell.backbones.image
+    return bool(method.uncached) or (method.family != "reference" and image is not None)
 
 
 def _check(folder: Path, remedy: str) -> None:

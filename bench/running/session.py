@@ -99,7 +99,7 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
     console.say(_beginning(cells, wanted, request))
     for line in _staleness(cells, request):
         console.say(line)
-    device = next((planned.cell.device for planned in wanted if planned.method.content != "none"), "cpu")
+    device = next((planned.cell.device for planned in wanted if planned.method.kind == "method"), "cpu")
     for line in environment.unseen(device):
         console.say(f"note: {line}")
     warnings: list[str] = []

@@ -16,7 +16,7 @@ from typing import Any
 from ...datasets.sources.registry import built_in_modules as sources_built_in
 from ...datasets.sources.source import Source
 from ...files import canonical_json, digest
-from ...methods.method import Method
+from ...methods.method import Registered
 from ...methods.registry import built_in_modules as methods_built_in
 from ...reports.records import Code
 
@@ -46,7 +46,7 @@ class Home:
     package: str | None
 
 
-def code_of(method: type[Method], source: type[Source], task: type | None = None) -> Code:
+def code_of(method: type[Registered], source: type[Source], task: type | None = None) -> Code:
     """Today's digests of the code behind a method and what reads its data. `method` is "" when it cannot be read.
 
     A `task` from outside is a part of the training code.
@@ -55,14 +55,14 @@ def code_of(method: type[Method], source: type[Source], task: type | None = None
 
 
 def codes_of(
-    pairs: Iterable[tuple[type[Method], type[Source]]], task: type | None = None
-) -> dict[tuple[type[Method], type[Source]], Code]:
+    pairs: Iterable[tuple[type[Registered], type[Source]]], task: type | None = None
+) -> dict[tuple[type[Registered], type[Source]], Code]:
     """`code_of` for several pairs."""
     ours = training_sources() | (_code_behind(task) if task else set())
     return {(method, source): _code(method, ours | _code_behind(source)) for method, source in pairs}
 
 
-def _code(method: type[Method], training: set[Path]) -> Code:
+def _code(method: type[Registered], training: set[Path]) -> Code:
     own = _code_behind(method)
     return Code(method=_combined(own - training), training=_combined(training))
 

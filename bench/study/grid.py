@@ -10,9 +10,9 @@ from ...cell import BackboneChoice, Cell
 from ...datasets.sources import registry as sources
 from ...errors import BenchError, quoted
 from ...methods.backbones.check import check_backbone
-from ...methods.backbones.source import BackboneSource, Modality, parse_pair
-from ...methods.method import Method
-from ...methods.registry import find_method, make_method, methods
+from ...methods.backbones.names import parse_pair
+from ...methods.backbones.source import BackboneSource, Modality
+from ...methods.registry import Entry, find_method, make_method, methods
 from ...outside import canonical_name
 from ...reports.records import Record, Status
 from ..tasks.registry import find_task
@@ -33,7 +33,7 @@ class Planned:
     """
 
     cell: Cell
-    method: type[Method]
+    method: Entry
     task: type[Task]
     places: Places
     record: Record | None = None
@@ -72,6 +72,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
     Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
     """
     variants = _variants(study)
+    _check_reached(study, variants)
     task = find_task(study.task)
     task(study)  # which refuses settings that it cannot serve
     device = resolve_device(study.device)
@@ -81,8 +82,8 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
     for dataset, towers in product(study.datasets, choices):
         for seed, repeat, (name, settled) in product(range(study.seeds), range(study.repeats), variants):
             method = settled.method
-            if method.content == "none" and (repeat or (seed and name != "random")):
-                continue  # counting is the same for every seed and is not timed
+            if method.kind == "ranker" and (repeat or (seed and not method.stochastic)):
+                continue  # it is not timed, and counting is the same for every seed
             training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
             cell = Cell(
                 task=canonical_name(study.task),
@@ -99,7 +100,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 evaluation=study.evaluation,
                 seed=seed,
                 repeat=repeat,
-                device="cpu" if method.content == "none" else device,
+                device="cpu" if method.kind == "ranker" else device,
                 threads=study.threads,
                 deterministic=study.deterministic,
                 timeout=study.timeout,
@@ -150,6 +151,16 @@ def _variants(study: Study) -> list[tuple[str, Settled]]:
         Variant(name).settled(settings)
     variants = [Variant.read(text) for text in _methods(study)]
     return [(variant.name, variant.settled(study.options.get(variant.name))) for variant in variants]
+
+
+def _check_reached(study: Study, variants: list[tuple[str, Settled]]) -> None:
+    """BenchError for checkpointing where no method has a graph across a tower. Beside one that has, it is noted."""
+    if study.training.gradient_checkpointing and not any(settled.method.crosses_towers() for _, settled in variants):
+        names = ", ".join(name for name, _ in variants)
+        raise BenchError(
+            f"training.gradient_checkpointing: no gradient crosses a tower in {names}; "
+            "leave it out, or add a method that trains inside the towers, such as lora"
+        )
 
 
 def _methods(study: Study) -> list[str]:

@@ -14,8 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from ...cell import Cell, Rate, Rates
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import parse_toml
-from ...methods.method import Method
-from ...methods.registry import find_method, make_method
+from ...methods.registry import Entry, find_method, make_method
 from ...outside import canonical_name
 
 _RATES = TypeAdapter(Rates)
@@ -104,7 +103,7 @@ class Variant:
 class Settled:
     """A method with all of its options, as a record keeps them, and the learning rates that were given."""
 
-    method: type[Method]
+    method: Entry
     options: dict[str, Any]
     rates: Rates
 
@@ -116,11 +115,10 @@ def label(cell: Cell, defaults: Mapping[str, Any]) -> str:
     return f"{cell.method} ({', '.join(given)})" if given else cell.method
 
 
-def _rates_of(method: type[Method]) -> list[str]:
+def _rates_of(method: Entry) -> list[str]:
     """The learning rates that can be given: an option of that name stands before them."""
-    return (
-        [] if method.content == "none" else [name for name in get_args(Rate) if name not in method.options.model_fields]
-    )
+    trains = method.kind == "method"
+    return [name for name in get_args(Rate) if trains and name not in method.options.model_fields]
 
 
 def _unknown(name: str, key: str, known: list[str]) -> BenchError:

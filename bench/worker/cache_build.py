@@ -26,12 +26,13 @@ from ..meters.cuda import CudaMemory
 from ..meters.kills import out_of_memory_kills, signal_name
 from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
-from .build import Tell, build_features
+from .build import build_features
 from .failure import classify, one_line
 from .job import Events
 from .lifeline import die_with_parent, keep_to_the_log
 from .places import Places
 from .preparation import prepare_process
+from .read import Tell
 
 
 class CacheMeter:

@@ -17,9 +17,10 @@ from .loop import Progress
 from .step import Trainer
 from .training_state import TrainerState, changing
 
-VERSION = "2"
-"""Of the file. 2: buffers, energy and a checksum."""
+VERSION = "3"
+"""Of the file. 2: buffers, energy and a checksum. 3: the count of updates."""
 _RANKS = ("valid_ranks", "test_ranks")
+_OF_THE_TRAINER = {"scaler", "updates"}
 
 
 class Unusable(Exception):
@@ -53,7 +54,8 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
     entries = state.optimiser.items()
     tensors |= {f"optimiser/{index}/{name}": value for index, entry in entries for name, value in entry.items()}
     tensors |= {f"generator/{name}": value for name, value in state.generators.items()}
-    plain: dict[str, Any] = {"epochs": [epoch.model_dump() for epoch in progress.epochs], "scaler": state.scaler}
+    plain: dict[str, Any] = {"scaler": state.scaler, "updates": state.updates}
+    plain["epochs"] = [epoch.model_dump() for epoch in progress.epochs]
     for name, value in asdict(progress).items():
         if name in _RANKS and value is not None:
             tensors[f"progress/{name}"] = torch.from_numpy(value)
@@ -104,7 +106,7 @@ def _read(path: Path) -> Checkpoint:
 
 def _progress(found: Checkpoint) -> Progress:
     try:
-        plain = {name: value for name, value in found.plain.items() if name != "scaler"}
+        plain = {name: value for name, value in found.plain.items() if name not in _OF_THE_TRAINER}
         plain["epochs"] = [Epoch.model_validate(epoch) for epoch in plain["epochs"]]
         progress = Progress(**plain)
     except (TypeError, KeyError, ValueError) as error:
@@ -121,7 +123,11 @@ def _state(found: Checkpoint) -> TrainerState:
         index, _, name = key.partition("/")
         optimiser.setdefault(int(index), {})[name] = value
     return TrainerState(
-        _within(found, "trained"), optimiser, found.plain.get("scaler", {}), _within(found, "generator")
+        _within(found, "trained"),
+        optimiser,
+        found.plain.get("scaler", {}),
+        _within(found, "generator"),
+        found.plain.get("updates", 0),
     )
 
 

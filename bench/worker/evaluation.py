@@ -10,14 +10,11 @@ import torch
 from torch import Tensor
 
 from ...datasets.catalogue import Dataset, Sequences
-from ...methods.features.content import CachedContent, Content
+from ...methods.features.content import Content
 from ...methods.head.recommender import Recommender
 from ...methods.inputs import ItemInputs
 from ..tasks.task import Judge
 from .prefetch import prefetch
-
-_ITEMS_PER_BATCH = 128
-_CACHED_ITEMS_PER_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,5 @@ class Evaluator:
     def _batches(self) -> Iterator[tuple[Tensor, ItemInputs]]:
         """From the longest texts to the shortest, so that the first batch needs the most memory."""
         order = torch.from_numpy(self.content.order()[::-1].copy())
-        size = _CACHED_ITEMS_PER_BATCH if isinstance(self.content, CachedContent) else _ITEMS_PER_BATCH
-        for items in order.split(size):
+        for items in order.split(self.content.at_once):
             yield items, self.content.gather(items)

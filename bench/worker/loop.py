@@ -8,7 +8,7 @@ import numpy as np
 from ...metrics import is_better
 from ...reports.analysis.cells import is_marked
 from ...reports.records import Epoch
-from .build import Assembly
+from .build import TrainedCell
 from .evaluation import Evaluator
 from .measuring import MemoryMeter
 from .step import Trainer
@@ -46,7 +46,7 @@ class Fit:
     about to be, with its number.
     """
 
-    parts: Assembly
+    parts: TrainedCell
     trainer: Trainer
     evaluator: Evaluator
     memory: MemoryMeter

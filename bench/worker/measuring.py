@@ -12,6 +12,7 @@ from ..meters.operations import count_step
 from ..meters.tensor_bytes import TensorBytes
 from .evaluation import Evaluator
 from .step import Trainer, parameters_by_part, trainable_state
+from .training_state import changing
 
 _METERED_STEPS = 2
 
@@ -60,13 +61,13 @@ def tensor_memory(trainer: Trainer, evaluator: Evaluator) -> Memory:
 
     The steps run on the heaviest batch; parameters, optimiser and generators are put back afterwards.
     """
-    before = {name: value.clone() for name, value in trainable_state(trainer.recommender).items()}
+    before = {name: value.clone() for name, value in changing(trainer).items()}
     with torch.random.fork_rng(devices=[]):
         training, kinds = _training_peak(trainer)
         trainer.reset()
         evaluation = _evaluation_peak(evaluator)
     with torch.no_grad():
-        for name, value in trainable_state(trainer.recommender).items():
+        for name, value in changing(trainer).items():
             value.copy_(before[name])
     return Memory(
         origin="cpu-tensors",

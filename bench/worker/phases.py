@@ -11,12 +11,11 @@ import torch
 
 from ...errors import Mended
 from ...files import cache_directory
-from ...methods.references.scoring import ScoringReference
 from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from ..meters import environment
 from ..meters.cuda import CudaEnergy
 from ..meters.rates import copy_rate, matrix_rate
-from .build import Assembly, assemble
+from .build import RankedCell, TrainedCell, assemble
 from .cache_build import build_apart
 from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from .evaluation import Evaluator
@@ -37,11 +36,12 @@ def execute(record: Record, job: Job, events: Events) -> None:
     memory = MemoryMeter(torch.device(cell.device))
     with _telling_of_damage(record, events):
         parts = assemble(cell, events.phase, build_apart, job.places)
-    record.dataset, record.batch = parts.dataset.facts, parts.batch
-    record.warnings += parts.unused
-    if isinstance(parts.method, ScoringReference):
-        _score(record, job, parts, parts.method)
+    record.dataset = parts.dataset.facts
+    if isinstance(parts, RankedCell):
+        _rank(record, job, parts)
     else:
+        record.batch = parts.batch
+        record.warnings += parts.unused
         _train(record, job, events, parts, memory)
         rates = job.rates or _machine_rates(torch.device(cell.device))
         record.environment.matrix_rate, record.environment.copy_rate = rates.matrix, rates.copied
@@ -70,13 +70,13 @@ def _telling_of_damage(record: Record, events: Events) -> Iterator[None]:
         yield
 
 
-def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) -> None:
+def _rank(record: Record, job: Job, parts: RankedCell) -> None:
     """A ranking that trains nothing."""
     counts, judge, cpu = parts.dataset.train_counts, parts.task.judge(), torch.device("cpu")
     generator = np.random.default_rng(parts.cell.seed)
 
     def score(history: torch.Tensor) -> torch.Tensor:
-        rows = method.scores(counts, len(history), generator)
+        rows = parts.ranker.scores(counts, len(history), generator)
         return torch.from_numpy(np.broadcast_to(rows, (len(history), len(counts))).copy())
 
     items = parts.dataset.catalogue.size
@@ -88,11 +88,11 @@ def _score(record: Record, job: Job, parts: Assembly, method: ScoringReference) 
     save_ranks(job.directory, record.cell_id, test)
 
 
-def _train(record: Record, job: Job, events: Events, parts: Assembly, memory: MemoryMeter) -> None:
+def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory: MemoryMeter) -> None:
     cell = record.cell
     trainer = Trainer(parts)
     evaluator = _evaluator(parts, trainer)
-    record.rates = _rates(trainer)
+    record.rates, record.additions = _rates(trainer), parts.method.additions
     events.phase("measuring", 0, 0)
     record.parameters = count_parameters(trainer)
     record.compute = count_operations(trainer)
@@ -155,7 +155,7 @@ def _sum(before: float | None, now: float | None) -> float | None:
     return None if before is None or now is None else before + now
 
 
-def _keep(record: Record, job: Job, parts: Assembly, progress: Progress) -> None:
+def _keep(record: Record, job: Job, parts: TrainedCell, progress: Progress) -> None:
     """Epochs, step percentiles, accuracy and ranks."""
     assert progress.valid_ranks is not None and progress.test_ranks is not None
     record.time.epochs = progress.epochs
@@ -176,7 +176,7 @@ def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
     return measured
 
 
-def _evaluator(parts: Assembly, trainer: Trainer) -> Evaluator:
+def _evaluator(parts: TrainedCell, trainer: Trainer) -> Evaluator:
     return Evaluator(
         trainer.recommender, trainer.content, parts.dataset, parts.task.judge(), parts.device, trainer.autocast
     )

@@ -51,7 +51,7 @@ def unused_settings(reached: set[str], method: Method[Any], training: Training) 
     """
     asked = {name for name in (_CHECKPOINTING, _COMPILE) if getattr(training, name)}
     missed = sorted(asked - reached)
-    if missed and method.crosses_towers:
+    if missed and method.crosses_towers():
         raise BenchError(
             f"method '{method.name}': training.{missed[0]} reaches none of its modules; read its towers through a "
             f"TowerReader or say them in its encoder's layout, or give --set training.{missed[0]}=false"

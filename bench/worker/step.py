@@ -18,7 +18,7 @@ from ...reports.records import Epoch
 from ..meters.clocks import EpochTimes, PhaseClock
 from ..meters.waiting import WaitMeter, Waits
 from ..tasks.task import Diverged
-from .build import Assembly
+from .build import TrainedCell
 from .prefetch import prefetch
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -57,9 +57,9 @@ class Trained:
 class Trainer:
     """Trains a cell's recommender: Adam with the method's groups, mixed precision, timed by phase."""
 
-    def __init__(self, parts: Assembly) -> None:
-        assert parts.recommender is not None and parts.plan is not None and parts.content is not None
-        self.recommender: Recommender = parts.recommender
+    def __init__(self, parts: TrainedCell) -> None:
+        self.recommender = parts.recommender
+        self.method = parts.method
         self.plan = parts.plan
         self.content = parts.content
         self.device = parts.device
@@ -75,12 +75,15 @@ class Trainer:
     def reset(self) -> None:
         """A new optimiser, with no state, over the parameters as they are."""
         self.optimiser = make_optimiser(self.recommender, self.rates)
+        self.updates = 0
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.training.precision == "fp16")
 
     def forward(self, batch: ItemBatch, inputs: ItemInputs) -> Tensor:
-        """The loss of a batch."""
+        """The loss of a batch, a penalty of the method's own included."""
         with self.autocast:
-            return self.recommender.loss(batch, inputs)
+            loss = self.recommender.loss(batch, inputs)
+            penalty = self.method.penalty(self.recommender.item_encoder)
+            return loss if penalty is None else loss + penalty
 
     def step(self, batch: ItemBatch, inputs: ItemInputs) -> Tensor:
         """Forward, backward and update, each under its clock; gives the loss, detached."""
@@ -92,6 +95,8 @@ class Trainer:
         with clock.phase("update"):
             self.scaler.step(self.optimiser)
             self.scaler.update()
+            self.updates += 1
+            self.method.after_update(self.recommender.item_encoder, self.updates)
             self.optimiser.zero_grad(set_to_none=True)
         return loss.detach()
 

@@ -1,4 +1,4 @@
-"""All that training changes, kept so that it can be put back: parameters, buffers, optimiser, scaler, generators."""
+"""All that training changes, kept to be put back: parameters, buffers, optimiser, scaler, generators, updates made."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +11,16 @@ from .step import Trainer, trainable_state
 
 @dataclass(frozen=True)
 class TrainerState:
-    """A copy in the CPU's memory: on a card it must not raise the peak that is measured."""
+    """A copy in the CPU's memory: on a card it must not raise the peak that is measured.
+
+    `updates`: how many the optimiser has made.
+    """
 
     tensors: dict[str, Tensor]
     optimiser: dict[int, dict[str, Any]]
     scaler: dict[str, Any]
     generators: dict[str, Tensor]
+    updates: int
 
     @classmethod
     def of(cls, trainer: Trainer) -> "TrainerState":
@@ -30,6 +34,7 @@ class TrainerState:
             _copies(entries),
             trainer.scaler.state_dict(),
             generators,
+            trainer.updates,
         )
 
     def restore(self, trainer: Trainer) -> None:
@@ -40,6 +45,7 @@ class TrainerState:
         entries = _copies(self.optimiser)
         trainer.optimiser.load_state_dict(trainer.optimiser.state_dict() | {"state": entries})
         trainer.optimiser.zero_grad(set_to_none=True)
+        trainer.updates = self.updates
         if trainer.scaler.is_enabled():
             trainer.scaler.load_state_dict(self.scaler)
         torch.set_rng_state(self.generators["cpu"])

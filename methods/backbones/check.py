@@ -9,9 +9,10 @@ import torch
 from ...errors import BenchError
 from ...files import read_json
 from ..inputs import ItemInputs
+from .hugging_face import transformers_quietly, without_the_hub
 from .model_folder import loading_fault, stated_weights
 from .preprocessing import make_tokenizer
-from .source import BackboneSource, transformers_quietly, without_the_hub
+from .source import BackboneSource
 from .tower import Tower
 
 _MOST_PARAMETERS = 10**11

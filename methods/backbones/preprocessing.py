@@ -12,7 +12,8 @@ import torch
 from ...errors import BenchError
 from ...files import digest, file_digest, reason
 from ..inputs import TokenBatch
-from .source import BackboneSource, nothing_printed
+from .hugging_face import nothing_printed
+from .source import BackboneSource
 
 
 class Tokenizer(Protocol):

@@ -1,11 +1,6 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
-import logging
-import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -17,50 +12,16 @@ from ...files import canonical_json, digest, file_digest, read_json
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
+from .hugging_face import transformers_quietly
 from .model_folder import READ, check_files, loading_fault
+from .names import IMAGE, MICRO, TEXT, Named
 from .tower import Tower, TowerShape
 
 Modality = Literal["text", "image"]
 
-_MICRO = Path(__file__).parents[1] / "micro"
 _RANDOM_SEED = 20240
 _LARGEST_SIDE = 8192
 _HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
-
-
-@dataclass(frozen=True)
-class Named:
-    """A backbone known by a short name: where its weights are, and the configuration class whose defaults it has."""
-
-    source: str
-    config: str | None = None
-
-
-TEXT = {
-    "micro": Named(str(_MICRO / "text")),
-    "bert-base": Named("google-bert/bert-base-uncased", "BertConfig"),
-    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPTextConfig"),
-}
-IMAGE = {
-    "micro": Named(str(_MICRO / "image")),
-    "vit-base": Named("google/vit-base-patch16-224", "ViTConfig"),
-    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPVisionConfig"),
-}
-PAIRS = {
-    "micro": ("micro", "micro"),
-    "bert-base+vit-base": ("bert-base", "vit-base"),
-    "clip-b32": ("clip-b32", "clip-b32"),
-}
-
-
-def parse_pair(name: str) -> tuple[str, str]:
-    """`micro`, `bert-base+vit-base`, `clip-b32`, or any `TEXT+IMAGE` of names, folders or hub ids."""
-    if name in PAIRS:
-        return PAIRS[name]
-    text, plus, image = name.partition("+")
-    if not plus or not text or not image:
-        raise unknown("pair of backbones", name, [*PAIRS, "TEXT+IMAGE"])
-    return text, image
 
 
 @dataclass(frozen=True)
@@ -110,7 +71,7 @@ class BackboneSource:
     @property
     def is_shipped(self) -> bool:
         """Whether it comes with the suite, and so is known to load and to run."""
-        return Path(self.location).parent == _MICRO
+        return Path(self.location).parent == MICRO
 
     @property
     def is_local(self) -> bool:
@@ -298,75 +259,3 @@ class BackboneSource:
         if self.weights == "random":
             remedy = "restore the model's own config.json, or give another backbone"
         return BenchError(f"{self.modality} backbone '{self.name}' cannot be loaded ({reason}); {remedy}")
-
-
-@dataclass
-class Backbones:
-    """The pair as a method sees it: shapes at once, towers when asked for, and the size of the catalogue to serve.
-
-    A method that reads the feature cache never asks for a tower, so none is loaded.
-    """
-
-    shapes: dict[str, TowerShape]
-    load: Callable[[str], Tower | GeneratedTower]
-    items: int
-    loaded: dict[str, Tower] = field(default_factory=dict)
-
-    @property
-    def modalities(self) -> list[str]:
-        """In the fixed order text, image."""
-        return list(self.shapes)
-
-    def tower(self, modality: str) -> Tower:
-        """The tower of a modality, loaded at first use. BenchError for a generated one, which has nothing to run."""
-        if modality not in self.loaded:
-            found = self.load(modality)
-            if not isinstance(found, Tower):
-                raise BenchError(f"backbone '{GENERATED}' has no layers to run or adapt; use a cached method")
-            self.loaded[modality] = found
-        return self.loaded[modality]
-
-    @classmethod
-    def of(cls, sources: dict[str, BackboneSource], items: int) -> "Backbones":
-        """The chosen backbones for a catalogue of `items` items."""
-        return cls({name: source.shape for name, source in sources.items()}, lambda name: sources[name].tower(), items)
-
-
-def transformers_quietly() -> Any:
-    import transformers
-
-    transformers.logging.set_verbosity(logging.CRITICAL)  # its errors show what a configuration holds, and raise too
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    return transformers
-
-
-@contextmanager
-def without_the_hub() -> Iterator[None]:
-    """During the block whatever would be fetched is an error: the files of a folder may name other models."""
-    from huggingface_hub import constants
-
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
-
-
-@contextmanager
-def nothing_printed() -> Iterator[None]:
-    """During the block standard output and error lead nowhere: libraries print what a folder's files hold as it is."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    kept = {number: os.dup(number) for number in (1, 2)}
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        for number in kept:
-            os.dup2(nowhere.fileno(), number)
-    try:
-        yield
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        for number, copy in kept.items():
-            os.dup2(copy, number)
-            os.close(copy)

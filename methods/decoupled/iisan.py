@@ -6,10 +6,10 @@ from pydantic import StrictBool, StrictInt, field_validator
 from torch import Tensor, nn
 
 from ...errors import BenchError
-from ..backbones.source import Backbones
+from ..backbones.pair import Backbones
 from ..encoder import EncoderLayout, ItemEncoder, layout_of
 from ..features.readers import CacheReader, TowerReader
-from ..inputs import ItemInputs
+from ..inputs import ItemInputs, Reads, States
 from ..method import LearningRates, Method, Options, Rank
 from ..registry import register
 from .side_network import SideDesign, SideNetwork, SideNetworks
@@ -103,14 +103,12 @@ class IISAN(Method[IISANEncoder]):
         return tuple(layers)
 
 
-@register("iisan-cached", family="decoupled")
+@register("iisan-cached", family="decoupled", uncached="iisan")
 class IISANCached(IISAN):
     """The same side networks, reading the hidden states from the feature cache."""
 
-    content = "states"
-
-    def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
-        return self._side_levels(backbones)
+    def reads(self, backbones: Backbones) -> Reads:
+        return {name: States(levels) for name, levels in self._side_levels(backbones).items()}
 
     def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> CacheReader:
         return CacheReader()

@@ -3,11 +3,9 @@
 from torch import Tensor, nn
 
 from ..backbones.projections import projections
-from ..backbones.source import Backbones
 from ..backbones.tower import Tower
-from ..features.readers import TowerReader
-from ..fusion import FusedEncoder, output_levels, tower_rates
-from ..method import LearningRates, Method, Options, Rank
+from ..fusion import TowerMethod, TowerRates
+from ..method import Options, Rank
 from ..registry import register
 from .bottleneck import Bottleneck
 
@@ -31,24 +29,16 @@ class AdaptedLinear(nn.Module):
 
 
 @register("adapter", family="embedded")
-class Adapter(Method[FusedEncoder]):
+class Adapter(TowerMethod):
     """Bottleneck adapters after attention and feed-forward of every layer (Houlsby et al., 2019)."""
 
     options = AdapterOptions
+    rates = TowerRates(text=4e-4, image=4e-4, rest=2e-4, head=2e-4)
 
-    def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
-        towers = {name: backbones.tower(name) for name in backbones.modalities}
-        for tower in towers.values():
-            tower.requires_grad_(False)
-            self._insert(tower)
-        return FusedEncoder(TowerReader(towers, output_levels(backbones), frozen=False), backbones, width)
-
-    def _insert(self, tower: Tower) -> None:
+    def adapt(self, tower: Tower) -> None:
+        tower.requires_grad_(False)
         for layer in projections(tower):
             for name in (layer.attention_output, layer.feed_forward_output):
                 linear = tower.model.get_submodule(name)
                 assert isinstance(linear, nn.Linear)
                 tower.model.set_submodule(name, AdaptedLinear(linear, self.chosen.bottleneck))
-
-    def learning_rates(self, encoder: FusedEncoder) -> LearningRates:
-        return tower_rates(encoder, text=4e-4, image=4e-4, rest=2e-4, head=2e-4)

@@ -1,7 +1,10 @@
 """Gathers what an item encoder reads for some items: tokens and pixels, cached states, or nothing but numbers."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -13,7 +16,9 @@ from .cache import FeatureCache
 
 
 class Content(Protocol):
-    """Where a method's inputs come from."""
+    """Where a method's inputs come from. `at_once`: how many items are encoded at a time when all of them are."""
+
+    at_once: ClassVar[int]
 
     def gather(self, items: Tensor) -> ItemInputs:
         """The inputs of some item numbers, int64 `[n]`, on the CPU."""
@@ -32,6 +37,7 @@ class RawContent:
     tokens: TokenTable | None
     pixels: np.ndarray | None
     digest: str
+    at_once: ClassVar[int] = 128
 
     def __or__(self, other: "RawContent") -> "RawContent":
         """Both contents together."""
@@ -61,6 +67,7 @@ class CachedContent:
 
     items: int
     caches: dict[str, FeatureCache]
+    at_once: ClassVar[int] = 1024
 
     def gather(self, items: Tensor) -> ItemInputs:
         return ItemInputs(items, states={name: cache.gather(items) for name, cache in self.caches.items()})
@@ -74,9 +81,34 @@ class IDContent:
     """Item numbers alone."""
 
     items: int
+    at_once: ClassVar[int] = 128
 
     def gather(self, items: Tensor) -> ItemInputs:
         return ItemInputs(items)
 
     def order(self) -> np.ndarray:
         return np.arange(1, self.items + 1)
+
+
+@dataclass(frozen=True)
+class MixedContent:
+    """Tokens or pixels of one modality, hidden states of another."""
+
+    raw: RawContent
+    cached: CachedContent
+    at_once: ClassVar[int] = 128
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        return replace(self.raw.gather(items), states=self.cached.gather(items).states)
+
+    def order(self) -> np.ndarray:
+        return self.raw.order()
+
+
+def joined(items: int, raw: Mapping[str, RawContent], caches: dict[str, FeatureCache]) -> Content:
+    """The content of `items` items from what was read of each modality; item numbers alone when nothing was."""
+    cached = CachedContent(items, caches)
+    if not raw:
+        return cached if caches else IDContent(items)
+    merged = reduce(or_, raw.values(), RawContent(items, None, None, ""))
+    return MixedContent(merged, cached) if caches else merged

@@ -84,10 +84,11 @@ def break_even_table(comparison: Comparison) -> Table | None:
 
 def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
     """What a cached method is held against: its uncached twin, embedded methods and full tuning."""
-    ranked = comparison.ranked
-    twin = ranked.index == label.replace("-cached", "", 1)
+    ranked, method = comparison.ranked, str(comparison.methods.loc[label, "method"])
+    uncached = next((source.record.uncached for source in comparison.ok(label)), "")
+    twin = ranked.index == uncached + label.removeprefix(method)  # that with the same options, where there is one
     if not twin.any():
-        twin = ranked["method"] == str(comparison.methods.loc[label, "method"]).replace("-cached", "", 1)
+        twin = ranked["method"] == uncached
     held = twin | ranked["family"].isin(["embedded", "full"])
     return ranked[held & (ranked.index != label) & ranked["cache_build"].isna()]
 

@@ -111,6 +111,12 @@ def warnings(comparison: Comparison) -> list[str]:
                 comparison.labels[result.record.cell_id]
             )
     lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
+    added = {
+        comparison.labels[source.record.cell_id]: source.record.additions
+        for source in comparison.sources
+        if source.record.additions
+    }
+    lines += [f"{label} adds to a training step: {', '.join(names)}." for label, names in added.items()]
     epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
     if ";" in epochs:
         lines.append(f"Epochs allowed differ, so accuracies are not on a par: {epochs}.")

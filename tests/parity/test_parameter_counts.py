@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cells import method_of
 
 from tpmebench.bench.worker.step import parameters_by_part
-from tpmebench.methods.backbones.source import Backbones, BackboneSource
+from tpmebench.methods.backbones.pair import Backbones
+from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.head.recommender import SequentialRecommender
 from tpmebench.methods.head.sasrec import HeadSize, SASRec
 from tpmebench.methods.method import LearningRates
-from tpmebench.methods.registry import make_method
 
 Numbers = Callable[[str], dict[str, Any]]
 PUBLISHED = {
@@ -48,7 +49,7 @@ def count(name: str) -> Counted:
         "text": BackboneSource("text", "bert-base", "random"),
         "image": BackboneSource("image", "vit-base", "random"),
     }
-    method = make_method(name)
+    method = method_of(name)
     with torch.device("meta"):
         backbones = Backbones.of(sources, items=20_314)
         encoder = method.item_encoder(backbones, HeadSize.width)

@@ -5,9 +5,10 @@
 
 import pytest
 import torch
+from cells import trained
 
 from tpmebench.bench.tasks.ranking import RankingRule
-from tpmebench.bench.worker.build import Assembly, assemble
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.step import Trainer
@@ -15,7 +16,7 @@ from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.methods.features.content import CachedContent
 from tpmebench.methods.registry import methods
 
-TRAINED = [name for name, method in methods().items() if method.content != "none"]
+TRAINED = [name for name, method in methods().items() if method.kind == "method"]
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +24,9 @@ def assembled(tmp_path_factory: pytest.TempPathFactory):
     """Gives the parts of a small cell of a method, built once."""
     patch = pytest.MonkeyPatch()
     patch.setenv("TPMEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-    built: dict[str, tuple[Assembly, Trainer, Evaluator]] = {}
+    built: dict[str, tuple[TrainedCell, Trainer, Evaluator]] = {}
 
-    def build(name: str) -> tuple[Assembly, Trainer, Evaluator]:
+    def build(name: str) -> tuple[TrainedCell, Trainer, Evaluator]:
         if name not in built:
             cell = Cell(
                 method=name,
@@ -33,8 +34,7 @@ def assembled(tmp_path_factory: pytest.TempPathFactory):
                 backbones=BackboneChoice(text="micro", image="micro"),
                 training=Training(),
             )
-            parts = assemble(cell, lambda *_: None)
-            assert parts.recommender is not None and parts.content is not None
+            parts = trained(cell)
             trainer = Trainer(parts)
             evaluator = Evaluator(
                 parts.recommender, parts.content, parts.dataset, RankingRule(), parts.device, trainer.autocast
@@ -62,7 +62,7 @@ def test_training_step(benchmark, assembled, name: str) -> None:
     assert torch.isfinite(loss)
 
 
-@pytest.mark.parametrize("name", [name for name in TRAINED if methods()[name].content == "states"])
+@pytest.mark.parametrize("name", [name for name in TRAINED if methods()[name].uncached])
 def test_cache_read(benchmark, assembled, name: str) -> None:
     parts, trainer, _ = assembled(name)
     assert isinstance(parts.content, CachedContent)

@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-from tpmebench.bench.worker.build import assemble
+from tpmebench.bench.worker.build import TrainedCell, assemble
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 
@@ -32,7 +32,9 @@ def main(method: str, rounds: int) -> None:
     """Alternates the two loops and prints the ratio."""
     micro = BackboneChoice(text="micro", image="micro")
     cell = Cell(method=method, dataset="bazaar", backbones=micro, training=Training())
-    trainer = Trainer(assemble(cell, lambda *_: None))
+    parts = assemble(cell, lambda *_: None)
+    assert isinstance(parts, TrainedCell)
+    trainer = Trainer(parts)
     trainer.warm_up()
     ratios = []
     for number in range(rounds):

@@ -37,7 +37,7 @@ def train(methods: list[str], epochs: int, threads: int) -> None:
     """The child: one JSON line a method with its seconds and the shares lost."""
     import torch
 
-    from tpmebench.bench.worker.build import assemble
+    from tpmebench.bench.worker.build import TrainedCell, assemble
     from tpmebench.bench.worker.step import Trainer
     from tpmebench.cell import BackboneChoice, Cell, Training
 
@@ -45,7 +45,9 @@ def train(methods: list[str], epochs: int, threads: int) -> None:
     micro = BackboneChoice(text="micro", image="micro")
     for method in methods:
         cell = Cell(method=method, dataset="bazaar:items=1000,users=1000", backbones=micro, training=Training())
-        trainer = Trainer(assemble(cell, lambda *_: None))
+        parts = assemble(cell, lambda *_: None)
+        assert isinstance(parts, TrainedCell)
+        trainer = Trainer(parts)
         trainer.warm_up()
         found = [trainer.epoch(number).record(users=1000) for number in range(epochs)][1:]
         seconds, lost = [epoch.total for epoch in found], [epoch.disturbance for epoch in found]

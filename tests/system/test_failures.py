@@ -21,7 +21,7 @@ PLANTED = '''
 import os, resource, signal, time
 from pathlib import Path
 import torch
-from tpmebench.methods.references.scoring import IDEncoder, SASRecID
+from tpmebench.methods.references.sasrec_id import IDEncoder, SASRecID
 from tpmebench.methods.registry import register
 
 BEFORE_EPOCHS, STEPS = 10, 13  # steps of metering and warm-up (at most), and of an epoch: 200 users in batches of 16

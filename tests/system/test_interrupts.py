@@ -13,7 +13,7 @@ from tpmebench.reports.records import load_records
 WAITING = '''
 import atexit, os, sys, time
 from pathlib import Path
-from tpmebench.methods.references.scoring import IDEncoder, SASRecID
+from tpmebench.methods.references.sasrec_id import IDEncoder, SASRecID
 
 HARNESS = Path(sys.argv[0]).name == "bench"
 

@@ -169,7 +169,7 @@ def test_a_home_that_cannot_be_written_and_a_terminal_of_few_characters_keep_not
 ) -> None:
     """The method prints what neither the terminal nor the locale can show."""
     (tmp_path / "mine.py").write_text(
-        "from tpmebench.methods.references.scoring import SASRecID\n"
+        "from tpmebench.methods.references.sasrec_id import SASRecID\n"
         "class Prints(SASRecID):\n"
         '    """Prints 商店."""\n'
         "    def item_encoder(self, backbones, width):\n"

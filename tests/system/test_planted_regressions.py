@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from cells import trained
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tpmebench.bench.guard.check import CheckOptions, run_check
-from tpmebench.bench.worker.build import assemble
 from tpmebench.bench.worker.job import Events, Job
 from tpmebench.bench.worker.phases import execute
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
-from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.embedded.fft import FullFineTuning
 from tpmebench.methods.inputs import ItemInputs, TokenBatch
 from tpmebench.methods.method import LearningRates
@@ -158,7 +158,7 @@ def timed_study(tmp_path, monkeypatch):
     def run(name: str, fault: str = ""):
         monkeypatch.setenv("PLANTED", fault)
         directory = tmp_path / name
-        trainers = {method: Trainer(assemble(planted_cell(method), lambda *_: None)) for method in METHODS}
+        trainers = {method: Trainer(trained(planted_cell(method))) for method in METHODS}
         for trainer in trainers.values():
             trainer.warm_up()
         for repeat in range(5):

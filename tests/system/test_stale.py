@@ -3,7 +3,7 @@
 from pathlib import Path
 
 METHOD = '''
-from tpmebench.methods.references.scoring import SASRecID
+from tpmebench.methods.references.sasrec_id import SASRecID
 
 
 class {name}(SASRecID):

@@ -14,21 +14,23 @@ from tpmebench.bench.running import local as runner
 from tpmebench.bench.running import session
 from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import Study
-from tpmebench.bench.worker import build as assembly
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker import content, read
+from tpmebench.bench.worker.build import TrainedCell, build_features
 from tpmebench.bench.worker.job import Job
+from tpmebench.bench.worker.places import Places
 from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.speedups import speed_up
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import SECTIONS, BackboneChoice, Cell
+from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.features.build import BuildJob
 from tpmebench.methods.features.cache import CacheKey, FeatureCache
 from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
-from tpmebench.methods.inputs import ItemInputs
+from tpmebench.methods.inputs import ItemInputs, States
 from tpmebench.methods.registry import find_method
 
-Build = Callable[..., Assembly]
+Build = Callable[..., TrainedCell]
 
 MICRO = {"text": "micro", "image": "micro", "image_side": 32}
 
@@ -57,7 +59,7 @@ def keys(small_cell: Build, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ke
             states = torch.zeros(job.content.items + 1, len(job.key.levels), 8)
             return FeatureCache(Path("nowhere"), states, None, 0.0), True
 
-        monkeypatch.setattr(assembly, "ensure_features", ensure)
+        monkeypatch.setattr(content, "ensure_features", ensure)
         small_cell(method, **fields)
         return Keys(found["text"], found["image"])
 
@@ -99,8 +101,8 @@ def test_a_key_says_which_weights_and_what_was_read(keys: Callable[..., Keys], m
     assert plain.text.content and plain.image.content and plain.text.content != plain.image.content
     assert "30" in plain.text.preprocessing and plain.image.preprocessing != plain.text.preprocessing
     assert (plain.text.pooling, plain.text.dtype, plain.text.precision) == ("cls", "float16", "fp32")
-    fingerprint = assembly.BackboneSource.fingerprint
-    monkeypatch.setattr(assembly.BackboneSource, "fingerprint", lambda self: f"other {fingerprint(self)}")
+    fingerprint = BackboneSource.fingerprint
+    monkeypatch.setattr(BackboneSource, "fingerprint", lambda self: f"other {fingerprint(self)}")
     assert differing(plain.text, keys().text) == {"weights"}
 
 
@@ -108,15 +110,16 @@ def test_a_tower_without_a_fingerprint_is_known_by_its_weights(
     keys: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch
 ):
     """A hub id of which this machine knows no revision."""
-    monkeypatch.setattr(assembly.BackboneSource, "fingerprint", lambda self: "")
-    monkeypatch.setattr(assembly.BackboneSource, "weights_digest", lambda self: f"digest of {self.modality}")
+    monkeypatch.setattr(BackboneSource, "fingerprint", lambda self: "")
+    monkeypatch.setattr(BackboneSource, "weights_digest", lambda self: f"digest of {self.modality}")
     found = keys()
     assert (found.text.weights, found.image.weights) == ("digest of text", "digest of image")
 
 
 def test_each_tower_is_cached_at_its_own_levels(keys: Callable[..., Keys], monkeypatch: pytest.MonkeyPatch):
     levels = {"text": (0, 1), "image": (0, 2)}
-    monkeypatch.setattr(find_method("iisan-cached"), "levels", lambda *_: levels)
+    reads = {name: States(chosen) for name, chosen in levels.items()}
+    monkeypatch.setattr(find_method("iisan-cached"), "reads", lambda *_: reads)
     found = keys()
     assert (found.text.levels, found.image.levels) == (levels["text"], levels["image"])
 
@@ -126,18 +129,23 @@ def test_features_of_a_modality_are_built_from_its_own_content(
     small_cell: Build, monkeypatch: pytest.MonkeyPatch, modality: str
 ):
     jobs: list[BuildJob] = []
-    monkeypatch.setattr(assembly, "ensure_features", jobs.append)
+    monkeypatch.setattr(content, "ensure_features", jobs.append)
     cell = small_cell("frozen").cell.model_copy(update={"method": "frozen-cached"})
-    assembly.build_features(cell, assembly.Places.of(cell), modality, lambda *_: None, meter=None)  # pyright: ignore[reportArgumentType]
+    build_features(cell, Places.of(cell), modality, lambda *_: None, meter=None)  # pyright: ignore[reportArgumentType]
     [job] = jobs
     assert job.key.modality == modality
     assert ((job.content.tokens is None), (job.content.pixels is None)) == (modality == "image", modality == "text")
 
 
-def test_a_recommender_by_id_needs_no_tower_and_weights_are_chosen_for_both(small_cell: Build):
-    assert small_cell("sasrec-id").sources == {}
+def test_a_recommender_by_id_needs_no_tower_and_weights_are_chosen_for_both(
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch
+):
     parts = small_cell("frozen", backbones=backbones(weights="random"))
-    assert {name: source.weights for name, source in parts.sources.items()} == {"text": "random", "image": "random"}
+    sources = read.backbone_sources(parts.cell, parts.dataset, Places.of(parts.cell))
+    assert {name: source.weights for name, source in sources.items()} == {"text": "random", "image": "random"}
+    monkeypatch.setattr(BackboneSource, "config", property(lambda self: pytest.fail("no tower is asked for")))
+    monkeypatch.setattr(BackboneSource, "shape", property(lambda self: pytest.fail("no tower is asked for")))
+    small_cell("sasrec-id")
 
 
 @pytest.mark.parametrize("reused", ["text", "image"])
@@ -149,7 +157,7 @@ def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: 
         cache = FeatureCache(Path("nowhere"), states, None, 0.5 * rows, peaks, "whoever")
         return cache, job.key.modality == reused
 
-    monkeypatch.setattr(assembly, "ensure_features", ensure)
+    monkeypatch.setattr(content, "ensure_features", ensure)
     use = small_cell("iisan-cached").cache
     assert use is not None
     assert (use.bytes, use.seconds, use.reused) == (160, 2.5, False)
@@ -157,47 +165,43 @@ def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: 
     assert use.built_by == "whoever"
 
 
-def reader_of(parts: Assembly) -> TowerReader:
-    assert parts.recommender is not None
+def reader_of(parts: TrainedCell) -> TowerReader:
     encoder = parts.recommender.item_encoder
     assert isinstance(encoder, FusedEncoder) and isinstance(encoder.reader, TowerReader)
     return encoder.reader
 
 
-def plan_of(parts: Assembly) -> Any:
-    assert parts.plan is not None
+def plan_of(parts: TrainedCell) -> Any:
     return parts.plan
 
 
-def judge_of(parts: Assembly) -> Any:
+def judge_of(parts: TrainedCell) -> Any:
     return parts.task.judge()
 
 
-def head_of(parts: Assembly) -> Any:
-    assert parts.recommender is not None
+def head_of(parts: TrainedCell) -> Any:
     return parts.recommender.head
 
 
-def narrowed(parts: Assembly) -> int:
+def narrowed(parts: TrainedCell) -> int:
     """Hooks that keep the last layer to one position."""
     tower = reader_of(parts).tower("text")
     return sum(len(module._forward_pre_hooks) for module in tower.layers[-1].modules())  # type: ignore[union-attr]
 
 
-def compiled(parts: Assembly) -> bool:
+def compiled(parts: TrainedCell) -> bool:
     return reader_of(parts).tower("text").model._compiled_call_impl is not None
 
 
-def rates_of(parts: Assembly) -> list[float]:
+def rates_of(parts: TrainedCell) -> list[float]:
     return [group["lr"] for group in Trainer(parts).optimiser.param_groups]
 
 
-def inputs_of(parts: Assembly) -> ItemInputs:
-    assert parts.content is not None
+def inputs_of(parts: TrainedCell) -> ItemInputs:
     return parts.content.gather(torch.arange(1, 60))
 
 
-ARRIVALS: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+ARRIVALS: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "batch": (5, lambda parts: (parts.batch, max(len(b.slots) for b in plan_of(parts).epoch(0))), (16, 16), (5, 5)),
     "precision": (
         "bf16",
@@ -279,7 +283,7 @@ def test_the_sample_of_users_is_the_same_for_all_methods_and_both_splits(small_c
 def test_the_seed_decides_batches_and_the_first_weights(small_cell: Build):
     first, same, other = (small_cell("sasrec-id", seed=seed) for seed in (1, 1, 2))
 
-    def drawn(parts: Assembly) -> tuple[torch.Tensor, torch.Tensor]:
+    def drawn(parts: TrainedCell) -> tuple[torch.Tensor, torch.Tensor]:
         return head_of(parts).positions.weight, next(iter(plan_of(parts).epoch(0))).slots
 
     assert all(torch.equal(a, b) for a, b in zip(drawn(first), drawn(same), strict=True))
@@ -287,8 +291,8 @@ def test_the_seed_decides_batches_and_the_first_weights(small_cell: Build):
 
 
 def test_modalities_and_options_of_a_cell_arrive(small_cell: Build):
-    assert small_cell("frozen", modalities="text").sources.keys() == {"text"}
-    assert small_cell("frozen", modalities="image").sources.keys() == {"image"}
+    assert small_cell("frozen", modalities="text").backbones.shapes.keys() == {"text"}
+    assert small_cell("frozen", modalities="image").backbones.shapes.keys() == {"image"}
     small, large = (
         sum(p.numel() for p in reader_of(small_cell("lora", options={"r": r})).parameters() if p.requires_grad)
         for r in (2, 4)
@@ -312,7 +316,6 @@ def test_checkpointing_and_compilation_leave_frozen_towers_alone(small_cell: Bui
 
 def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: Build):
     parts = small_cell("iisan", compile=True)
-    assert parts.recommender is not None
     side = parts.recommender.item_encoder.get_submodule("side")
     assert side._compiled_call_impl is not None
     assert head_of(parts)._compiled_call_impl is None
@@ -322,9 +325,9 @@ def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: B
 
 def test_a_cache_goes_onto_the_card_when_it_takes_no_more_than_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
-    fits = [assembly._fits_on_card(size, torch.device("cuda")) for size in (50, 51)]
+    fits = [content._fits_on_card(size, torch.device("cuda")) for size in (50, 51)]
     assert fits == [True, False]
-    assert not assembly._fits_on_card(1, torch.device("cpu"))
+    assert not content._fits_on_card(1, torch.device("cpu"))
 
 
 STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
@@ -429,10 +432,8 @@ def test_what_a_cell_says_of_its_data_arrives_in_their_reader(
     small_cell: Build, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ):
     asked: list[dict[str, Any]] = []
-    load = assembly.load_dataset
-    monkeypatch.setattr(
-        assembly, "load_dataset", lambda spec, **options: asked.append(options) or load(spec, **options)
-    )
+    load = read.load_dataset
+    monkeypatch.setattr(read, "load_dataset", lambda spec, **options: asked.append(options) or load(spec, **options))
     small_cell("sasrec-id", max_length=7, **{name: value})
     [options] = asked
     assert (options[name], options["max_length"]) == (value, 7)

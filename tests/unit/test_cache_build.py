@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cells import trained
 
-from tpmebench.bench.worker.build import Assembly, assemble
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.cache_build import _judge, build_apart
 from tpmebench.bench.worker.places import Places
 from tpmebench.cell import BackboneChoice, Cell
@@ -15,7 +16,7 @@ from tpmebench.errors import BenchError
 from tpmebench.methods.features.cache import Entry, features_directory, read_entry
 from tpmebench.reports.records import PhaseMemory
 
-Built = tuple[Assembly, Assembly, list[Entry], list[str]]
+Built = tuple[TrainedCell, TrainedCell, list[Entry], list[str]]
 
 
 def cell(**changed: Any) -> Cell:
@@ -31,8 +32,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TPMEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        first = assemble(cell(modalities="text"), lambda name, *_: told.append(name), build_apart)
-        second = assemble(cell(modalities="text", seed=3), lambda *_: None, build_apart)
+        first = trained(cell(modalities="text"), lambda name, *_: told.append(name), build_apart)
+        second = trained(cell(modalities="text", seed=3), apart=build_apart)
         folders = [path for path in features_directory().iterdir() if (path / "entry.json").exists()]
         entries = [entry for folder in folders if (entry := read_entry(folder)) is not None]
     return first, second, entries, told
@@ -59,7 +60,7 @@ def test_every_cell_that_reads_an_entry_reports_the_same_cost(
         assert (use.seconds, use.built_by) == (entry.seconds, entry.built_by)
 
 
-def test_an_entry_of_before_says_nothing_of_memory(tmp_path: Path, small_cell: Callable[..., Assembly]):
+def test_an_entry_of_before_says_nothing_of_memory(tmp_path: Path, small_cell: Callable[..., TrainedCell]):
     """Built in the cell's own process, where nothing measures it."""
     use = small_cell("frozen-cached").cache
     assert use is not None and use.memory is None and use.built_by == ""

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cells import trained
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from tpmebench.bench.worker.build import assemble
 from tpmebench.bench.worker.checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from tpmebench.bench.worker.loop import Progress
 from tpmebench.bench.worker.step import Trainer
@@ -28,7 +28,7 @@ def make_trainer(width: int = 8) -> Trainer:
         training=Training(batch=16),
         head=Head(width=width, dropout=0.5),
     )
-    trainer = Trainer(assemble(cell, lambda *_: None))
+    trainer = Trainer(trained(cell))
     trainer.recommender.register_buffer("count", torch.zeros(1))
     return trainer
 
@@ -84,11 +84,12 @@ def test_progress_comes_back_whole(saved: Trainer, path: Path) -> None:
 
 
 def test_training_goes_on_as_if_it_had_not_been_interrupted(saved: Trainer, path: Path) -> None:
-    """Parameters, buffers, the optimiser's moments and dropout's generator all decide the next epoch."""
+    """Parameters, buffers, moments, dropout's generator and the count of updates all decide the next epoch."""
     loss = saved.epoch(1).loss
     torch.manual_seed(99)
     other = make_trainer()
     load_checkpoint(path, other)
+    assert other.updates == saved.updates // 2 > 0
     assert other.epoch(1).loss == loss
     assert same(state(saved), state(other))
 

@@ -11,7 +11,7 @@ import torch
 from tpmebench.bench.meters.clocks import PhaseClock
 from tpmebench.bench.meters.cuda import CudaMemory
 from tpmebench.bench.tasks.ranking import RankingRule
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.checkpoint import load_checkpoint, save_checkpoint
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA card"),
 ]
 CARD = torch.device("cuda", 0)
-Build = Callable[..., Assembly]
+Build = Callable[..., TrainedCell]
 
 
 def test_the_peak_is_of_what_follows_the_reset():

@@ -15,7 +15,7 @@ from tpmebench.bench.meters import cuda, waiting
 from tpmebench.bench.meters.waiting import WAKE_UP, WaitMeter, Waits, run_delays
 from tpmebench.bench.running.display import Display
 from tpmebench.bench.tasks.ranking import RankingRule
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.loop import Fit, Progress
 from tpmebench.bench.worker.measuring import MemoryMeter
@@ -103,7 +103,9 @@ def test_inside_a_container_this_process_is_not_taken_for_another(monkeypatch: p
     assert cuda.others("cuda:0") == 0, "the driver hides them all"
 
 
-def fit_of(parts: Assembly, disturbed: dict[int, list[float]], told: list[int] | None = None, repeat: int = 0) -> Fit:
+def fit_of(
+    parts: TrainedCell, disturbed: dict[int, list[float]], told: list[int] | None = None, repeat: int = 0
+) -> Fit:
     """A fit whose epochs meet the shares of disturbance in `disturbed`, by epoch and attempt; 0 where none is left."""
     trainer = Trainer(parts)
     evaluator = Evaluator(
@@ -128,7 +130,7 @@ def train(fit: Fit) -> tuple[Progress, dict[str, torch.Tensor], torch.Tensor]:
     return progress, trainable_state(fit.trainer.recommender), torch.get_rng_state()
 
 
-def test_a_repeated_epoch_trains_the_same_to_the_last_bit(small_cell: Callable[..., Assembly]):
+def test_a_repeated_epoch_trains_the_same_to_the_last_bit(small_cell: Callable[..., TrainedCell]):
     told: list[int] = []
     plain, weights, generator = train(fit_of(small_cell("lora", epochs=3), {}))
     again = fit_of(small_cell("lora", epochs=3), {0: [0.5], 1: [0.4, 0.3, 0.1], 2: [0.9]}, told, repeat=2)
@@ -143,19 +145,19 @@ def test_a_repeated_epoch_trains_the_same_to_the_last_bit(small_cell: Callable[.
     assert len(repeated.step_times) == len(plain.step_times)
 
 
-def test_of_several_attempts_the_least_disturbed_is_kept(small_cell: Callable[..., Assembly]):
+def test_of_several_attempts_the_least_disturbed_is_kept(small_cell: Callable[..., TrainedCell]):
     progress, *_ = train(fit_of(small_cell("sasrec-id", epochs=1), {0: [0.4, 0.1, 0.3]}, repeat=2))
     assert progress.epochs[0].disturbance == pytest.approx(0.1)
     assert progress.epochs[0].attempts == 3
 
 
-def test_nothing_is_repeated_unless_the_study_allows_it(small_cell: Callable[..., Assembly]):
+def test_nothing_is_repeated_unless_the_study_allows_it(small_cell: Callable[..., TrainedCell]):
     progress, *_ = train(fit_of(small_cell("sasrec-id", epochs=1), {0: [0.4]}))
     assert progress.epochs[0].attempts == 1
     assert progress.epochs[0].disturbance == pytest.approx(0.4)
 
 
-def test_a_kept_state_can_be_put_back_twice(small_cell: Callable[..., Assembly]):
+def test_a_kept_state_can_be_put_back_twice(small_cell: Callable[..., TrainedCell]):
     trainer = Trainer(small_cell("sasrec-id"))
     trainer.epoch(0)
     state, losses = TrainerState.of(trainer), []
@@ -165,7 +167,7 @@ def test_a_kept_state_can_be_put_back_twice(small_cell: Callable[..., Assembly])
     assert losses[0] == losses[1] == losses[2]
 
 
-def test_a_real_epoch_tells_what_it_met(small_cell: Callable[..., Assembly]):
+def test_a_real_epoch_tells_what_it_met(small_cell: Callable[..., TrainedCell]):
     epoch = Trainer(small_cell("sasrec-id")).epoch(0).record(users=40)
     assert epoch.cpu is not None and epoch.cpu > 0
     assert (epoch.waited is None) == (run_delays() is None)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.features.content import RawContent
 from tpmebench.methods.features.readers import TowerReader
-from tpmebench.methods.fusion import FusedEncoder, output_levels, tower_rates
+from tpmebench.methods.fusion import FusedEncoder, TowerRates, output_levels
 
 WIDTH = 8
 MakeBackbones = Callable[..., Backbones]
@@ -55,7 +55,7 @@ def test_the_image_projection_alone_starts_xavier_normal(tiny_backbones: MakeBac
 
 def test_every_tower_and_the_rest_have_the_rates_given(tiny_backbones: MakeBackbones) -> None:
     fused = encoder(tiny_backbones("bert+vit"))
-    rates = tower_rates(fused, text=1.0, image=2.0, rest=3.0, head=4.0)
+    rates = TowerRates(text=1.0, image=2.0, rest=3.0, head=4.0).of(fused)
     assert isinstance(fused.reader, TowerReader)
     expected = {
         "fusion": ([*fused.projections.parameters(), *fused.fusion.parameters()], 3.0),

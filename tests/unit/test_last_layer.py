@@ -6,19 +6,18 @@ from typing import Any
 
 import pytest
 import torch
+from cells import method_of, trained
 from torch import Tensor, nn
 
-from tpmebench.bench.worker.build import assemble
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.backbones.projections import maps_after_attention
-from tpmebench.methods.backbones.source import Backbones
 from tpmebench.methods.backbones.tower import OUTPUT, Tower
 from tpmebench.methods.features.content import RawContent
 from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.inputs import ItemInputs
-from tpmebench.methods.registry import make_method
 
 MakeTower = Callable[[str, str], Tower]
 AT_CLS = [("text", "bert"), ("image", "vit"), ("image", "dinov2"), ("image", "clip")]
@@ -71,7 +70,7 @@ def test_methods_keep_their_embeddings_and_gradients(
     gradients, outputs = list[dict[str, Tensor]](), []
     for narrowed in (False, True):
         torch.manual_seed(0)
-        encoder: Any = make_method(name).item_encoder(tiny_backbones("bert+vit"), 8).eval()
+        encoder: Any = method_of(name).item_encoder(tiny_backbones("bert+vit"), 8).eval()
         reader = encoder.reader
         assert isinstance(reader, TowerReader)
         for modality in reader.levels:
@@ -105,7 +104,7 @@ def loss_and_rows(method: str, encode: Any) -> tuple[float, int, int]:
     micro = BackboneChoice(text="micro", image="micro")
     training, head = Training(encode=encode), Head(dropout=0.0)
     cell = Cell(method=method, dataset="bazaar:items=60,users=40", backbones=micro, training=training, head=head)
-    trainer = Trainer(assemble(cell, lambda *_: None))
+    trainer = Trainer(trained(cell))
     batch, inputs = next(trainer.load(trainer.plan.epoch(0)))
     reader: Any = trainer.recommender.item_encoder.reader
     maps = maps_after_attention(reader.tower("image").layers[-1], 64)

@@ -15,8 +15,8 @@ from tpmebench.bench.meters.tensor_bytes import TensorBytes
 from tpmebench.bench.tasks import task as tasks
 from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.tasks.task import Diverged
-from tpmebench.bench.worker import evaluation, measuring
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker import measuring
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.step import Trainer, trainable_state
@@ -24,10 +24,10 @@ from tpmebench.datasets.batches import Batch
 from tpmebench.datasets.catalogue import Sequences
 
 METHODS = ("fft", "lora", "iisan-cached", "sasrec-id")
-Build = Callable[..., Assembly]
+Build = Callable[..., TrainedCell]
 
 
-def evaluator_of(parts: Assembly, trainer: Trainer) -> Evaluator:
+def evaluator_of(parts: TrainedCell, trainer: Trainer) -> Evaluator:
     rule = RankingRule(parts.cell.head.max_length)
     return Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
 
@@ -46,7 +46,7 @@ def assert_equal(before: dict[str, torch.Tensor], after: dict[str, torch.Tensor]
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
 
 
-PASSES: dict[str, Callable[[Assembly, Trainer], object]] = {
+PASSES: dict[str, Callable[[TrainedCell, Trainer], object]] = {
     "warm-up": lambda _, trainer: trainer.warm_up(),
     "parameters": lambda _, trainer: count_parameters(trainer),
     "operations": lambda _, trainer: count_operations(trainer),
@@ -193,7 +193,7 @@ def test_the_metered_evaluation_needs_what_a_whole_one_does(
     parts = small_cell(method)
     trainer = Trainer(parts)
     evaluator = evaluator_of(parts, trainer)
-    monkeypatch.setattr(evaluation, "_ITEMS_PER_BATCH", 16)
+    monkeypatch.setattr(type(parts.content), "at_once", 16)
     monkeypatch.setitem(tasks._SCORES_AT_ONCE, "cpu", 7 * (parts.dataset.catalogue.size + 1))
     ranked: list[Sequences] = []
     encoded: list[int] = []

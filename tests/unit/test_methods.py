@@ -8,30 +8,30 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cells import method_of
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tpmebench.bench.worker.step import make_optimiser, trainable_state
 from tpmebench.datasets.batches import Batch, make_batch
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones.source import Backbones
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.features.build import BuildJob, ensure_features
-from tpmebench.methods.features.cache import CacheKey
-from tpmebench.methods.features.content import CachedContent, Content, IDContent, RawContent
+from tpmebench.methods.features.cache import CacheKey, FeatureCache
+from tpmebench.methods.features.content import Content, RawContent, joined
 from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
 from tpmebench.methods.head.recommender import SequentialRecommender, drawn_alike
 from tpmebench.methods.head.sasrec import HeadSize, SASRec
-from tpmebench.methods.inputs import ItemInputs
+from tpmebench.methods.inputs import ItemInputs, Raw
 from tpmebench.methods.method import Method
-from tpmebench.methods.references.scoring import ScoringReference
-from tpmebench.methods.registry import make_method, methods
+from tpmebench.methods.registry import methods
 
 WIDTH, LENGTH = 8, 4
 ALL = methods()
-TRAINED = [name for name, method in ALL.items() if not issubclass(method, ScoringReference)]
-CACHED = [name for name in TRAINED if ALL[name].content == "states"]
+TRAINED = [name for name, method in ALL.items() if method.kind == "method"]
+CACHED = [name for name in TRAINED if ALL[name].uncached]
 CROSSED = [name for name in TRAINED if ALL[name].family in {"full", "embedded"}]
 BESIDE = [name for name in TRAINED if ALL[name].family == "decoupled"]
 PAIRS = ["bert+vit", "unequal", "clip", "causal+dinov2"]
@@ -90,10 +90,13 @@ def build(
     """Builds a case: `build("iisan", "unequal", ["text"], seed=1, gated=False)`."""
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
 
-    def cached(method: Method, backbones: Backbones, pair: str) -> CachedContent:
-        caches = {}
-        for name, levels in method.levels(backbones).items():
-            key = CacheKey(pair, name, "random", levels, backbones.shapes[name].pooling, "", "", "float32")
+    def read(method: Method, backbones: Backbones, pair: str) -> Content:
+        raw, caches = dict[str, RawContent](), dict[str, FeatureCache]()
+        for name, how in method.reads(backbones).items():
+            if isinstance(how, Raw):
+                raw[name] = tiny_content
+                continue
+            key = CacheKey(pair, name, "random", how.levels, backbones.shapes[name].pooling, "", "", "float32")
             job = BuildJob(
                 key,
                 lambda name=name: backbones.tower(name),
@@ -102,7 +105,7 @@ def build(
                 lambda done, total: None,
             )
             caches[name], _ = ensure_features(job)
-        return CachedContent(backbones.items, caches)
+        return joined(backbones.items, raw, caches)
 
     def make(
         name: str,
@@ -111,12 +114,8 @@ def build(
         seed: int = 0,
         **options: Any,
     ) -> Case:
-        method, backbones = make_method(name, options), tiny_backbones(pair, modalities)
-        content: Content = {
-            "items": lambda: tiny_content,
-            "states": lambda: cached(method, backbones, pair),
-            "ids": lambda: IDContent(backbones.items),
-        }[method.content]()
+        method, backbones = method_of(name, options), tiny_backbones(pair, modalities)
+        content = read(method, backbones, pair)
         size = HeadSize(WIDTH, LENGTH)
         encoder, head = drawn_alike(lambda: SASRec(size), lambda: method.item_encoder(backbones, WIDTH), seed)
         recommender = SequentialRecommender(encoder, head, np.full(backbones.items + 1, 0.1))
@@ -205,7 +204,7 @@ def test_an_embedded_method_starts_from_the_frozen_backbones(build: Build, name:
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", CACHED)
 def test_cached_equals_uncached(build: Build, name: str, pair: str) -> None:
-    cached, live = build(name, pair), build(name.removesuffix("-cached"), pair)
+    cached, live = build(name, pair), build(ALL[name].uncached, pair)
     start, other = trainable_state(cached.recommender), trainable_state(live.recommender)
     assert start.keys() == other.keys()
     assert all(torch.equal(start[key], other[key]) for key in start)

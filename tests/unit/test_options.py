@@ -7,7 +7,7 @@ import pytest
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.decoupled.side_network import SideNetworks
 from tpmebench.methods.embedded.adapter import AdaptedLinear
@@ -15,34 +15,34 @@ from tpmebench.methods.embedded.bottleneck import Bottleneck
 from tpmebench.methods.registry import methods
 from tpmebench.outside import is_outside
 
-Build = Callable[..., Assembly]
+Build = Callable[..., TrainedCell]
 
 
-def encoder_of(parts: Assembly) -> nn.Module:
+def encoder_of(parts: TrainedCell) -> nn.Module:
     assert parts.recommender is not None
     return parts.recommender.item_encoder
 
 
-def side_of(parts: Assembly) -> SideNetworks:
+def side_of(parts: TrainedCell) -> SideNetworks:
     encoder = encoder_of(parts)
     assert isinstance(encoder, IISANEncoder)
     return encoder.side
 
 
-def low_rank(look: Callable[[LoraLayer], Any]) -> Callable[[Assembly], set[Any]]:
+def low_rank(look: Callable[[LoraLayer], Any]) -> Callable[[TrainedCell], set[Any]]:
     """What is seen at every LoRA layer."""
     return lambda parts: {look(part) for part in encoder_of(parts).modules() if isinstance(part, LoraLayer)}
 
 
-def adapters(parts: Assembly) -> set[int]:
+def adapters(parts: TrainedCell) -> set[int]:
     return {part.adapter.down.out_features for part in encoder_of(parts).modules() if isinstance(part, AdaptedLinear)}
 
 
-def blocks(parts: Assembly) -> dict[str, int]:
+def blocks(parts: TrainedCell) -> dict[str, int]:
     return {name: len(network.blocks) for name, network in side_of(parts).networks().items()}
 
 
-SIDE: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+SIDE: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "networks": ("inter", lambda parts: list(side_of(parts).networks()), ["image", "text", "inter"], ["inter"]),
     "gated": (
         False,
@@ -59,7 +59,7 @@ SIDE: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
     ),
     "first_state": (False, blocks, {"image": 3, "text": 3, "inter": 3}, {"image": 2, "text": 2, "inter": 2}),
 }
-LOW_RANK: dict[str, tuple[Any, Callable[[Assembly], Any], Any, Any]] = {
+LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
     "dropout": (0.25, low_rank(lambda part: getattr(part.lora_dropout["default"], "p", 0.0)), {0.0}, {0.25}),

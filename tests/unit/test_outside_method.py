@@ -2,28 +2,41 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import torch
 
 from tpmebench.bench.tasks.ranking import RankingRule
-from tpmebench.bench.worker.build import Assembly
+from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.job import Events, Job
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
+from tpmebench.bench.worker.phases import execute
 from tpmebench.bench.worker.step import Trainer
+from tpmebench.bench.worker.training_state import TrainerState, changing
+from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.tower import Tower
 from tpmebench.methods.registry import find_method, methods
+from tpmebench.reports.records import Record
 
-Build = Callable[..., Assembly]
+Build = Callable[..., TrainedCell]
 
 OUTSIDE = '''
+import torch
 from torch import nn
 
+from tpmebench.methods.backbones.tower import OUTPUT
 from tpmebench.methods.decoupled.iisan import IISAN
 from tpmebench.methods.decoupled.frozen import Frozen
 from tpmebench.methods.embedded.fft import FullFineTuning
 from tpmebench.methods.embedded.lora import LoRA
-from tpmebench.methods.references.scoring import SASRecID
+from tpmebench.methods.features.readers import CacheReader, TowerReader
+from tpmebench.methods.fusion import FusedEncoder
+from tpmebench.methods.inputs import Raw, States
+from tpmebench.methods.method import LearningRates, Method, trainable
+from tpmebench.methods.references.sasrec_id import SASRecID
 
 
 class Wrapped(nn.Module):
@@ -65,6 +78,53 @@ class Numbers(Wraps, SASRecID):
     """Item numbers."""
 
 
+class Shrinks(SASRecID):
+    """Adds a penalty on its vectors."""
+
+    def penalty(self, encoder):
+        return 0.5 * encoder.embedding.weight.square().sum()
+
+
+class Budget(SASRecID):
+    """Keeps its vectors within a budget after every update, and the numbers of the updates."""
+
+    def item_encoder(self, backbones, width):
+        encoder = super().item_encoder(backbones, width)
+        encoder.register_buffer("seen", torch.zeros(400, dtype=torch.int64))
+        return encoder
+
+    def after_update(self, encoder, step):
+        assert encoder.embedding.weight.grad is not None
+        encoder.seen[step] += 1
+        with torch.no_grad():
+            encoder.embedding.weight.clamp_(-0.01, 0.01)
+
+
+class Both(nn.Module):
+    """States of some modalities from their towers, of the others from the cache."""
+
+    def __init__(self, towers):
+        super().__init__()
+        self.towers, self.cache = towers, CacheReader()
+
+    def forward(self, inputs):
+        return self.towers(inputs) | self.cache(inputs)
+
+
+class Hybrid(Method):
+    """Trains the text tower, and reads the image tower's output from the cache."""
+
+    def reads(self, backbones):
+        return {"text": Raw(), "image": States((OUTPUT,))}
+
+    def item_encoder(self, backbones, width):
+        text = TowerReader({"text": backbones.tower("text")}, {"text": (OUTPUT,)}, frozen=False)
+        return FusedEncoder(Both(text), backbones, width)
+
+    def learning_rates(self, encoder):
+        return LearningRates({"all": (trainable(encoder), 1e-4)}, head=1e-4)
+
+
 class Claims(Frozen):
     """Says that gradients cross its towers, and they don't."""
 
@@ -84,6 +144,11 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
         yield lambda name: find_method(f"{file}:{name}").name
 
 
+def evaluator_of(parts: TrainedCell, trainer: Trainer) -> Evaluator:
+    rule = RankingRule(parts.cell.head.max_length)
+    return Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
+
+
 @pytest.mark.parametrize("encode", ["unique", "every-slot"])
 @pytest.mark.parametrize("name", INSIDE)
 def test_a_wrapped_encoder_is_measured_as_the_one_inside(
@@ -93,8 +158,7 @@ def test_a_wrapped_encoder_is_measured_as_the_one_inside(
     for method in (INSIDE[name], outside(name)):
         parts = small_cell(method, encode=encode)
         trainer = Trainer(parts)
-        rule = RankingRule(parts.cell.head.max_length)
-        evaluator = Evaluator(trainer.recommender, trainer.content, parts.dataset, rule, parts.device, trainer.autocast)
+        evaluator = evaluator_of(parts, trainer)
         found.append((count_parameters(trainer), count_operations(trainer), tensor_memory(trainer, evaluator)))
     assert found[1] == found[0]
     assert len(found[0][0].parts) > 1
@@ -105,7 +169,6 @@ def test_checkpointing_and_compilation_reach_a_wrapped_encoder(
     small_cell: Build, outside: Callable[[str], str], name: str
 ) -> None:
     parts = small_cell(outside(name), gradient_checkpointing=True, compile=True)
-    assert parts.recommender is not None
     towers = [module for module in parts.recommender.item_encoder.modules() if isinstance(module, Tower)]
     assert len(towers) == 2
     for tower in towers:
@@ -130,3 +193,71 @@ def test_a_setting_that_has_nothing_to_act_on_is_said(small_cell: Build, method:
     assert line.startswith("training.gradient_checkpointing is not used")
     compiled = small_cell(method, compile=True).unused
     assert compiled == [] if method == "iisan-cached" else "compile is not used" in compiled[0]
+
+
+def test_a_penalty_is_in_the_loss_that_is_trained_on(small_cell: Build, outside: Callable[[str], str]) -> None:
+    plain, other = (Trainer(small_cell(method)) for method in ("sasrec-id", outside("Shrinks")))
+    weights = [trainer.recommender.item_encoder.get_parameter("embedding.weight") for trainer in (plain, other)]
+    losses = []
+    for trainer in (plain, other):
+        torch.manual_seed(0)  # of the head's dropout
+        losses.append(float(trainer.forward(*trainer.heaviest_batch()).detach()))
+    assert losses[1] - losses[0] == pytest.approx(0.5 * float(weights[1].detach().square().sum()), rel=1e-4)
+    plain.epoch(0)
+    other.epoch(0)
+    norms = [float(weight.detach().norm()) for weight in weights]
+    assert norms[1] < norms[0]
+
+
+def test_after_update_is_told_the_number_of_each_update_also_when_training_goes_on(
+    small_cell: Build, outside: Callable[[str], str]
+) -> None:
+    parts = small_cell(outside("Budget"), batch=16)
+    trainer = Trainer(parts)
+    before = {name: value.clone() for name, value in changing(trainer).items()}
+    tensor_memory(trainer, evaluator_of(parts, trainer))
+    assert all(torch.equal(value, before[name]) for name, value in changing(trainer).items())
+    seen, steps = trainer.recommender.item_encoder.get_buffer("seen"), trainer.epoch(0).steps
+    state = TrainerState.of(trainer)
+    trainer.epoch(1)
+    resumed = Trainer(parts)
+    state.restore(resumed)
+    resumed.epoch(1)
+    assert seen.tolist() == [0] + [1] * (2 * steps) + [0] * (399 - 2 * steps)
+    weight = trainer.recommender.item_encoder.get_parameter("embedding.weight")
+    assert float(weight.detach().abs().max()) <= 0.01
+
+
+def test_what_a_method_adds_to_a_step_is_recorded(
+    outside: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
+    found = {}
+    for method in ("sasrec-id", outside("Shrinks"), outside("Budget")):
+        cell = Cell(
+            method=method,
+            dataset="bazaar:items=60,users=20",
+            backbones=BackboneChoice(text="micro", image="micro"),
+            training=Training(epochs=1),
+        )
+        record = Record(study="s", cell=cell, cell_id=cell.id, family="reference", status="ok", started="2026-01-01")
+        with (tmp_path / "events").open("w", encoding="utf-8") as stream:
+            execute(record, Job(record=record, directory=tmp_path), Events(stream))
+        found[method.rpartition(":")[2]] = record.additions
+    assert found == {"sasrec-id": [], "Shrinks": ["penalty"], "Budget": ["after_update"]}
+
+
+def test_one_modality_may_come_from_its_tower_and_the_other_from_the_cache(
+    small_cell: Build, outside: Callable[[str], str]
+) -> None:
+    hybrid, full = (small_cell(method, gradient_checkpointing=True) for method in (outside("Hybrid"), "fft"))
+    assert hybrid.cache is not None and hybrid.unused == []
+    inputs = hybrid.content.gather(torch.arange(1, 9))
+    assert inputs.text is not None and inputs.pixels is None and list(inputs.states or {}) == ["image"]
+    parts = count_parameters(Trainer(hybrid)).parts
+    assert list(parts) == ["text tower", "projections", "fusion", "head"]
+    embeddings = [
+        parts.recommender.eval().item_encoder(parts.content.gather(torch.arange(1, 9))) for parts in (hybrid, full)
+    ]
+    torch.testing.assert_close(embeddings[0], embeddings[1], atol=2e-3, rtol=1e-2)  # the cache holds float16
+    assert Trainer(hybrid).epoch(0).loss > 0

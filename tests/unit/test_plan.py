@@ -99,6 +99,15 @@ def test_defaults_written_out_are_the_same_cell():
     assert [a.cell.id for a in cells()] == [b.cell.id for b in cells(options={"lora": {"r": 8}}, threads=0)]
 
 
+def test_checkpointing_is_refused_where_no_method_has_a_graph_across_a_tower():
+    training = {"gradient_checkpointing": True}
+    assert len(cells(methods=["fft", "iisan"], training=training, references=False)) == 2
+    with pytest.raises(
+        BenchError, match=r"training.gradient_checkpointing: .* in iisan, popularity, random, sasrec-id;"
+    ):
+        cells(methods=["iisan"], training=training, references=True)
+
+
 @pytest.mark.parametrize(
     "change",
     [

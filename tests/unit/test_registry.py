@@ -1,7 +1,7 @@
 """The list of methods: names, options, methods from outside, and the reference rows that train nothing."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from torch import nn
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones.source import Backbones
 from tpmebench.methods.embedded.lora import LoRA
-from tpmebench.methods.references.scoring import ScoringReference
 from tpmebench.methods.registry import ENTRY_POINTS, find_method, make_method, methods
 from tpmebench.outside import canonical_name
 
@@ -46,14 +43,14 @@ def test_bad_options_are_errors(name: str, options: dict[str, Any], message: str
 
 def test_popularity_ranks_by_training_counts() -> None:
     method = make_method("popularity")
-    assert isinstance(method, ScoringReference)
+    assert method.kind == "ranker"
     scores = method.scores(np.array([0, 3, 1, 0]), 2, np.random.default_rng(0))
     assert scores.tolist() == [[0.0, 3.0, 1.0, 0.0]]
 
 
 def test_random_gives_each_user_an_order_of_its_own() -> None:
     method = make_method("random")
-    assert isinstance(method, ScoringReference)
+    assert method.kind == "ranker"
     first, second = (method.scores(np.zeros(50), 3, np.random.default_rng(seed)) for seed in (0, 0))
     assert first.shape == (3, 50)
     assert first.dtype == np.float32
@@ -61,13 +58,13 @@ def test_random_gives_each_user_an_order_of_its_own() -> None:
     assert not np.array_equal(first[0], first[1])
 
 
-@pytest.mark.parametrize("name", ["popularity", "random"])
-def test_a_ranking_without_training_builds_nothing(name: str, tiny_backbones: Callable[..., Backbones]) -> None:
-    method = make_method(name)
-    with pytest.raises(TypeError, match="encodes no items"):
-        method.item_encoder(tiny_backbones("bert+vit"), 8)
-    with pytest.raises(TypeError, match="trains nothing"):
-        method.learning_rates(nn.Identity())
+def test_what_needs_to_be_known_of_a_row_is_said_by_its_class() -> None:
+    assert {name for name, method in ALL.items() if method.kind == "ranker"} == {"popularity", "random"}
+    assert {name for name, method in ALL.items() if not method.stochastic} == {"popularity"}
+    assert {name: ALL[name].uncached for name in ALL if ALL[name].uncached} == {
+        "iisan-cached": "iisan",
+        "frozen-cached": "frozen",
+    }
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from tpmebench.errors import BenchError
+from tpmebench.methods.backbones.names import parse_pair
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.backbones.projections import projections
-from tpmebench.methods.backbones.source import Backbones, BackboneSource, parse_pair
+from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.backbones.tower import OUTPUT, Tower, TowerShape
 from tpmebench.methods.features.content import RawContent
 from tpmebench.methods.inputs import ItemInputs

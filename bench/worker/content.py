@@ -1,0 +1,129 @@
+"""The second step to a cell: what its encoder reads of each item, tokens and pixels or the feature cache."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+
+from ...cell import Cell
+from ...datasets.images import ImageStore
+from ...files import canonical_json
+from ...methods.backbones.preprocessing import make_tokenizer, token_table
+from ...methods.backbones.source import BackboneSource
+from ...methods.features.build import BuildJob, BuildMeter, ensure_features
+from ...methods.features.cache import CacheKey, FeatureCache
+from ...methods.features.content import Content, RawContent, joined
+from ...methods.inputs import States
+from ...methods.method import Method
+from ...reports.records import PhaseMemory
+from .places import Places
+from .read import Materials, Tell
+
+BuildApart = Callable[[Cell, Places, str, Tell], None]
+"""Has a cell's feature cache of a modality built by another process."""
+
+
+@dataclass
+class CacheUse:
+    """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built."""
+
+    seconds: float = 0.0
+    bytes: int = 0
+    reused: bool = True
+    memory: PhaseMemory | None = None
+    built_by: str = ""
+
+    def add(self, cache: FeatureCache, found: bool) -> None:
+        """One tower's entry: seconds add up, of peaks the highest counts, for towers are built one after another."""
+        self.bytes += cache.nbytes
+        self.reused &= found
+        self.seconds += cache.seconds
+        if cache.memory:
+            peaks = PhaseMemory.model_validate(cache.memory)
+            self.memory = peaks if self.memory is None else self.memory.higher(peaks)
+        self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), cache.built_by))))
+
+
+def content_of(
+    materials: Materials, method: Method[Any], apart: BuildApart | None = None
+) -> tuple[Content, CacheUse | None]:
+    """What a method reads of a cell's items, and what the feature cache cost if it reads any of that.
+
+    An entry that is not there is built `apart`, or here when nothing is given.
+    """
+    reads = method.reads(materials.backbones)
+    raw = {name: _raw_content(materials, name) for name in reads}
+    use, caches = CacheUse(), dict[str, FeatureCache]()
+    for name, how in reads.items():
+        if isinstance(how, States):
+            caches[name] = _cached(materials, name, how, raw.pop(name), use, apart)
+    if _fits_on_card(use.bytes, materials.device):
+        caches = {name: cache.to(materials.device) for name, cache in caches.items()}
+    return joined(materials.dataset.catalogue.size, raw, caches), use if caches else None
+
+
+def build_entry(materials: Materials, method: Method[Any], modality: str, meter: BuildMeter) -> None:
+    """Builds the entry of a modality that a method reads, unless it is there, and measures that."""
+    how = method.reads(materials.backbones)[modality]
+    assert isinstance(how, States), "only what is read from the cache is built"
+    ensure_features(replace(_build_job(materials, modality, how, _raw_content(materials, modality)), meter=meter))
+
+
+def _raw_content(materials: Materials, modality: str) -> RawContent:
+    """Tokens or pixels of the whole catalogue, and the key of their content."""
+    catalogue, source, chosen = materials.dataset.catalogue, materials.sources[modality], materials.cell.backbones
+    if source.is_generated:
+        return RawContent(catalogue.size, None, None, f"items 1 to {catalogue.size}")
+    if modality == "text":
+        materials.tell("tokenising titles", 0, 0)
+        assert catalogue.texts is not None
+        tokens = token_table(catalogue.texts, make_tokenizer(source), chosen.text_length)
+        return RawContent(catalogue.size, tokens, None, tokens.digest)
+    materials.tell("decoding pictures", 0, 0)
+    store = ImageStore.open(catalogue, chosen.image_side or source.image_side())
+    return RawContent(catalogue.size, None, store.pixels, store.digest)
+
+
+def _cached(
+    materials: Materials, modality: str, how: States, raw: RawContent, use: CacheUse, apart: BuildApart | None
+) -> FeatureCache:
+    job = _build_job(materials, modality, how, raw)
+    if apart is not None:
+        job = replace(job, apart=lambda: apart(materials.cell, materials.places, modality, materials.tell))
+    cache, found = ensure_features(job)
+    use.add(cache, found)
+    return cache
+
+
+def _build_job(materials: Materials, modality: str, how: States, raw: RawContent) -> BuildJob:
+    """How the feature cache of a modality is built."""
+    return BuildJob(
+        key=_cache_key(materials, materials.sources[modality], raw, how.levels),
+        tower=lambda: materials.backbones.load(modality),
+        content=raw,
+        device=materials.device,
+        progress=lambda done, total: materials.tell(f"caching {modality} features", done, total),
+    )
+
+
+def _fits_on_card(size: int, device: torch.device) -> bool:
+    """Whether the cache takes no more than half of what is free on the card; a larger one is streamed from the CPU."""
+    return device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2
+
+
+def _cache_key(materials: Materials, source: BackboneSource, content: RawContent, levels: tuple[int, ...]) -> CacheKey:
+    cell = materials.cell
+    precision: Literal["fp32", "bf16"] = "bf16" if cell.training.precision == "bf16" else "fp32"
+    preprocessing = {"text_length": cell.backbones.text_length} if source.modality == "text" else source.normalisation
+    return CacheKey(
+        backbone=source.label,
+        modality=source.modality,
+        weights=source.fingerprint() or source.weights_digest(),
+        levels=levels,
+        pooling=source.shape.pooling,
+        preprocessing=canonical_json(preprocessing),
+        content=content.digest,
+        dtype=cell.training.cache_dtype,
+        precision=precision,
+    )

@@ -1,0 +1,74 @@
+"""The first step to a cell: what it reads, its dataset and where its towers come from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ...cell import Cell
+from ...datasets.catalogue import Dataset
+from ...datasets.sources.loading import load_dataset
+from ...methods.backbones.pair import Backbones
+from ...methods.backbones.source import BackboneSource
+from ..tasks.task import Task
+from .places import Places
+
+Tell = Callable[[str, int, int], None]
+"""Progress of a phase: its name, steps done, steps in all (0: unknown)."""
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What a cell is made of. A source loads nothing before it is asked for its shape or its tower."""
+
+    cell: Cell
+    places: Places
+    dataset: Dataset
+    sources: dict[str, BackboneSource]
+    device: torch.device
+    tell: Tell
+
+    @cached_property
+    def backbones(self) -> Backbones:
+        """The towers as a method sees them."""
+        return Backbones.of(self.sources, self.dataset.catalogue.size)
+
+
+def read(cell: Cell, places: Places, task: Task, tell: Tell) -> Materials:
+    """Reads a cell's dataset, split as its task asks. BenchError for whatever the user can mend."""
+    tell("reading data", 0, 0)
+    dataset = load_dataset(
+        places.dataset,
+        modalities=cell.modalities,
+        missing_images=cell.missing_images,
+        max_length=cell.head.max_length,
+        split=task.split,
+    )
+    dataset = _with_fewer_evaluated(dataset, cell.evaluation.evaluated_users)
+    return Materials(cell, places, dataset, backbone_sources(cell, dataset, places), torch.device(cell.device), tell)
+
+
+def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
+    """The dataset with a sample of the users to rank, drawn once and for all methods alike."""
+    if users is None or users >= len(dataset.test):
+        return dataset
+    chosen = np.sort(np.random.default_rng(0).choice(len(dataset.test), users, replace=False))
+    return replace(
+        dataset,
+        valid=dataset.valid.subset(chosen),
+        test=dataset.test.subset(chosen),
+        facts={**dataset.facts, "evaluated users": users},
+    )
+
+
+def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, BackboneSource]:
+    """The cell's backbone of each modality that the dataset shows, in the fixed order text, image."""
+    chosen = cell.backbones
+    sources: dict[str, BackboneSource] = {}
+    if "text" in dataset.catalogue.modalities and places.text:
+        sources["text"] = BackboneSource("text", places.text, chosen.weights, chosen.text_pooling)
+    if "image" in dataset.catalogue.modalities and places.image:
+        sources["image"] = BackboneSource("image", places.image, chosen.weights)
+    return sources

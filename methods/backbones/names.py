@@ -1,0 +1,44 @@
+"""The backbones and pairs that go by a short name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import unknown
+
+MICRO = Path(__file__).parents[1] / "micro"
+"""The folder of the towers that come with the suite."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A backbone known by a short name: where its weights are, and the configuration class whose defaults it has."""
+
+    source: str
+    config: str | None = None
+
+
+TEXT = {
+    "micro": Named(str(MICRO / "text")),
+    "bert-base": Named("google-bert/bert-base-uncased", "BertConfig"),
+    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPTextConfig"),
+}
+IMAGE = {
+    "micro": Named(str(MICRO / "image")),
+    "vit-base": Named("google/vit-base-patch16-224", "ViTConfig"),
+    "clip-b32": Named("openai/clip-vit-base-patch32", "CLIPVisionConfig"),
+}
+PAIRS = {
+    "micro": ("micro", "micro"),
+    "bert-base+vit-base": ("bert-base", "vit-base"),
+    "clip-b32": ("clip-b32", "clip-b32"),
+}
+
+
+def parse_pair(name: str) -> tuple[str, str]:
+    """`micro`, `bert-base+vit-base`, `clip-b32`, or any `TEXT+IMAGE` of names, folders or hub ids."""
+    if name in PAIRS:
+        return PAIRS[name]
+    text, plus, image = name.partition("+")
+    if not plus or not text or not image:
+        raise unknown("pair of backbones", name, [*PAIRS, "TEXT+IMAGE"])
+    return text, image
