@@ -19,8 +19,10 @@ _BUILT_IN = (
     "embedded.adapter",
     "embedded.lora",
     "decoupled.iisan",
+    "decoupled.frozen_mix",
     "references.popularity",
     "references.random",
+    "references.content_knn",
     "references.sasrec_id",
 )
 Entry = type[Method[Any]] | type[Ranker]

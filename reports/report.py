@@ -60,7 +60,9 @@ def write_report(
         raise BenchError(f"{directories[0]}: no record can be read, the first as {damage[0]}")
     for line in damage:
         say(f"left out: {line}")
-    head = Head(title(comparisons), [*notes(comparisons), *(f"Left out: {line}." for line in damage)])
+    head = Head(
+        title(comparisons), [*notes(comparisons), *towers(comparisons), *(f"Left out: {line}." for line in damage)]
+    )
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
@@ -123,3 +125,20 @@ def notes(comparisons: list[Comparison]) -> list[str]:
     if len({comparison.named for comparison in comparisons}) < len(comparisons):
         lines.append("Data or towers of one name that differ are told by their fingerprints; the newest stand first.")
     return lines
+
+
+def towers(comparisons: list[Comparison]) -> list[str]:
+    """What a reader must know of the built-in towers, when a comparison is on them."""
+    on_micro = [
+        comparison
+        for comparison in comparisons
+        if "micro" in comparison.settings["backbones"].split(" + ")
+        and comparison.settings["backbone weights"] == "pretrained"
+    ]
+    if not on_micro:
+        return []
+    return [
+        "The built-in micro towers were trained so that their last state loses much of what the states below it hold "
+        "(methods/micro/CARD.md): that methods which read those below, as iisan and frozen-mix do, are ahead of frozen "
+        "is half decided by these towers, and need not hold of others."
+    ]

@@ -100,7 +100,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 evaluation=study.evaluation,
                 seed=seed,
                 repeat=repeat,
-                device="cpu" if method.kind == "ranker" else device,
+                device="cpu" if method.kind == "ranker" and not method.reads_towers() else device,
                 threads=study.threads,
                 deterministic=study.deterministic,
                 timeout=study.timeout,

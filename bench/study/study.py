@@ -30,7 +30,7 @@ from .variants import split_methods, written_value
 STUDIES = Path(__file__).parents[2] / "studies"
 
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
-REFERENCE_ROWS = ("popularity", "random", "sasrec-id")
+REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
 
 MOST_CELLS = 100_000
 """Of a study: they are planned at once."""

@@ -12,11 +12,11 @@ from ...methods.features.build import BuildMeter
 from ...methods.features.content import Content
 from ...methods.head.recommender import Recommender, drawn_alike
 from ...methods.method import Method
-from ...methods.references.ranker import Ranker
+from ...methods.references.ranker import Ranker, Shelf
 from ...methods.registry import make_method
 from ..tasks.registry import find_task
 from ..tasks.task import Batches, Task
-from .content import BuildApart, CacheUse, build_entry, content_of
+from .content import BuildApart, CacheUse, build_entry, content_of, shelf_of
 from .places import Places
 from .read import Tell, read
 from .speedups import speed_up, unused_settings
@@ -24,12 +24,14 @@ from .speedups import speed_up, unused_settings
 
 @dataclass(frozen=True)
 class RankedCell:
-    """A cell that ranks without training."""
+    """A cell that ranks without training. `cache`: what the feature cache cost, of a ranking that reads any of it."""
 
     cell: Cell
     task: Task
     dataset: Dataset
     ranker: Ranker
+    shelf: Shelf
+    cache: CacheUse | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def assemble(
     materials = read(cell, places, task, tell)
     dataset, device, chosen = materials.dataset, materials.device, cell.training.batch
     if method.kind == "ranker":
-        return RankedCell(cell, task, dataset, method)
+        return RankedCell(cell, task, dataset, method, *shelf_of(materials, method, apart))
     content, cache = content_of(materials, method, apart)
     tell("building the model", 0, 0)
     recommender, unused = build_modules(cell, method, task, materials.backbones, dataset)
@@ -105,5 +107,4 @@ def build_modules(
 def build_features(cell: Cell, places: Places, modality: str, tell: Tell, meter: BuildMeter) -> None:
     """Builds a cell's feature cache of one modality, unless it is there, and measures that."""
     method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
-    assert method.kind == "method", "a ranking reads no features"
     build_entry(read(cell, places, task, tell), method, modality, meter)

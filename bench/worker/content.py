@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from ...cell import Cell
@@ -16,6 +17,7 @@ from ...methods.features.cache import CacheKey, FeatureCache
 from ...methods.features.content import Content, RawContent, joined
 from ...methods.inputs import States
 from ...methods.method import Method
+from ...methods.references.ranker import Ranker, Shelf
 from ...reports.records import PhaseMemory
 from .places import Places
 from .read import Materials, Tell
@@ -63,7 +65,17 @@ def content_of(
     return joined(materials.dataset.catalogue.size, raw, caches), use if caches else None
 
 
-def build_entry(materials: Materials, method: Method[Any], modality: str, meter: BuildMeter) -> None:
+def shelf_of(materials: Materials, ranker: Ranker, apart: BuildApart | None = None) -> tuple[Shelf, CacheUse | None]:
+    """What a ranking knows of a cell's items, and what the feature cache cost if it reads any of that."""
+    dataset, use, states = materials.dataset, CacheUse(), dict[str, list[np.ndarray]]()
+    for name, how in ranker.reads(materials.backbones).items():
+        cache = _cached(materials, name, how, _raw_content(materials, name), use, apart)
+        levels = cache.gather(torch.arange(dataset.catalogue.size + 1))
+        states[name] = [level.float().expand(dataset.catalogue.size + 1, -1).numpy() for level in levels]
+    return Shelf(dataset.train_counts, states), use if states else None
+
+
+def build_entry(materials: Materials, method: Method[Any] | Ranker, modality: str, meter: BuildMeter) -> None:
     """Builds the entry of a modality that a method reads, unless it is there, and measures that."""
     how = method.reads(materials.backbones)[modality]
     assert isinstance(how, States), "only what is read from the cache is built"

@@ -18,6 +18,7 @@ from ..meters.rates import copy_rate, matrix_rate
 from .build import RankedCell, TrainedCell, assemble
 from .cache_build import build_apart
 from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
+from .content import CacheUse
 from .evaluation import Evaluator
 from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
@@ -72,20 +73,27 @@ def _telling_of_damage(record: Record, events: Events) -> Iterator[None]:
 
 def _rank(record: Record, job: Job, parts: RankedCell) -> None:
     """A ranking that trains nothing."""
-    counts, judge, cpu = parts.dataset.train_counts, parts.task.judge(), torch.device("cpu")
-    generator = np.random.default_rng(parts.cell.seed)
+    judge, cpu, items = parts.task.judge(), torch.device("cpu"), parts.dataset.catalogue.size
+    scorer = parts.ranker.scorer(parts.shelf, np.random.default_rng(parts.cell.seed))
 
     def score(history: torch.Tensor) -> torch.Tensor:
-        rows = parts.ranker.scores(counts, len(history), generator)
-        return torch.from_numpy(np.broadcast_to(rows, (len(history), len(counts))).copy())
+        rows = scorer(history.numpy())
+        return torch.from_numpy(np.broadcast_to(rows, (len(history), items + 1)).copy())
 
-    items = parts.dataset.catalogue.size
     valid = judge(score, parts.dataset.valid, items, cpu)
     start = time.perf_counter()
     test = judge(score, parts.dataset.test, items, cpu)
     record.time = Time(test=time.perf_counter() - start)
+    _keep_cache(record, parts.cache)
     record.accuracy = parts.task.accuracy(parts.dataset, valid, test, best_epoch=0)
     save_ranks(job.directory, record.cell_id, test)
+
+
+def _keep_cache(record: Record, cache: CacheUse | None) -> None:
+    """What building the feature cache took, of a cell that reads any of it."""
+    if cache is not None:
+        record.time.cache_build, record.time.cache_reused = cache.seconds, cache.reused
+        record.time.cache_built_by = cache.built_by
 
 
 def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory: MemoryMeter) -> None:
@@ -98,10 +106,9 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     record.compute = count_operations(trainer)
     measured = tensor_memory(trainer, evaluator) if parts.device.type == "cpu" else Memory(origin="cuda-allocated")
     record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source)
+    _keep_cache(record, parts.cache)
     if parts.cache is not None:
-        record.time.cache_build, record.time.cache_reused = parts.cache.seconds, parts.cache.reused
-        record.time.cache_built_by, measured.cache_build = parts.cache.built_by, parts.cache.memory
-        measured.feature_cache = parts.cache.bytes
+        measured.cache_build, measured.feature_cache = parts.cache.memory, parts.cache.bytes
     torch.manual_seed(cell.seed)
 
     def disturbed(epoch: Epoch, number: int) -> None:

@@ -1,17 +1,17 @@
 """IISAN (SIGIR 2024): decoupled PEFT. Side networks beside frozen towers, live or from the feature cache."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import StrictBool, StrictInt, field_validator
+from pydantic import StrictBool
 from torch import Tensor, nn
 
-from ...errors import BenchError
 from ..backbones.pair import Backbones
 from ..encoder import EncoderLayout, ItemEncoder, layout_of
 from ..features.readers import CacheReader, TowerReader
 from ..inputs import ItemInputs, Reads, States
 from ..method import LearningRates, Method, Options, Rank
 from ..registry import register
+from .levels import Layers, side_levels
 from .side_network import SideDesign, SideNetwork, SideNetworks
 
 
@@ -25,14 +25,9 @@ class IISANOptions(Options):
 
     networks: Literal["both", "intra", "inter"] = "both"
     gated: StrictBool = True
-    layers: Literal["every-second", "all"] | tuple[StrictInt, ...] = "every-second"
+    layers: Layers = "every-second"
     bottleneck: Rank = 64
     first_state: StrictBool = True
-
-    @field_validator("layers", mode="before")
-    @classmethod
-    def _single(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int) else value
 
 
 class IISANEncoder(ItemEncoder):
@@ -61,7 +56,7 @@ class IISAN(Method[IISANEncoder]):
     published_batch = 64
 
     def item_encoder(self, backbones: Backbones, width: int) -> IISANEncoder:
-        levels = self._side_levels(backbones)
+        levels = side_levels(self.name, self.chosen.layers, backbones)
         # State 0 is always read: it has a block of its own, or the intra-modal networks start from it.
         blocks = {name: len(chosen) - (not self.chosen.first_state) for name, chosen in levels.items()}
         design = SideDesign(
@@ -86,29 +81,13 @@ class IISAN(Method[IISANEncoder]):
         groups["rest"] = ([p for p in side.parameters() if id(p) not in taken], 2e-4)
         return LearningRates({name: group for name, group in groups.items() if group[0]}, head=2e-4)
 
-    def _side_levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
-        return {name: (0, *self._layers(name, shape.depth)) for name, shape in backbones.shapes.items()}
-
-    def _layers(self, modality: str, depth: int) -> tuple[int, ...]:
-        layers = self.chosen.layers
-        if layers == "every-second":
-            return tuple(range(depth, 0, -2))[::-1]
-        if layers == "all":
-            return tuple(range(1, depth + 1))
-        if not layers or list(layers) != sorted(set(layers)) or layers[0] < 1 or layers[-1] > depth:
-            raise BenchError(
-                f"method '{self.name}': option 'layers': {list(layers)} does not fit the {modality} tower; "
-                f"give increasing layer numbers from 1 to {depth}"
-            )
-        return tuple(layers)
-
 
 @register("iisan-cached", family="decoupled", uncached="iisan")
 class IISANCached(IISAN):
     """The same side networks, reading the hidden states from the feature cache."""
 
     def reads(self, backbones: Backbones) -> Reads:
-        return {name: States(levels) for name, levels in self._side_levels(backbones).items()}
+        return {name: States(levels) for name, levels in side_levels(self.name, self.chosen.layers, backbones).items()}
 
     def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> CacheReader:
         return CacheReader()

@@ -3,12 +3,13 @@
 import numpy as np
 
 from ..registry import register
-from .ranker import Ranker
+from .ranker import Ranker, Scorer, Shelf
 
 
 @register("popularity", family="reference")
 class Popularity(Ranker):
     """Items by how often they occur in the training sequences."""
 
-    def scores(self, train_counts: np.ndarray, users: int, generator: np.random.Generator) -> np.ndarray:
-        return train_counts[None].astype(np.float32)
+    def scorer(self, shelf: Shelf, generator: np.random.Generator) -> Scorer:
+        counts = shelf.train_counts[None].astype(np.float32)
+        return lambda histories: counts

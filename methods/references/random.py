@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..registry import register
-from .ranker import Ranker
+from .ranker import Ranker, Scorer, Shelf
 
 
 @register("random", family="reference")
@@ -12,5 +12,5 @@ class Random(Ranker):
 
     stochastic = True
 
-    def scores(self, train_counts: np.ndarray, users: int, generator: np.random.Generator) -> np.ndarray:
-        return generator.random((users, len(train_counts)), dtype=np.float32)
+    def scorer(self, shelf: Shelf, generator: np.random.Generator) -> Scorer:
+        return lambda histories: generator.random((len(histories), len(shelf.train_counts)), dtype=np.float32)

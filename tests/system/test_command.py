@@ -15,7 +15,7 @@ from tpmebench.ownership import MARKER
 from tpmebench.reports.records import load_records
 
 METHODS = ["lora", "iisan-cached"]
-REFERENCES = ["popularity", "random", "sasrec-id"]
+REFERENCES = ["popularity", "random", "content-knn", "sasrec-id"]
 HEAVY = ["transformers", "peft", "pandas", "matplotlib", "scipy", "pyarrow"]
 
 
@@ -119,8 +119,8 @@ def test_the_report_has_every_row_no_empty_cell_and_all_its_pictures(study: Ran)
 
 def test_the_command_says_what_it_does_and_ends_with_the_table(study: Ran):
     said = study.ended.stdout
-    assert "5 cells, 5 to run" in said
-    assert "[1/5] lora" in said and "epoch 2/2" in said
+    assert "6 cells, 6 to run" in said
+    assert "[1/6] lora" in said and "epoch 2/2" in said
     assert "report: runs/small/report.md" in said
     table = said[said.index("TPME") :]
     assert all(method in table for method in METHODS)
@@ -130,7 +130,7 @@ def test_a_second_run_does_nothing_again(study: Ran, bench):
     before = {path: path.stat().st_mtime_ns for path in (study.directory / "records").iterdir()}
     ended = bench(*study.arguments, cwd=study.home)
     assert ended.returncode == 0
-    assert "5 cells, 0 to run" in ended.stdout
+    assert "6 cells, 0 to run" in ended.stdout
     assert {path: path.stat().st_mtime_ns for path in (study.directory / "records").iterdir()} == before
 
 

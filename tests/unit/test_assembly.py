@@ -357,7 +357,7 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "weights": ("random", lambda cell: cell.backbones.weights, "random"),
 }
 CELLS: dict[str, tuple[Any, Callable[[Cell], Any], list[Any]]] = {
-    "references": (True, lambda cell: cell.method, ["fft", "popularity", "random", "sasrec-id"]),
+    "references": (True, lambda cell: cell.method, ["fft", "popularity", "random", "content-knn", "sasrec-id"]),
     "seeds": (3, lambda cell: cell.seed, [0, 1, 2]),
     "repeats": (2, lambda cell: cell.repeat, [0, 1]),
     "options": ({"fft": {}}, lambda cell: cell.options, [{}]),

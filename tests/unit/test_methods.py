@@ -1,5 +1,6 @@
 """One suite over every registered method: what each must hold to so that the harness can compare it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from tpmebench.bench.worker.step import make_optimiser, trainable_state
 from tpmebench.datasets.batches import Batch, make_batch
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.pair import Backbones
+from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.features.build import BuildJob, ensure_features
 from tpmebench.methods.features.cache import CacheKey, FeatureCache
@@ -56,7 +58,7 @@ class Case:
     @property
     def reader(self) -> TowerReader:
         """Of a method that runs the towers."""
-        assert isinstance(self.encoder, FusedEncoder | IISANEncoder)
+        assert isinstance(self.encoder, FusedEncoder | IISANEncoder | MixEncoder)
         assert isinstance(self.encoder.reader, TowerReader)
         return self.encoder.reader
 
@@ -226,6 +228,37 @@ def test_iisan_reads_only_the_layers_asked_for(build: Build, options: dict[str, 
     torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-5, rtol=1e-5)
     kept = len(live.reader.tower("text").layers)
     assert kept == (2 if options.get("layers") == (1, 2) else 4)
+
+
+def trained_in_the_encoder(case: Case) -> int:
+    return sum(parameter.numel() for parameter in case.encoder.parameters() if parameter.requires_grad)
+
+
+@pytest.mark.parametrize("modalities", [("text",), ("text", "image")])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_a_mix_may_train_as_many_parameters_as_iisan(build: Build, pair: str, modalities: tuple[str, ...]) -> None:
+    wide, iisan = (build(name, pair, modalities, **o) for name, o in MIX_AND_IISAN)
+    step = sum(32 + 1 + WIDTH for _ in modalities) if pair != "unequal" else 200
+    assert abs(trained_in_the_encoder(wide) - trained_in_the_encoder(iisan)) <= step / 2 + 1
+    assert trained_in_the_encoder(build("frozen-mix-cached", pair, modalities)) < trained_in_the_encoder(wide) / 4
+
+
+MIX_AND_IISAN: list[tuple[str, dict[str, Any]]] = [("frozen-mix-cached", {"hidden": "as-iisan"}), ("iisan-cached", {})]
+
+
+def test_a_mix_weighs_normalised_levels_by_shares_that_begin_equal() -> None:
+    mix = LayerMix(2)
+    low, high = torch.tensor([[1.0, 3.0], [5.0, 5.0]]), torch.tensor([[40.0, -40.0]])  # the second shared by all
+    torch.testing.assert_close(mix([low, high]), torch.tensor([[0.0, 0.0], [0.5, -0.5]]), atol=1e-4, rtol=0)
+    with torch.no_grad():
+        mix.logits[1] = 0.1 * math.log(3)
+    torch.testing.assert_close(mix.shares(), torch.tensor([0.25, 0.75]))
+
+
+def test_a_mix_reads_the_entry_of_iisan(build: Build, tiny_backbones: Callable[..., Backbones]) -> None:
+    for layers in ("every-second", "all", 2):
+        mix, iisan = (method_of(name, {"layers": layers}) for name in ("frozen-mix-cached", "iisan-cached"))
+        assert mix.reads(tiny_backbones("bert+vit")) == iisan.reads(tiny_backbones("bert+vit"))
 
 
 @pytest.mark.parametrize("name", [name for name in BESIDE if name not in CACHED])

@@ -8,6 +8,7 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from tpmebench.bench.worker.build import TrainedCell
+from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.decoupled.side_network import SideNetworks
 from tpmebench.methods.embedded.adapter import AdaptedLinear
@@ -42,6 +43,16 @@ def blocks(parts: TrainedCell) -> dict[str, int]:
     return {name: len(network.blocks) for name, network in side_of(parts).networks().items()}
 
 
+def mixes_of(parts: TrainedCell) -> list[LayerMix]:
+    return [part for part in encoder_of(parts).modules() if isinstance(part, LayerMix)]
+
+
+def linear(parts: TrainedCell) -> list[nn.Linear]:
+    encoder = encoder_of(parts)
+    assert isinstance(encoder, MixEncoder)
+    return [part for part in encoder.projections.modules() if isinstance(part, nn.Linear)]
+
+
 SIDE: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "networks": ("inter", lambda parts: list(side_of(parts).networks()), ["image", "text", "inter"], ["inter"]),
     "gated": (
@@ -64,16 +75,24 @@ LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
     "dropout": (0.25, low_rank(lambda part: getattr(part.lora_dropout["default"], "p", 0.0)), {0.0}, {0.25}),
 }
+MIX: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
+    "layers": ("all", lambda parts: {len(mix.logits) for mix in mixes_of(parts)}, {3}, {5}),
+    "hidden": (7, lambda parts: {layer.out_features for layer in linear(parts)}, {64}, {7, 64}),
+}
 ARRIVALS = {
     **{("lora", name): arrival for name, arrival in LOW_RANK.items()},
     ("adapter", "bottleneck"): (4, adapters, {64}, {4}),
     **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
+    **{(method, name): arrival for method in ("frozen-mix", "frozen-mix-cached") for name, arrival in MIX.items()},
 }
+ELSEWHERE = {("content-knn", "last"): "test_registry.py"}
 
 
 def test_every_option_has_a_test_of_where_it_acts():
     ours = {name: method for name, method in methods().items() if not is_outside(name)}  # others' tests name their own
-    assert set(ARRIVALS) == {(name, option) for name, method in ours.items() for option in method.options.model_fields}
+    assert set(ARRIVALS) | set(ELSEWHERE) == {
+        (name, option) for name, method in ours.items() for option in method.options.model_fields
+    }
 
 
 @pytest.mark.parametrize(("method", "option"), ARRIVALS)

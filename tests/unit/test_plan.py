@@ -47,6 +47,7 @@ def test_every_combination_is_a_cell_of_its_own(seeds: int, repeats: int, datase
         "sasrec-id": datasets * seeds * repeats,
         "random": datasets * seeds,  # not timed, so never repeated
         "popularity": datasets,  # the same whatever the seed
+        "content-knn": datasets,
     }
     assert len({each.cell.id for each in planned}) == len(planned)
 
@@ -58,10 +59,16 @@ def test_methods_take_turns_within_a_seed():
     ]
 
 
-def test_only_what_trains_runs_on_the_card(monkeypatch: pytest.MonkeyPatch):
+def test_only_what_computes_much_runs_on_the_card(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("tpmebench.bench.study.grid.resolve_device", lambda device: "cuda")
     devices = {planned.cell.method: planned.cell.device for planned in cells(methods=["fft"])}
-    assert devices == {"fft": "cuda", "sasrec-id": "cuda", "popularity": "cpu", "random": "cpu"}
+    assert devices == {
+        "fft": "cuda",
+        "sasrec-id": "cuda",
+        "content-knn": "cuda",  # it may have to run the towers
+        "popularity": "cpu",
+        "random": "cpu",
+    }
 
 
 def test_reference_rows_come_along_unless_they_are_left_out():
@@ -70,6 +77,7 @@ def test_reference_rows_come_along_unless_they_are_left_out():
         "random",
         "fft",
         "popularity",
+        "content-knn",
         "sasrec-id",
     ]
     assert [each.cell.method for each in cells(references=False)] == ["fft", "lora"]
@@ -103,7 +111,7 @@ def test_checkpointing_is_refused_where_no_method_has_a_graph_across_a_tower():
     training = {"gradient_checkpointing": True}
     assert len(cells(methods=["fft", "iisan"], training=training, references=False)) == 2
     with pytest.raises(
-        BenchError, match=r"training.gradient_checkpointing: .* in iisan, popularity, random, sasrec-id;"
+        BenchError, match=r"training.gradient_checkpointing: .* in iisan, popularity, random, content-knn, sasrec-id;"
     ):
         cells(methods=["iisan"], training=training, references=True)
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from tpmebench.errors import BenchError
+from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.embedded.lora import LoRA
+from tpmebench.methods.references.ranker import Shelf
 from tpmebench.methods.registry import ENTRY_POINTS, find_method, make_method, methods
 from tpmebench.outside import canonical_name
 
@@ -44,26 +46,56 @@ def test_bad_options_are_errors(name: str, options: dict[str, Any], message: str
 def test_popularity_ranks_by_training_counts() -> None:
     method = make_method("popularity")
     assert method.kind == "ranker"
-    scores = method.scores(np.array([0, 3, 1, 0]), 2, np.random.default_rng(0))
+    scores = method.scorer(Shelf(np.array([0, 3, 1, 0])), np.random.default_rng(0))(np.zeros((2, 3), int))
     assert scores.tolist() == [[0.0, 3.0, 1.0, 0.0]]
 
 
 def test_random_gives_each_user_an_order_of_its_own() -> None:
     method = make_method("random")
     assert method.kind == "ranker"
-    first, second = (method.scores(np.zeros(50), 3, np.random.default_rng(seed)) for seed in (0, 0))
+    histories, shelf = np.zeros((3, 4), int), Shelf(np.zeros(50))
+    first, second = (method.scorer(shelf, np.random.default_rng(seed))(histories) for seed in (0, 0))
     assert first.shape == (3, 50)
     assert first.dtype == np.float32
     assert np.array_equal(first, second)
     assert not np.array_equal(first[0], first[1])
 
 
+def test_content_knn_ranks_by_the_cosine_to_the_mean_of_the_last_items() -> None:
+    """Items 1 to 4 lie at 0, 90, 45 and 180 degrees in the text tower, and far apart in length; pictures are alike."""
+    text = np.array([[9, 9], [2, 0], [0, 30], [1, 1], [-5, 0]], np.float32)
+    shelf = Shelf(np.zeros(5), {"text": [text], "image": [np.ones((5, 1), np.float32)]})
+
+    def order(last: int, *history: int) -> list[int]:
+        method = make_method("content-knn", {"last": last})
+        assert method.kind == "ranker"
+        scores = method.scorer(shelf, np.random.default_rng(0))(np.array([history]))
+        assert scores.shape == (1, 5) and scores.dtype == np.float32
+        return [int(item) for item in np.argsort(-scores[0, 1:]) + 1]
+
+    assert order(10, 0, 0, 1) == [1, 3, 2, 4]
+    assert order(10, 0, 1, 2)[0] == 3, "half-way between the two, whatever their lengths; padding counts for nothing"
+    assert order(1, 1, 1, 2) == order(10, 0, 0, 2), "of the last item alone"
+
+
+def test_content_knn_without_a_tower_is_refused() -> None:
+    method = make_method("content-knn")
+    assert method.kind == "ranker"
+    with pytest.raises(BenchError, match="no tower"):
+        method.reads(Backbones({}, lambda _: pytest.fail("loads a tower"), 3))
+
+
 def test_what_needs_to_be_known_of_a_row_is_said_by_its_class() -> None:
-    assert {name for name, method in ALL.items() if method.kind == "ranker"} == {"popularity", "random"}
-    assert {name for name, method in ALL.items() if not method.stochastic} == {"popularity"}
+    assert {name for name, method in ALL.items() if method.kind == "ranker"} == {
+        "popularity",
+        "random",
+        "content-knn",
+    }
+    assert {name for name, method in ALL.items() if not method.stochastic} == {"popularity", "content-knn"}
     assert {name: ALL[name].uncached for name in ALL if ALL[name].uncached} == {
         "iisan-cached": "iisan",
         "frozen-cached": "frozen",
+        "frozen-mix-cached": "frozen-mix",
     }
 
 
@@ -185,7 +217,8 @@ def test_entry_points_add_methods_and_name_the_one_that_fails(
 
 def test_built_in_methods_come_in_their_order() -> None:
     first = ["fft", "frozen", "frozen-cached", "bitfit", "adapter", "lora", "iisan", "iisan-cached"]
-    assert list(ALL)[:11] == [*first, "popularity", "random", "sasrec-id"]
+    mixes, references = ["frozen-mix", "frozen-mix-cached"], ["popularity", "random", "content-knn", "sasrec-id"]
+    assert list(ALL)[:14] == [*first, *mixes, *references]
 
 
 @pytest.mark.parametrize(
