@@ -1,6 +1,6 @@
 # Everything from nothing: each target makes .venv and installs what it needs when that is not there yet.
 #   make demo             run the demo study and write runs/demo/report.md
-#   make test             run every test
+#   make test             run every test, on all cores
 #   make check            ruff (lint and format) and basedpyright
 #   make perf             time a training step, cache read and ranking of every method; end in the speed table
 #   make readme           bring the tables of README and published pages up to date with the published records
@@ -20,7 +20,7 @@ demo: $(VENV)/run.stamp
 	$(BIN)/bench run
 
 test: $(VENV)/dev.stamp
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
