@@ -40,8 +40,8 @@ THREADS = torch.get_num_threads()
 @pytest.fixture(autouse=True)
 def one_thread(request: pytest.FixtureRequest) -> None:
     """Threads that wait for each other crawl on a machine with other work; only benchmarks use all cores."""
-    benchmark = request.path.is_relative_to(Path(__file__).parent / "perf")
-    torch.set_num_threads(THREADS if benchmark else 1)
+    timed = request.path.is_relative_to(Path(__file__).parent / "perf") and request.config.getoption("benchmark_enable")
+    torch.set_num_threads(THREADS if timed else 1)
 
 
 def simulated_ranks(method: str, seed: int) -> np.ndarray:

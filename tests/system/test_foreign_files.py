@@ -1,5 +1,6 @@
 """Files of the user's in every folder that the command can be pointed at: no command changes or removes one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,24 @@ def small(own_data) -> list[str]:
     ]
 
 
-def test_no_command_touches_what_it_did_not_make(bench, small: list[str], tmp_path: Path):
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
+) -> Callable[..., tuple[int, str]]:
+    """Runs the command in this process and gives its status and what it said on standard error."""
+
+    def run(*arguments: str | Path, cwd: Path, cache: Path = cache) -> tuple[int, str]:
+        monkeypatch.chdir(cwd)
+        monkeypatch.setenv("TPMEBENCH_CACHE", str(cache))
+        monkeypatch.setattr("sys.argv", ["bench", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), capsys.readouterr().err
+
+    return run
+
+
+def test_no_command_touches_what_it_did_not_make(command, small: list[str], tmp_path: Path):
     home = tmp_path / "home"
     for folder in ("thesis", "cache/features/login", "cache/images/holiday", "elsewhere/images/2024", "baselines"):
         with_files(home / folder)
@@ -53,21 +71,21 @@ def test_no_command_touches_what_it_did_not_make(bench, small: list[str], tmp_pa
     pictures = tmp_path / "shop" / "pictures"
     before = {folder: contents(folder) for folder in (home, tmp_path / "shop")}
     refused = [
-        bench("run", *small, "--out", "thesis", cwd=home),
-        bench("run", *small, "--out", tmp_path / "shop", cwd=home),
-        bench("run", *small, "--out", pictures / "runs", "--dry-run", cwd=home),
-        bench("run", *small, "--modalities", "both", "--out", pictures / "runs", cwd=home),
-        bench("run", *small, "--out", "cache/runs", cwd=home, TPMEBENCH_CACHE=str(home / "cache")),
+        command("run", *small, "--out", "thesis", cwd=home),
+        command("run", *small, "--out", tmp_path / "shop", cwd=home),
+        command("run", *small, "--out", pictures / "runs", "--dry-run", cwd=home),
+        command("run", *small, "--modalities", "both", "--out", pictures / "runs", cwd=home),
+        command("run", *small, "--out", "cache/runs", cwd=home, cache=home / "cache"),
     ]
-    for ended in refused:
-        assert (ended.returncode, ended.stderr.count("\n")) == (2, 1), ended.stdout + ended.stderr
-        assert ended.stderr.startswith("bench: --out ")
-    for cache in ("cache", "linked"):
-        assert bench("cache", "clear", cwd=home, TPMEBENCH_CACHE=str(home / cache)).returncode == 0
+    for status, errors in refused:
+        assert (status, errors.count("\n")) == (2, 1), errors
+        assert errors.startswith("bench: --out ")
+    for folder in ("cache", "linked"):
+        assert command("cache", "clear", cwd=home, cache=home / folder)[0] == 0
     done = tmp_path / "done"
-    assert bench("run", *small, "--out", done, cwd=home).returncode == 0
-    assert bench("report", done, "--out", "thesis", cwd=home).returncode == 2
-    assert bench("check", done, "--baseline", "baselines/notes.txt", "--update", cwd=home).returncode == 2
+    assert command("run", *small, "--out", done, cwd=home)[0] == 0
+    assert command("report", done, "--out", "thesis", cwd=home)[0] == 2
+    assert command("check", done, "--baseline", "baselines/notes.txt", "--update", cwd=home)[0] == 2
     assert {folder: contents(folder) for folder in before} == before
 
 

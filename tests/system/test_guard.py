@@ -31,6 +31,7 @@ PAUSE = 0.4
 STUDY = (
     *("run", "ci", "--methods", "fft,./own.py:Slow", "--dataset", "bazaar:items=100,users=32", "--strict"),
     *("--set", "references=false", "--set", "training.batch=16", "--set", "repeat_disturbed=0", "--epochs", "4"),
+    *("--modalities", "text"),
 )
 
 
@@ -52,21 +53,26 @@ def check(bench, folder: Path, run: str, *options: str, **environment: str):
     return bench("check", run, "--baseline", "costs.json", "--disturbed", *options, cwd=folder, **environment)
 
 
-def test_a_slow_down_of_every_step_is_caught(bench, checked):
+@pytest.fixture(scope="module")
+def findings(bench, checked):
+    """What the check finds of the run with the pause."""
     done = check(bench, checked, "slow", "--format", "json")
     assert done.returncode == 1, done.stdout + done.stderr
-    failed = [finding for finding in json.loads(done.stdout)["findings"] if finding["fails"]]
+    return json.loads(done.stdout)["findings"]
+
+
+def test_a_slow_down_of_every_step_is_caught(findings):
+    failed = [finding for finding in findings if finding["fails"]]
     assert [finding["number"] for finding in failed] == ["time / fft"]
     assert "Slow" in failed[0]["case"]
     assert failed[0]["change"] > 1
 
 
-def test_exact_numbers_hold_and_each_method_has_its_row(bench, checked):
+def test_exact_numbers_hold_and_each_method_has_its_row(bench, checked, findings):
     done = check(bench, checked, "first")
     assert done.returncode == 0
     for line in ("fft", "Slow"):
         assert any(line in row and "held" in row for row in done.stdout.splitlines()), done.stdout
-    findings = json.loads(check(bench, checked, "slow", "--format", "json").stdout)["findings"]
     exact = [finding for finding in findings if not finding["number"].startswith("time")]
     assert {finding["verdict"] for finding in exact} == {"same"}
 
