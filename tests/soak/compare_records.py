@@ -1,0 +1,89 @@
+"""Whether two runs of one study left the same records: before and after a change that should alter no result.
+
+python tests/soak/compare_records.py BEFORE AFTER
+
+Both are studies' directories; records of an older schema are read as today's. All that is not measured anew in each
+run must be equal to the bit, and so must the ranks. A field that only one version of the suite writes is no difference.
+Prints a line a difference; status 1 when there are some or a cell stands on one side only.
+"""
+
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tpmebench.bench.guard.pairing import same, settings
+from tpmebench.cell import Schema
+from tpmebench.reports.records import Record, load_records, ranks_path
+
+IDENTITY = ("schema_version", "study", "cell_id", "started", "code", "cell.version", "*fingerprint")
+TIMES = (
+    *(f"time.{name}" for name in ("steps", "total", "test", "cache_build", "cache_reused", "cache_built_by")),
+    *(f"time.epochs.*.{name}" for name in ("total", "data", "forward", "backward", "update", "evaluation")),
+    *(f"time.epochs.*.{name}" for name in ("waited", "cpu", "preempted", "others", "attempts")),
+    "energy",
+)
+MACHINE = ("environment", "memory.*.rss", "memory.*.process")
+PASSED_OVER = (*IDENTITY, *TIMES, *MACHINE)
+
+
+def differences(before: Any, after: Any, key: str = "") -> Iterator[str]:
+    """What differs, a line a value: `memory.training.tensors: 12 → 13`."""
+    if any(fnmatchcase(key, pattern) for pattern in PASSED_OVER):
+        return
+    if isinstance(before, Schema) and isinstance(after, Schema):
+        unwritten = {
+            name for side in (before, after) for name in type(side).model_fields.keys() - side.model_fields_set
+        }
+        before, after = ({name: part for name, part in side if name not in unwritten} for side in (before, after))
+    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
+        before, after = dict(enumerate(before)), dict(enumerate(after))
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        if before != after:
+            yield f"{key}: {before} → {after}"
+        return
+    for name in dict.fromkeys([*before, *after]):
+        yield from differences(before.get(name, "nothing"), after.get(name, "nothing"), f"{key}.{name}".lstrip("."))
+
+
+def compare(before: Path, after: Path) -> list[str]:
+    """The differences of two studies' directories, each with its cell's name."""
+    lines, left = [], load_records(after)
+    for record in load_records(before):
+        name = f"{record.cell.method} on {record.cell.dataset}, seed {record.cell.seed}, repeat {record.cell.repeat}"
+        twin = next((other for other in left if _is_same_cell(record, other)), None)
+        if twin is None:
+            lines.append(f"{name}: only in {before}")
+            continue
+        left.remove(twin)
+        lines += [f"{name}: {line}" for line in differences(record, twin)]
+        if not _same_ranks(ranks_path(before, record.cell_id), ranks_path(after, twin.cell_id)):
+            lines.append(f"{name}: other ranks")
+    return lines + [f"{record.cell.method}, seed {record.cell.seed}: only in {after}" for record in left]
+
+
+def _is_same_cell(one: Record, other: Record) -> bool:
+    runs = [(record.cell.seed, record.cell.repeat) for record in (one, other)]
+    return runs[0] == runs[1] and same(settings(one.cell), settings(other.cell))
+
+
+def _same_ranks(before: Path, after: Path) -> bool:
+    if not (before.exists() and after.exists()):
+        return before.exists() == after.exists()
+    return np.array_equal(np.load(before, allow_pickle=False), np.load(after, allow_pickle=False))
+
+
+def main() -> int:
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    before, after = map(Path, sys.argv[1:])
+    lines = compare(before, after)
+    print("\n".join(lines) or f"all {len(load_records(before))} records are equal, but for ids, times and machine")
+    return int(bool(lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
