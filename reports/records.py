@@ -181,9 +181,14 @@ class Memory(Schema):
     @property
     def peak(self) -> int | None:
         """TPME's M: the peak of the training phase, in bytes."""
-        if self.training is None:
+        return self.peak_of("training")
+
+    def peak_of(self, phase: Literal["training", "evaluation", "cache_build"]) -> int | None:
+        """The peak of a phase in bytes, by the meter of the record's origin; None where it was not measured."""
+        measured = {"training": self.training, "evaluation": self.evaluation, "cache_build": self.cache_build}[phase]
+        if measured is None:
             return None
-        return self.training.allocated if self.origin == "cuda-allocated" else self.training.tensors
+        return measured.allocated if self.origin == "cuda-allocated" else measured.tensors
 
 
 class Compute(Schema):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from .analysis.cells import mean_epoch
+from .analysis.machine import machine
 from .formats.markdown import escape
 from .records import Record, load_records
 
@@ -37,13 +38,8 @@ class Rates:
     @classmethod
     def of(cls, record: Record, records: list[Record]) -> "Rates":
         """Those of a record's machine, from all records of that machine."""
-        same = [other.environment for other in records if _machine(other) == _machine(record)]
+        same = [other.environment for other in records if machine(other) == machine(record)]
         return cls(max(one.matrix_rate for one in same), max(one.copy_rate for one in same))
-
-
-def _machine(record: Record) -> tuple[object, ...]:
-    environment = record.environment
-    return environment.cpu, environment.gpu, environment.threads
 
 
 def floor_seconds(record: Record, rates: Rates) -> float | None:

@@ -1,6 +1,6 @@
 """`bench compare`: two studies cell by cell, what changed and whether it is more than noise.
 
-Cells are matched as `matching` says; the settings in which two differ are named: that is how two precisions, or two
+Cells are matched as `pairing` says; the settings in which two differ are named: that is how two precisions, or two
 batch sizes, are compared.
 """
 
@@ -13,13 +13,14 @@ import numpy as np
 
 from ...metrics import is_better, of_users, to_test
 from ...reports.analysis import statistics
-from ...reports.analysis.cells import is_marked
+from ...reports.analysis.cells import is_marked, warm_epochs
+from ...reports.analysis.machine import machine_name
 from ...reports.analysis.ranks import kept_ranks
 from ...reports.records import Record, load_records, ranks_path
 from .baseline import kind_of
 from .findings import QUIET, Finding, Outcome, Verdict, relative
-from .measured import EXACT, machine_of, warm
-from .pairing import changes, group, names, pair_up
+from .measured import EXACT
+from .pairing import changes, group, names, newest_runs, pair_up
 from .time_ratios import LEAST_CELLS, LEAST_TIMES, LEVEL
 
 # A time counts as changed when its interval lies wholly beyond this: two runs of the same thing differ by as much.
@@ -78,8 +79,8 @@ def match(first: Sequence[Record], second: Sequence[Record]) -> tuple[list[Match
 
 
 def _pair(first: list[Record], second: list[Record]) -> list[tuple[Record, Record]]:
-    """By seed and repeat; of one that stands twice in a study, as with other threads, the newest."""
-    ours, theirs = ({(record.cell.seed, record.cell.repeat): record for record in side} for side in (first, second))
+    """By seed and repeat."""
+    ours, theirs = newest_runs(first), newest_runs(second)
     return [(record, theirs[key]) for key, record in ours.items() if key in theirs]
 
 
@@ -144,10 +145,10 @@ def _time(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
 
 def _lack(before: statistics.Runs, now: statistics.Runs, pairs: list[tuple[Record, Record]]) -> str:
     """Why times cannot be judged, or ""."""
-    if any(machine_of(a) != machine_of(b) for a, b in pairs):
+    if any(machine_name(a) != machine_name(b) for a, b in pairs):
         return "different machines, threads or versions of torch"
     if any(sum(map(len, side.values())) < LEAST_TIMES for side in (before, now)):
-        marked = sum(is_marked(epoch) for pair in pairs for record in pair for epoch in warm(record))
+        marked = sum(is_marked(epoch) for pair in pairs for record in pair for epoch in warm_epochs(record))
         return f"fewer than {LEAST_TIMES} timed epochs" + (f", {marked} disturbed by other work" if marked else "")
     if any(record.environment.warnings for pair in pairs for record in pair):
         return "the machine was busy"
@@ -155,7 +156,7 @@ def _lack(before: statistics.Runs, now: statistics.Runs, pairs: list[tuple[Recor
 
 
 def _undisturbed(record: Record) -> list[float]:
-    return [epoch.total for epoch in warm(record) if not is_marked(epoch)]
+    return [epoch.total for epoch in warm_epochs(record) if not is_marked(epoch)]
 
 
 def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second: Path) -> Iterator[Finding]:

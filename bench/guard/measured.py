@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from ...errors import BenchError
 from ...files import read_json
 from ...metrics import headline
-from ...reports.analysis.cells import is_marked, origin
-from ...reports.records import Epoch, Record, load_records
+from ...reports.analysis.cells import is_marked, warm_epochs
+from ...reports.analysis.machine import machine_name
+from ...reports.records import Record, load_records
 from .baseline import Baseline, Case, Machine, Timing, fault
-from .pairing import Settings, group
+from .pairing import Settings, group, newest_runs
 from .renewal import gather
 
 EXACT: dict[str, Callable[[Record], int | None]] = {
@@ -22,8 +23,8 @@ EXACT: dict[str, Callable[[Record], int | None]] = {
     "saved bytes": lambda record: record.parameters.saved_bytes if record.parameters else None,
     "forward operations": lambda record: record.compute.forward if record.compute else None,
     "backward operations": lambda record: record.compute.backward if record.compute else None,
-    "training memory": lambda record: _memory(record, "training"),
-    "evaluation memory": lambda record: _memory(record, "evaluation"),
+    "training memory": lambda record: record.memory.peak if record.memory else None,
+    "evaluation memory": lambda record: record.memory.peak_of("evaluation") if record.memory else None,
     "cache build memory": lambda record: _build_memory(record),
     "feature cache bytes": lambda record: record.memory.feature_cache if record.memory else None,
 }
@@ -45,7 +46,7 @@ def from_records(records: Sequence[Record], reference: str = "fft", disturbed: b
     cases = [_case(settings, members, disturbed) for settings, members in group(records)]
     machines: dict[str, Machine] = {}
     for record in [record for record in records if record.time.epochs] or records[:1]:
-        about = machines.setdefault(machine_of(record), Machine(made=_today()))
+        about = machines.setdefault(machine_name(record), Machine(made=_today()))
         about.busy = about.busy or bool(record.environment.warnings)
     update = {"source": f"study {records[0].study}", "reference": reference, "machines": machines}
     return gather(cases).model_copy(update=update)
@@ -74,24 +75,9 @@ def from_benchmarks(path: Path, reference: str = "fft") -> Baseline:
     return Baseline(source="pytest-benchmark", machines=machines, reference=reference, cases=cases)
 
 
-def machine_of(record: Record) -> str:
-    """What times depend on: processor or card, cores, threads and torch, whose builds for CPU and cards are one."""
-    environment = record.environment
-    parts = [environment.gpu or environment.cpu or "an unknown processor"]
-    parts += [f"{environment.cores} cores", f"{environment.threads} threads"]
-    torch = environment.versions.get("torch", "").partition("+")[0]
-    return ", ".join([*parts, f"torch {torch}"] if torch else parts)
-
-
-def warm(record: Record) -> list[Epoch]:
-    """The epochs that began in a warm process; those of a cell that has no other are cold and tell nothing."""
-    return [epoch for number, epoch in enumerate(record.time.epochs) if number and not epoch.resumed]
-
-
 def _case(settings: Settings, records: list[Record], disturbed: bool) -> Case:
     """One case. Of a seed and repeat that stands twice, the newest; BenchError names a record that cannot be one."""
-    newest = {(record.cell.seed, record.cell.repeat): record for record in records}
-    records = [newest[key] for key in sorted(newest)]
+    records = [record for _, record in sorted(newest_runs(records).items())]
     done = [record for record in records if record.status == "ok"]
     failed = [record for record in records if record.status != "ok"]
     by_seed = {record.cell.seed: record for record in reversed(done)}
@@ -125,10 +111,10 @@ def _times(records: Sequence[Record], disturbed: bool) -> dict[str, Any]:
     """`Timing`s by machine, to be checked with the rest."""
     times: dict[str, Any] = {}
     for record in records:
-        epochs = warm(record)
+        epochs = warm_epochs(record)
         if not epochs:
             continue
-        timing = times.setdefault(machine_of(record), {"runs": {}, "disturbed": 0})
+        timing = times.setdefault(machine_name(record), {"runs": {}, "disturbed": 0})
         counted = [round(epoch.total, 6) for epoch in epochs if disturbed or not is_marked(epoch)]
         if counted:
             timing["runs"][f"{record.cell.seed}/{record.cell.repeat}"] = counted
@@ -160,16 +146,10 @@ def _benchmark(entry: dict[str, Any], reference: str, machine: str) -> Case:
     )
 
 
-def _memory(record: Record, phase: str) -> int | None:
-    measured = getattr(record.memory, phase) if record.memory else None
-    if measured is None:
-        return None
-    return measured.allocated if origin(record) == "cuda-allocated" else measured.tensors
-
-
 def _build_memory(record: Record) -> int | None:
     """Of a cell that built its cache: an entry that was there may have been built by other code."""
-    return None if record.time.cache_reused is not False else _memory(record, "cache_build")
+    built = record.time.cache_reused is False
+    return record.memory.peak_of("cache_build") if built and record.memory else None
 
 
 def _today() -> str:

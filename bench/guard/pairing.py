@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ...cell import Cell
+from ...reports.analysis.rows import LOOSE
 from ...reports.records import Record
 
 Settings = dict[str, Any]
@@ -61,7 +62,7 @@ def same_setting(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
     How many epochs each was given changes no cost of an epoch.
     """
-    loose = ("method", "training.epochs", "training.patience")
+    loose = ("method", *(f"training.{name}" for name in LOOSE))
     return all(name in loose or name.startswith(_OF_METHOD) for name in differing(first, second))
 
 
@@ -100,6 +101,11 @@ def group(records: Sequence[Record], beside: Sequence[Record] = ()) -> list[tupl
         else:
             known.append(record)
     return groups
+
+
+def newest_runs(records: Sequence[Record]) -> dict[tuple[int, int], Record]:
+    """The records of an experiment by seed and repeat; of one that stands twice, as with other threads, the newest."""
+    return {(record.cell.seed, record.cell.repeat): record for record in records}  # they come as they were run
 
 
 def _of_several_meanings(records: Sequence[Record]) -> set[tuple[str, str | None]]:

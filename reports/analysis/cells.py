@@ -14,12 +14,16 @@ MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
 
 
 def warm_epochs(record: Record) -> list[Epoch]:
-    """All epochs but those that began in a fresh process, the first and a resumed one; these when there are no others.
+    """All epochs but those that began in a fresh process, the first and a resumed one.
 
     Libraries, caches and the allocator are cold in them.
     """
-    epochs = record.time.epochs
-    return [epoch for number, epoch in enumerate(epochs) if number and not epoch.resumed] or epochs
+    return [epoch for number, epoch in enumerate(record.time.epochs) if number and not epoch.resumed]
+
+
+def usable_epochs(record: Record) -> list[Epoch]:
+    """The warm epochs, or of a cell that has no other the cold ones."""
+    return warm_epochs(record) or record.time.epochs
 
 
 def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
@@ -27,7 +31,7 @@ def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
 
     Empty when nothing was trained or every epoch was disturbed so much: such a cell has no T.
     """
-    return [epoch for epoch in warm_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
+    return [epoch for epoch in usable_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
 
 
 def is_marked(epoch: Epoch) -> bool:
@@ -72,7 +76,7 @@ def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
 
 def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
     time, steps = record.time, record.time.steps
-    counted, warm = timed_epochs(record, disturbed), warm_epochs(record)
+    counted, usable = timed_epochs(record, disturbed), usable_epochs(record)
 
     def mean(part: Callable[[Epoch], float]) -> float | None:
         return mean_epoch(record, part, disturbed)
@@ -80,8 +84,8 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
     return {
         "time": mean(lambda epoch: epoch.total),
         "epochs": len(time.epochs) or None,
-        "marked": sum(map(is_marked, counted)) if warm else None,
-        "left_out": len(warm) - len(counted) if warm else None,
+        "marked": sum(map(is_marked, counted)) if usable else None,
+        "left_out": len(usable) - len(counted) if usable else None,
         **{phase: mean(lambda epoch, phase=phase: getattr(epoch, phase)) for phase in PHASES},
         "step_p50": steps.p50 if steps else None,
         "step_p90": steps.p90 if steps else None,
@@ -99,19 +103,13 @@ def sizes(record: Record) -> dict[str, Any]:
     memory, parameters, compute = record.memory, record.parameters, record.compute
     training = memory.training if memory else None
 
-    def phase(name: str) -> int | None:
-        measured = getattr(memory, name) if memory else None
-        if measured is None or memory is None:
-            return None
-        return measured.allocated if memory.origin == "cuda-allocated" else measured.tensors
-
     return {
         "parameters": parameters.trainable if parameters else None,
         "parameters_total": parameters.total if parameters else None,
         "saved_bytes": parameters.saved_bytes if parameters else None,
         "memory": memory.peak if memory else None,
-        "memory_evaluation": phase("evaluation"),
-        "memory_cache_build": phase("cache_build"),
+        "memory_evaluation": memory.peak_of("evaluation") if memory else None,
+        "memory_cache_build": memory.peak_of("cache_build") if memory else None,
         "memory_reserved": training.reserved if training else None,
         "memory_process": training.process if training else None,
         "memory_rss": training.rss if training else None,

@@ -15,7 +15,8 @@ from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
 from .cells import row
-from .conditions import OF_THE_DEVICE, machine, settings, trains_nothing
+from .conditions import OF_THE_DEVICE, settings, trains_nothing
+from .machine import machine
 from .results import Result
 from .rows import label_cells, older, told_apart
 from .summary import summarise, tells_of_build

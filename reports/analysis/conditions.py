@@ -42,19 +42,6 @@ def task(record: Record) -> dict[str, str]:
     return {} if known == usual else known
 
 
-def machine(record: Record) -> dict[str, str]:
-    """The machine in words; empty for a cell that failed before it could say."""
-    environment = record.environment
-    if not environment.cpu and not environment.gpu:
-        return {}
-    return {
-        "CPU": environment.cpu,
-        "cores": str(environment.cores),
-        "threads": str(environment.threads),
-        **({"GPU": environment.gpu} if environment.gpu else {}),
-    }
-
-
 def trains_nothing(record: Record) -> bool:
     """Whether a cell is a ranking without training, which has no costs and is the same on every device."""
     return record.status == "ok" and record.memory is None and not record.time.epochs
