@@ -22,6 +22,15 @@ from .values import (
     Width,
 )
 
+Family = Literal["full", "embedded", "decoupled", "reference"]
+"""Of a method: it trains the towers whole, inside them (gradients cross them), beside them (none do), or has none."""
+Modality = Literal["text", "image"]
+Modalities = Literal["both", "text", "image"]
+MissingImages = Literal["neutral", "drop", "error"]
+Weights = Literal["pretrained", "random"]
+TextPooling = Literal["auto", "cls", "last"]
+Encode = Literal["unique", "every-slot"]
+CacheDtype = Literal["float16", "float32"]
 Rate = Literal["lr", "head_lr"]
 """Learning rates that a study may give a method: of all that its item encoder trains, and of the head."""
 Rates = dict[Rate, LearningRate]
@@ -42,8 +51,8 @@ class BackboneChoice(Schema):
 
     text: RecordedName | None
     image: RecordedName | None
-    weights: Literal["pretrained", "random"] = "pretrained"
-    text_pooling: Literal["auto", "cls", "last"] = "auto"
+    weights: Weights = "pretrained"
+    text_pooling: TextPooling = "auto"
     text_length: TextLength = 30
     image_side: ImageSide | None = None
     fingerprint: str = ""
@@ -69,9 +78,9 @@ class Training(Schema):
     patience: Epochs = 10
     batch: Batch | Literal["published"] = 64
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    encode: Literal["unique", "every-slot"] = "unique"
+    encode: Encode = "unique"
     learning_rate_scale: RateScale = 1.0
-    cache_dtype: Literal["float16", "float32"] = "float16"
+    cache_dtype: CacheDtype = "float16"
     compile: bool = False
     gradient_checkpointing: bool = False
 
@@ -142,8 +151,8 @@ class Cell(Schema):
     rates: Rates = {}
     dataset: RecordedName
     dataset_fingerprint: str = ""
-    modalities: Literal["both", "text", "image"] = "both"
-    missing_images: Literal["neutral", "drop", "error"] = "neutral"
+    modalities: Modalities = "both"
+    missing_images: MissingImages = "neutral"
     backbones: BackboneChoice
     training: Training = Training()
     head: Head = Head()

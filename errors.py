@@ -74,7 +74,9 @@ def first_fault(error: "ValidationError", values: Any) -> Fault:
     first, keys = faults[0], _keys(faults[0]["loc"], values)
     # a key that may be of several kinds has a fault for each
     messages = dict.fromkeys(_message(fault["msg"]) for fault in faults if _keys(fault["loc"], values) == keys)
-    got = "" if first["type"] in {"missing", "extra_forbidden"} or not keys else f" (got {quoted(first['input'])})"
+    of_section = first["type"] == "value_error" and isinstance(first["input"], dict)  # its message names the keys
+    silent = of_section or first["type"] in {"missing", "extra_forbidden"} or not keys
+    got = "" if silent else f" (got {quoted(first['input'])})"
     return Fault(keys, " or ".join(messages) + got, first["type"])
 
 

@@ -3,15 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..cell import Encode
 from .catalogue import Sequences
-
-Encode = Literal["unique", "every-slot"]
 
 
 class ItemBatch(ABC):

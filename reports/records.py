@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from ..cell import Cell, Schema, upgrade
+from ..cell import Cell, Family, Schema, upgrade
 from ..errors import BenchError, first_fault, quoted
 from ..files import read_json, write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
@@ -25,7 +25,6 @@ KINDS_OF_TARGET = (
 
 Status = Literal["ok", "oom", "diverged", "timeout", "crashed", "refused", "interrupted"]
 """`refused`: the cell cannot be run as it was asked for; the error says what to change."""
-Family = Literal["full", "embedded", "decoupled", "reference"]
 
 
 class Environment(Schema):

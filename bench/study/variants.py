@@ -4,7 +4,6 @@ A variant is a row of its own. Its settings are the method's options and learnin
 the option's default is as good as none, so that `lora:r=8` is the row `lora`.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -15,10 +14,10 @@ from ...cell import Cell, Rate, Rates
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import parse_toml
 from ...methods.registry import Entry, find_method, make_method
+from ...naming import read_settings, split_list, split_name
 from ...outside import canonical_name
 
 _RATES = TypeAdapter(Rates)
-_NAMED = re.compile(r"(?P<name>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)
 
 
 def split_methods(text: str) -> list[str]:
@@ -27,7 +26,7 @@ def split_methods(text: str) -> list[str]:
     BenchError when there is none before it.
     """
     found: list[str] = []
-    for piece in _pieces(text):
+    for piece in filter(None, split_list(text)):
         if "=" not in piece or ":" in piece.partition("=")[0]:  # a value may hold one, too
             found.append(piece)
         elif not found:
@@ -59,18 +58,9 @@ class Variant:
         """The variant that a text names; BenchError for one without a method, and for what is no setting."""
         if not text.strip() or text.startswith(":") or text.endswith(":"):
             raise BenchError(f"method {quoted(text)}: give NAME, NAME:option=value,…, or package.module:Class")
-        match = _NAMED.fullmatch(text)
-        if match is None:
-            return cls(text)
-        settings: dict[str, Any] = {}
-        for piece in _pieces(match["settings"]):
-            key, equals, value = (part.strip() for part in piece.partition("="))
-            if not equals or not key or not value:
-                raise BenchError(f"method {quoted(text)}: {quoted(piece)} is no setting: write option=value")
-            if key in settings:
-                raise BenchError(f"method {quoted(text)}: {quoted(key)} stands there twice: keep one")
-            settings[key] = written_value(value)
-        return cls(match["name"].strip(), settings)
+        name, written = split_name(text)
+        settings = read_settings(f"method {quoted(text)}", written)
+        return cls(name.strip() if written else name, {key: written_value(value) for key, value in settings.items()})
 
     @property
     def canonical_name(self) -> str:
@@ -134,15 +124,3 @@ def _checked_rates(name: str, rates: dict[str, Any]) -> Rates:
     except ValidationError as error:
         fault = first_fault(error, rates)
         raise BenchError(f"method '{name}': rate '{fault.key}': {fault.message}") from error
-
-
-def _pieces(text: str) -> list[str]:
-    """What stands between commas, but for those in brackets; empty pieces are left out."""
-    pieces, depth = [""], 0
-    for sign in text:
-        depth += (sign in "[{") - (sign in "]}")
-        if sign == "," and depth <= 0:
-            pieces.append("")
-        else:
-            pieces[-1] += sign
-    return [piece.strip() for piece in pieces if piece.strip()]

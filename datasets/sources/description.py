@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ...errors import BenchError, unknown
+from ...errors import BenchError, first_fault, unknown
 from ...files import is_folder, is_possible, read_toml
 from ..tables.table import TimeUnit
 
@@ -135,7 +135,7 @@ def describe(path: Path) -> tuple[Path, Description]:
     try:
         description = Description.model_validate(values)
     except ValidationError as error:
-        raise BenchError(f"{file}: {_first_fault(error, values)}") from error
+        raise BenchError(f"{file}: {_refusal(error, values)}") from error
     _place(description, file)
     return file, description
 
@@ -180,32 +180,15 @@ def _refuse_outside(path: Path, allowed: list[Path], key: str) -> None:
         )
 
 
-def _first_fault(error: ValidationError, values: dict[str, Any]) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
-    keys = _written(fault["loc"], values)
-    place = ".".join(keys)
-    if fault["type"] == "extra_forbidden":
-        section: type[BaseModel] = _SECTIONS.get(keys[0], Description) if len(keys) > 1 else Description
-        prefix = "".join(f"{key}." for key in keys[:-1])
-        return str(unknown("key", place[:200], [prefix + key for key in section.model_fields]))
-    if fault["type"] == "missing":
-        return f"'{'.'.join(map(str, fault['loc']))}' is missing: add it"
-    message = fault["msg"].removeprefix("Value error, ")[:300]
-    return f"{place}: {message}" if place else message
-
-
-def _written(location: tuple[int | str, ...], values: Any) -> list[str]:
-    """The part of a fault's location that stands in the file; what follows names a branch of the schema."""
-    keys: list[str] = []
-    for part in location:
-        if isinstance(values, dict) and part in values:
-            values = values[str(part)]
-        elif isinstance(values, list) and isinstance(part, int):
-            values = values[part]
-        else:
-            break
-        keys.append(str(part))
-    return keys
+def _refusal(error: ValidationError, values: dict[str, Any]) -> str:
+    """The key at fault, as it is written in the file, and what is wrong with it."""
+    fault = first_fault(error, values)
+    if fault.kind == "extra_forbidden":
+        section = _SECTIONS.get(fault.keys[0], Description) if len(fault.keys) > 1 else Description
+        return str(unknown("key", fault.key, [".".join([*fault.keys[:-1], key]) for key in section.model_fields]))
+    if fault.kind == "missing":
+        return f"'{fault.key}' is missing: add it"
+    return f"{fault.key}: {fault.message}" if fault.key else fault.message
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {

@@ -1,19 +1,17 @@
 """From a dataset's name to the `Dataset` with the protocol's splits, whatever source it comes from."""
 
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
+from ...cell import MissingImages, Modalities
 from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
 from ..protocol import Split, prepare
 from ..raw import Interactions, RawData
 from .registry import open_source
-
-Modalities = Literal["both", "text", "image"]
-MissingImages = Literal["neutral", "drop", "error"]
 
 
 def load_dataset(

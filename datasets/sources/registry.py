@@ -10,7 +10,8 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from ...errors import BenchError, unknown
+from ...errors import BenchError, first_fault, unknown
+from ...naming import read_settings, split_name
 from ...outside import canonical_name, load_named, offered, subclass_of
 from .source import Source
 
@@ -20,7 +21,6 @@ _BUILT_IN = {"bazaar": "bazaar", "folder": "folder", "iisan-release": "iisan_rel
 _registered: dict[str, type[Source]] = {}
 
 _CLASS = re.compile(r"(?P<name>(?P<code>[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?::(?P<argument>.*))?", re.DOTALL)
-_SETTINGS = re.compile(r"(?P<path>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)
 
 S = TypeVar("S", bound=type[Source])
 
@@ -127,36 +127,21 @@ def _open(spec: str) -> tuple[Source, str]:
     named = _named(spec)
     source = _class_of(named.source)
     path, written = (named.argument, "") if source.takes_path else ("", named.argument)
-    if source.takes_path and source.options.model_fields and (match := _SETTINGS.fullmatch(named.argument)):
-        path, written = match["path"], match["settings"]
+    if source.takes_path and source.options.model_fields:
+        path, written = split_name(named.argument)
     if source.takes_path and not path:
         raise BenchError(f"dataset '{spec}': the path is missing: write {source.usage}")
-    options = _written_options(spec, written)
+    options = read_settings(f"dataset '{spec}'", written)
     return source(Path(os.path.expanduser(path)), _chosen(source, options)), written  # noqa: PTH111
-
-
-def _written_options(spec: str, argument: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for part in argument.split(",") if argument else []:
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or not name or not value:
-            raise BenchError(f"dataset '{spec}': '{part}' is no option: write name=value, with commas between")
-        if name in options:
-            raise BenchError(f"dataset '{spec}': option '{name}' stands there twice: keep one")
-        options[name] = value
-    return options
 
 
 def _chosen(source: type[Source], options: dict[str, str]) -> object:
     known = list(source.options.model_fields)
-    for name in options:
-        if name not in known:
-            raise unknown(f"option of dataset {source.name}", name, known)
     try:
         return source.options.model_validate(options)
     except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in fault["loc"])
-        message = f"{fault['msg'].removeprefix('Value error, ')} (options: {', '.join(known)})"
-        place = f"{name}={fault['input']}: " if name else ""
-        raise BenchError(f"dataset {source.name}: {place}{message}") from error
+        fault = first_fault(error, options)
+        if fault.kind == "extra_forbidden":
+            raise unknown(f"option of dataset {source.name}", fault.key, known) from error
+        place = f"option '{fault.key}': " if fault.key else ""
+        raise BenchError(f"dataset {source.name}: {place}{fault.message} (options: {', '.join(known)})") from error

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
 from ...arrays import map_array, read_array
+from ...cell import CacheDtype
 from ...errors import BenchError
 from ...files import cache_directory, canonical_json, digest, file_digest, read_json
 
@@ -38,7 +39,7 @@ class CacheKey:
     pooling: str
     preprocessing: str
     content: str
-    dtype: Literal["float16", "float32"]
+    dtype: CacheDtype
     precision: str = "fp32"
     version: int = VERSION
 

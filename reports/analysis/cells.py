@@ -1,12 +1,13 @@
 """A record as one flat row of numbers, the form in which tables, plots and exports read it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
+from ...cell import Family
 from ...metrics import headline
 from ..records import Epoch, Record
 
-FAMILIES = ("full", "embedded", "decoupled", "reference")
+FAMILIES = get_args(Family)
 PHASES = ("data", "forward", "backward", "update")
 
 MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"arrays", "errors", "files", "metrics", "outside", "ownership", "text", "values", "cell"}
+GROUND = {"arrays", "errors", "files", "metrics", "naming", "outside", "ownership", "text", "values", "cell"}
 BELOW: dict[str, set[str]] = {
     "errors": {"text"},
     "text": set(),
@@ -20,6 +20,7 @@ BELOW: dict[str, set[str]] = {
     "outside": {"errors", "files"},
     "values": {"errors", "files"},
     "metrics": set(),
+    "naming": {"errors"},
     "cell": {"errors", "files", "values"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},

@@ -139,10 +139,10 @@ def test_fingerprints(shop):
         ("nowhere.toml", r"nowhere\.toml: there is no such file"),
         ("iisan-release", "the path is missing: write iisan-release:PATH"),
         ("bazaar:itmes=3", "unknown option of dataset bazaar 'itmes': did you mean 'items'"),
-        ("bazaar:items", "'items' is no option: write name=value"),
-        ("bazaar:items=3,,users=3", "'' is no option"),
-        ("bazaar:items=9,items=10", "option 'items' stands there twice"),
-        ("bazaar:items=many", r"dataset bazaar: items=many: .*valid integer.*options: .*items"),
+        ("bazaar:items", "'items' is no setting: write option=value"),
+        ("bazaar:items=3,,users=3", "'' is no setting"),
+        ("bazaar:items=9,items=10", "'items' stands there twice"),
+        ("bazaar:items=many", r"dataset bazaar: option 'items': .*valid integer.*got 'many'.*options: .*items"),
     ],
 )
 def test_specs_that_mean_nothing(spec, message):

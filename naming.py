@@ -1,0 +1,38 @@
+"""Names as they are written with settings behind them: `NAME:option=value,option=value`, of methods and of datasets."""
+
+import re
+
+from .errors import BenchError, quoted
+
+_NAMED = re.compile(r"(?P<name>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """A name, which may hold colons, and the settings written behind it, "" where there are none."""
+    match = _NAMED.fullmatch(text)
+    return (match["name"], match["settings"]) if match else (text, "")
+
+
+def read_settings(owner: str, text: str) -> dict[str, str]:
+    """Settings by option, their values as written; `owner` is whose they are. BenchError for what is no setting."""
+    settings: dict[str, str] = {}
+    for piece in split_list(text) if text else []:
+        option, equals, value = (part.strip() for part in piece.partition("="))
+        if not equals or not option or not value:
+            raise BenchError(f"{owner}: {quoted(piece)} is no setting: write option=value, with commas between")
+        if option in settings:
+            raise BenchError(f"{owner}: {quoted(option)} stands there twice: keep one")
+        settings[option] = value
+    return settings
+
+
+def split_list(text: str) -> list[str]:
+    """What stands between commas, but for those in brackets."""
+    pieces, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        if sign == "," and depth <= 0:
+            pieces.append("")
+        else:
+            pieces[-1] += sign
+    return [piece.strip() for piece in pieces]
