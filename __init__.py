@@ -15,7 +15,7 @@ _HOME = {
     "Method": ".methods.method",
     "register": ".methods.registry",
     "Record": ".reports.records",
-    "load_records": ".reports.records",
+    "load_records": ".reports.reading",
     "tpme": ".reports.analysis.tpme",
 }
 

@@ -15,7 +15,7 @@ from . import pages, report, speed
 from .analysis.comparison import compare
 from .analysis.results import load
 from .formats.markdown import render
-from .records import load_records
+from .reading import load_records
 
 _BLOCK = re.compile(r"(<!-- generated: (main|speed) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

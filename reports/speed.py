@@ -17,7 +17,8 @@ import pandas as pd
 from .analysis.cells import mean_epoch
 from .analysis.machine import machine
 from .formats.markdown import escape
-from .records import Record, load_records
+from .reading import load_records
+from .records import Record
 
 # Adam reads parameter, gradient and two moments, and writes parameter and moments; the gradient was written before.
 _ADAM_PASSES = 8

@@ -16,7 +16,8 @@ from ...reports.analysis import statistics
 from ...reports.analysis.cells import is_marked, warm_epochs
 from ...reports.analysis.machine import machine_name
 from ...reports.analysis.ranks import kept_ranks
-from ...reports.records import Record, load_records, ranks_path
+from ...reports.reading import load_records
+from ...reports.records import Record, ranks_path
 from .baseline import kind_of
 from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import EXACT

@@ -13,7 +13,8 @@ from ...files import read_json
 from ...metrics import headline
 from ...reports.analysis.cells import is_marked, warm_epochs
 from ...reports.analysis.machine import machine_name
-from ...reports.records import Record, load_records
+from ...reports.reading import load_records
+from ...reports.records import Record
 from .baseline import Baseline, Case, Machine, Timing, fault
 from .pairing import Settings, group, newest_runs
 from .renewal import gather

@@ -11,7 +11,8 @@ from ...cell import Cell
 from ...datasets.sources.registry import source_class
 from ...errors import BenchError
 from ...files import set_aside
-from ...reports.records import Record, Status, log_path, read_record, record_path
+from ...reports.reading import read_record
+from ...reports.records import Record, Status, log_path, record_path
 from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of

@@ -14,7 +14,8 @@ from typing import Any
 from ...cell import Cell
 from ...datasets.sources.registry import open_source
 from ...files import canonical_json
-from ...reports.records import Code, Record, load_records
+from ...reports.reading import load_records
+from ...reports.records import Code, Record
 from ..guard.pairing import portable
 
 

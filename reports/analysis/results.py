@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import BenchError
-from ..records import Record, load_records, log_path, ranks_path, record_path
+from ..reading import load_records
+from ..records import Record, log_path, ranks_path, record_path
 from .ranks import kept_ranks
 
 

@@ -17,7 +17,8 @@ import numpy as np
 
 from tpmebench.bench.guard.pairing import same, settings
 from tpmebench.cell import Schema
-from tpmebench.reports.records import Record, load_records, ranks_path
+from tpmebench.reports.reading import load_records
+from tpmebench.reports.records import Record, ranks_path
 
 IDENTITY = ("schema_version", "study", "cell_id", "started", "code", "cell.version", "*fingerprint")
 TIMES = (

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tpmebench.reports.analysis.cells import is_marked
-from tpmebench.reports.records import load_records
+from tpmebench.reports.reading import load_records
 
 
 @dataclass(frozen=True)

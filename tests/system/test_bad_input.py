@@ -10,7 +10,7 @@ import pytest
 from tpmebench.bench.cli import main
 from tpmebench.datasets.sources.loading import load_dataset
 from tpmebench.errors import BenchError
-from tpmebench.reports.records import load_records
+from tpmebench.reports.reading import load_records
 
 Refused = Callable[..., str]
 Dataset = Callable[..., Path]

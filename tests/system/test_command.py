@@ -12,7 +12,7 @@ import pytest
 
 import tpmebench
 from tpmebench.ownership import MARKER
-from tpmebench.reports.records import load_records
+from tpmebench.reports.reading import load_records
 
 METHODS = ["lora", "iisan-cached"]
 REFERENCES = ["popularity", "random", "content-knn", "sasrec-id"]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tpmebench.reports.records import Record, load_records, ranks_path
+from tpmebench.reports.reading import load_records
+from tpmebench.reports.records import Record, ranks_path
 
 PLANTED = '''
 import os, resource, signal, time

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tpmebench.reports.records import load_records
+from tpmebench.reports.reading import load_records
 
 # A recommender by ID that waits at the stage that STOP names, and touches MARK when it is there.
 WAITING = '''

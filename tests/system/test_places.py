@@ -15,7 +15,7 @@ from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import cache_directory, is_possible
-from tpmebench.reports.records import load_records
+from tpmebench.reports.reading import load_records
 
 Place = Callable[[Path], Path]
 BAZAAR = ("--dataset", "bazaar:items=60,users=40", "--epochs", "1", "--set", "references=false")

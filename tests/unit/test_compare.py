@@ -10,6 +10,7 @@ from tpmebench.bench.guard.compare import compare, match, run_compare
 from tpmebench.bench.guard.findings import Finding
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.metrics import RANKING, means
+from tpmebench.reports.reading import load_records
 from tpmebench.reports.records import (
     Accuracy,
     Environment,
@@ -20,7 +21,6 @@ from tpmebench.reports.records import (
     Record,
     Slice,
     Time,
-    load_records,
     ranks_path,
 )
 

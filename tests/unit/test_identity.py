@@ -24,7 +24,8 @@ from tpmebench.files import lock
 from tpmebench.methods.embedded.lora import LoRA
 from tpmebench.methods.registry import find_method
 from tpmebench.ownership import take
-from tpmebench.reports.records import Code, Record, load_records, read_record, record_path
+from tpmebench.reports.reading import load_records, read_record
+from tpmebench.reports.records import Code, Record, record_path
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "reports" / "published" / "demo"

@@ -20,7 +20,8 @@ from tpmebench.datasets.sources.registry import source_class
 from tpmebench.errors import BenchError
 from tpmebench.methods.registry import find_method
 from tpmebench.metrics import Metric
-from tpmebench.reports.records import Record, load_records, ranks_path
+from tpmebench.reports.reading import load_records
+from tpmebench.reports.records import Record, ranks_path
 from tpmebench.reports.report import ReportOptions, write_report
 
 OUTSIDE = '''

@@ -11,7 +11,8 @@ from hypothesis import given
 from schemas import mutated, put
 
 from tpmebench.errors import BenchError
-from tpmebench.reports.records import SCHEMA_VERSION, Record, load_records, read_record
+from tpmebench.reports.reading import load_records, read_record
+from tpmebench.reports.records import SCHEMA_VERSION, Record
 
 MakeRecord = Callable[..., Record]
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published"

@@ -17,7 +17,6 @@ from tpmebench.bench import cli
 from tpmebench.bench.guard.compare import run_compare
 from tpmebench.cell import Training
 from tpmebench.errors import BenchError
-from tpmebench.reports import records as schema
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.tpme import Weights
@@ -29,6 +28,7 @@ from tpmebench.reports.figures import sensitivity as plot_sensitivity
 from tpmebench.reports.formats import html
 from tpmebench.reports.formats.terminal import summary_table
 from tpmebench.reports.pages import build
+from tpmebench.reports.reading import load_records, read_record
 from tpmebench.reports.records import ranks_path
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 from tpmebench.reports.tables import caching
@@ -88,7 +88,7 @@ def test_exports_hold_what_is_shown(study) -> None:
         frame["table"]
     )
     main = frame[(frame["table"] == "main") & (frame["row"] == "fft")].set_index("column")
-    seeds = [schema.read_record(path) for path in (study / "records").glob("*.json")]
+    seeds = [read_record(path) for path in (study / "records").glob("*.json")]
     peaks = [record.memory.peak or 0 for record in seeds if record.cell.method == "fft" and record.memory]
     assert main["value"]["memory"] == np.mean(peaks)
     assert main["text"]["status"] == "ok"
@@ -299,7 +299,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_named(tmp_path, write_stud
         assert f"Left out: records/{name}.json" in text
     assert str(tmp_path) not in text
     with pytest.raises(BenchError, match="records/"):  # a comparison or a check of half a study would mislead
-        schema.load_records(tmp_path)
+        load_records(tmp_path)
     for path in whole:
         path.unlink()
     with pytest.raises(BenchError, match="no record can be read"):

@@ -20,7 +20,8 @@ from tpmebench.bench.running.display import Display
 from tpmebench.bench.running.local import Runner, what_became
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study
-from tpmebench.reports.records import Record, read_record, record_path
+from tpmebench.reports.reading import read_record
+from tpmebench.reports.records import Record, record_path
 
 # A worker in a few lines: `leave` writes its record, `tell` sends an event, `start` starts a process that never ends.
 WORKER = """
