@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from .files import canonical_json, digest
+from .patience import Patience
 from .values import (
     Batch,
     Count,
@@ -68,14 +69,15 @@ class BackboneChoice(Schema):
 class Training(Schema):
     """How a method is trained, the same for every method of a study.
 
-    `encode`: "unique" encodes each distinct item of a batch once, and no more of it than is read; "every-slot" encodes
-    padding, repeats and all positions, as the published code does.
+    `patience`: how long training goes on without a better epoch, in epochs or steps; the default is what the published
+    ten epochs are on Amazon Scientific. `encode`: "unique" encodes each distinct item of a batch once, and no more of
+    it than is read; "every-slot" encodes padding, repeats and all positions, as the published code does.
     """
 
     model_config = ConfigDict(strict=True)
 
     epochs: Epochs = 30
-    patience: Epochs = 10
+    patience: Patience = "1900 steps"
     batch: Batch | Literal["published"] = 64
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     encode: Encode = "unique"

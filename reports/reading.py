@@ -45,7 +45,9 @@ def _lacking(record: Record) -> str | None:
         return None
     parts = {"valid": accuracy.valid, "test": accuracy.test} | accuracy.slices
     metrics = {f"accuracy.{name}.metrics": (part.metrics, part.users > 0) for name, part in parts.items()}
-    metrics |= {f"time.epochs.{number}.valid": (epoch.valid, bool(epoch.valid)) for number, epoch in enumerate(epochs)}
+    for part in ("valid", "test"):
+        curve = enumerate(getattr(epoch, part) for epoch in epochs)
+        metrics |= {f"time.epochs.{number}.{part}": (found, bool(found)) for number, found in curve}
     for key, (found, needed) in metrics.items():
         missing = [name for name in names if name not in found]
         if needed and missing:

@@ -82,7 +82,9 @@ class Accuracy(Schema):
 
 
 class Epoch(Schema):
-    """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), valid metrics after it.
+    """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), metrics after it.
+
+    `valid` choose the best epoch; `test`, of the same embeddings, are empty where they were not asked for.
 
     `loss` has a penalty of the method's own in it. `items` counts what was encoded. `evaluation` is the time of
     validation, which is no part of `total`. `resumed`: the epoch began in a continued cell. `waited`: seconds that
@@ -102,6 +104,7 @@ class Epoch(Schema):
     items: Count = 0
     evaluation: Seconds = 0.0
     valid: dict[str, Share] = {}
+    test: dict[str, Share] = {}
     resumed: bool = False
     waited: Seconds | None = None
     cpu: Seconds | None = None

@@ -25,6 +25,9 @@ PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {
     "lora": ("embedded", 12.2, 112_000, 1_900_000_000, 0.078),
     "iisan": ("decoupled", 4.9, 240_000, 420_000_000, 0.080),
     "iisan-cached": ("decoupled", 1.1, 240_000, 150_000_000, 0.080),
+    "frozen-mix": ("decoupled", 4.2, 93_000, 312_000_000, 0.062),
+    "frozen-mix-cached": ("decoupled", 0.6, 93_000, 74_000_000, 0.062),
+    "content-knn": ("reference", 0.0, 0, 0, 0.020),
 }
 USERS = 800
 

@@ -53,6 +53,7 @@ class Runner:
     warnings: list[str]
     checkpoint_seconds: float
     repeat_disturbed: int = 0
+    test_every_epoch: bool = True
     rates: Rates = field(default_factory=Rates)
 
     def run(self, cells: list[Planned]) -> list[Record]:
@@ -135,6 +136,7 @@ class Runner:
             warnings=self.warnings,
             checkpoint_seconds=self.checkpoint_seconds,
             repeat_disturbed=self.repeat_disturbed,
+            test_every_epoch=self.test_every_epoch,
             rates=self.rates.of(blank.cell),
         )
 

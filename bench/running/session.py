@@ -114,7 +114,13 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
     interrupted = False
     with Display(console) as display:
         runner = Runner(
-            study.name, request.directory, display, warnings, study.checkpoint_seconds, study.repeat_disturbed
+            study.name,
+            request.directory,
+            display,
+            warnings,
+            study.checkpoint_seconds,
+            study.repeat_disturbed,
+            study.test_every_epoch,
         )
         try:
             runner.run(wanted)

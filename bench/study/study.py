@@ -71,6 +71,8 @@ class Study(BaseModel):
     `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method, below
     those of its variants.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
+    `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
+    after those that are the best so far.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
@@ -97,6 +99,7 @@ class Study(BaseModel):
     timeout: PositiveSeconds | None = None
     checkpoint_seconds: Seconds = 60.0
     repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
+    test_every_epoch: bool = True
     training: Training = Training()
     head: Head = Head()
     evaluation: Evaluation = Evaluation()

@@ -24,7 +24,8 @@ class Job(BaseModel):
     """What a worker is given: the record to complete, where the study lives, and what of the study is not the cell's.
 
     `places`: where the cell's parts stand; None when what they are called says it. `checkpoint_seconds`: how often to
-    write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch.
+    write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch. `test_every_epoch`: whether the test
+    users are judged after each epoch.
     """
 
     record: Record
@@ -33,6 +34,7 @@ class Job(BaseModel):
     warnings: list[str] = []
     checkpoint_seconds: float = 60.0
     repeat_disturbed: int = 0
+    test_every_epoch: bool = True
     rates: MachineRates | None = None
 
 

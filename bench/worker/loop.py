@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...cell import Training
 from ...metrics import is_better
+from ...patience import is_over
 from ...reports.analysis.cells import is_marked
 from ...reports.records import Epoch
 from .build import TrainedCell
@@ -32,10 +34,10 @@ class Progress:
     seconds: float = 0.0
     energy: float | None = 0.0
 
-    def finished(self, epochs: int, patience: int) -> bool:
-        """Whether all epochs are done, or more than `patience` in a row brought nothing better (as published)."""
-        done = len(self.epochs)
-        return done >= epochs or (done > 0 and done - self.best_epoch > patience)
+    def finished(self, training: Training) -> bool:
+        """Whether all epochs are done, or more than the patience went by without a better one."""
+        steps = [epoch.steps for epoch in self.epochs]
+        return len(steps) >= training.epochs or is_over(training.patience, steps, self.best_epoch)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ class Fit:
     """Trains the parts of a cell, one epoch at a time.
 
     `repeat_disturbed`: how often an epoch that other work disturbed is run again. `disturbed` is told of each that is
-    about to be, with its number.
+    about to be, with its number. `test_every_epoch`: the test users are judged after each epoch, beside the valid ones,
+    and not only where it is the best so far.
     """
 
     parts: TrainedCell
@@ -52,12 +55,13 @@ class Fit:
     memory: MemoryMeter
     repeat_disturbed: int = 0
     disturbed: Callable[[Epoch, int], None] = lambda _epoch, _number: None
+    test_every_epoch: bool = True
 
     def run(self, progress: Progress, after_epoch: Callable[[Progress], None]) -> Progress:
         """Goes on from `progress` to the end. Raises Diverged when the loss stops being finite."""
         training = self.parts.cell.training
         resumed = bool(progress.epochs)
-        while not progress.finished(training.epochs, training.patience):
+        while not progress.finished(training):
             epoch, steps = self._train(len(progress.epochs))
             epoch.resumed, resumed = resumed, False
             progress.step_times += steps
@@ -85,7 +89,7 @@ class Fit:
         return best, steps
 
     def _evaluate(self, progress: Progress, epoch: Epoch) -> None:
-        """Validates; when this epoch is the best so far, judges the test users with the same embeddings."""
+        """Judges the valid users and, with the same embeddings, the test users: the best epoch is chosen on valid."""
         dataset, watch = self.parts.dataset, self.evaluator.watch()
         embeddings = self.evaluator.embeddings()
         encoded = watch()
@@ -93,8 +97,14 @@ class Fit:
         epoch.evaluation = watch()
         epoch.valid, task = self.parts.task.measure(valid), self.parts.task
         reached = epoch.valid[task.primary]
-        if progress.best is None or is_better(reached, progress.best, task.better()):
+        is_best = progress.best is None or is_better(reached, progress.best, task.better())
+        if not (is_best or self.test_every_epoch):
+            return
+        test = self.evaluator.ranks(dataset.test, embeddings)
+        seconds = encoded + watch() - epoch.evaluation
+        if self.test_every_epoch:
+            epoch.test = task.measure(test)
+        if is_best:
             progress.best, progress.best_epoch = reached, len(progress.epochs)
-            progress.valid_ranks = valid
-            progress.test_ranks = self.evaluator.ranks(dataset.test, embeddings)
-            progress.test_seconds = encoded + watch() - epoch.evaluation
+            progress.valid_ranks, progress.test_ranks = valid, test
+            progress.test_seconds = seconds

@@ -114,7 +114,8 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     def disturbed(epoch: Epoch, number: int) -> None:
         events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
 
-    progress = _fit(record, job, events, Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed))
+    fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch)
+    progress = _fit(record, job, events, fit)
     _keep(record, job, parts, progress)
     record.memory = _with_phases(measured, memory)
 
@@ -133,7 +134,7 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
     def after_epoch(progress: Progress) -> None:
         nonlocal saved
         last = progress.epochs[-1]
-        done = progress.finished(cell.training.epochs, cell.training.patience)
+        done = progress.finished(cell.training)
         events.tell(
             "epoch",
             number=len(progress.epochs),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...patience import in_words
 from ..analysis.comparison import Comparison, shared
 from ..analysis.data_facts import missing_warnings
 from ..quantities import quantity
@@ -17,7 +18,7 @@ def settings_table(comparison: Comparison) -> Table:
     rows = {name: value for name, value in comparison.settings.items() if value and value != "None"}
     rows |= {
         "epochs, at most": by_method(comparison, lambda record: record.cell.training.epochs),
-        "patience (epochs)": by_method(comparison, lambda record: record.cell.training.patience),
+        "patience": by_method(comparison, lambda record: in_words(record.cell.training.patience)),
         "batch, in effect": by_method(comparison, lambda record: record.batch or None),
         "warm-up steps, untimed": by_method(comparison, lambda record: record.time.warmup_steps or None),
         "learning rates": by_method(comparison, lambda record: rates(record) or None),

@@ -366,6 +366,7 @@ JOBS: dict[str, tuple[Any, Callable[[Job], Any]]] = {
     "name": ("mine", lambda job: job.record.study),
     "checkpoint_seconds": (7.0, lambda job: job.checkpoint_seconds),
     "repeat_disturbed": (2, lambda job: job.repeat_disturbed),
+    "test_every_epoch": (False, lambda job: job.test_every_epoch),
 }
 
 

@@ -58,26 +58,34 @@ class FakeEvaluator:
 
 
 def run(
-    hits: list[int], start: Progress | None = None, **training: Any
+    hits: list[int], start: Progress | None = None, test_every_epoch: bool = True, **training: Any
 ) -> tuple[Progress, FakeTrainer, FakeEvaluator, list[int]]:
     trainer = FakeTrainer()
     evaluator = FakeEvaluator(trainer, hits)
     settings = Training.model_validate({"epochs": len(hits), "patience": 10} | training)
     task = Sequential(Study(training=settings))
     parts = SimpleNamespace(cell=SimpleNamespace(training=settings), dataset=evaluator.dataset, task=task)
-    fit = Fit(parts, trainer, evaluator, MemoryMeter(torch.device("cpu")))  # type: ignore[arg-type]
+    fit = Fit(parts, trainer, evaluator, MemoryMeter(torch.device("cpu")), test_every_epoch=test_every_epoch)  # type: ignore[arg-type]
     seen: list[int] = []
     progress = fit.run(start or Progress(), lambda progress: seen.append(len(progress.epochs)))
     return progress, trainer, evaluator, seen
 
 
-def test_test_ranks_are_those_of_the_best_epoch_not_of_the_last():
-    progress, _, evaluator, _ = run([1, 4, 2, 3])
+@pytest.mark.parametrize(("test_every_epoch", "judged"), [(True, [0, 1, 2, 3]), (False, [0, 1])])
+def test_test_ranks_are_those_of_the_best_epoch_not_of_the_last(test_every_epoch: bool, judged: list[int]):
+    progress, _, evaluator, _ = run([1, 4, 2, 3], test_every_epoch=test_every_epoch)
     assert progress.best_epoch == 2
     assert progress.best == 0.4
     assert progress.test_ranks is not None and progress.test_ranks.tolist() == [101.0] * 3
     assert progress.valid_ranks is not None and np.isfinite(progress.valid_ranks).sum() == 4
-    assert [epoch for epoch, split in evaluator.ranked if split == "test"] == [0, 1]
+    assert [epoch for epoch, split in evaluator.ranked if split == "test"] == judged
+    assert [bool(epoch.test) for epoch in progress.epochs] == [test_every_epoch] * 4
+
+
+def test_the_metrics_of_the_test_users_stand_beside_those_of_the_valid_users():
+    progress, *_ = run([1, 4])
+    assert [epoch.test["MRR"] for epoch in progress.epochs] == pytest.approx([1 / 100, 1 / 101])
+    assert [epoch.evaluation for epoch in progress.epochs] == [3, 3], "judging the test users is no part of validation"
 
 
 def test_of_equal_epochs_the_first_is_the_best():
@@ -104,6 +112,29 @@ def test_training_stops_early_as_published(hits: list[int], patience: int, epoch
     assert trainer.numbers == list(range(epochs_run))
     assert seen == list(range(1, epochs_run + 1))
     assert len(progress.epochs) == epochs_run
+
+
+@pytest.mark.parametrize(
+    ("hits", "patience", "epochs_run"),
+    [
+        ([3, 1, 1, 1, 1, 1], "5 steps", 4),  # 2 + 3 steps are 5; with the 4 of the fourth epoch they are more
+        ([3, 1, 1, 1, 1, 1], "4 steps", 3),
+        ([3, 1, 1, 1, 1, 1], "1 step", 2),
+        ([1, 2, 1, 3, 1, 1, 1, 1], "6 steps", 6),
+        ([1, 1, 1, 1], "1900 steps", 4),
+    ],
+)
+def test_a_patience_in_steps_counts_those_since_the_best_epoch(hits: list[int], patience: str, epochs_run: int):
+    progress, *_ = run(hits, patience=patience)
+    assert len(progress.epochs) == epochs_run
+
+
+def test_an_early_stop_is_the_same_after_an_interruption():
+    whole, *_ = run([3, 1, 1, 1, 1, 1], patience="6 steps")
+    begun, *_ = run([3, 1, 1], patience="6 steps")
+    ended, *_ = run([3, 1, 1, 1, 1, 1], start=begun, patience="6 steps")
+    assert len(whole.epochs) == len(ended.epochs) == 4
+    assert whole.best_epoch == ended.best_epoch == 1
 
 
 def test_every_epoch_keeps_its_numbers_and_all_steps_are_kept():

@@ -10,7 +10,19 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
-GROUND = {"arrays", "errors", "files", "metrics", "naming", "outside", "ownership", "text", "values", "cell"}
+GROUND = {
+    "arrays",
+    "errors",
+    "files",
+    "metrics",
+    "naming",
+    "outside",
+    "ownership",
+    "patience",
+    "text",
+    "values",
+    "cell",
+}
 BELOW: dict[str, set[str]] = {
     "errors": {"text"},
     "text": set(),
@@ -21,7 +33,8 @@ BELOW: dict[str, set[str]] = {
     "values": {"errors", "files"},
     "metrics": set(),
     "naming": {"errors"},
-    "cell": {"errors", "files", "values"},
+    "patience": set(),
+    "cell": {"errors", "files", "patience", "values"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},
     "reports": GROUND,

@@ -318,7 +318,7 @@ def test_settings_say_everything(make_record) -> None:
         "encode",
         "precision",
         "epochs, at most",
-        "patience (epochs)",
+        "patience",
         "learning rate scale",
         "CPU",
         "torch",
