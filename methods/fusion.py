@@ -78,6 +78,10 @@ class TowerMethod(Method[FusedEncoder]):
     def adapt(self, tower: Tower) -> None:
         """Changes a tower in place, and leaves trainable what of it is to be trained."""
 
+    def note(self, tower: Tower, line: str) -> None:
+        """Keeps what a reader of a record must know of how a tower was adapted."""
+        self.notes.append(f"{self.name}, {tower.shape.modality} tower: {line}")
+
     def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
         towers = {name: backbones.tower(name) for name in backbones.modalities}
         for tower in towers.values():

@@ -40,7 +40,8 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     """What a table has a row for: it has a name, a family, a line that says what it is, and options.
 
     `name`, `family`, `summary` and `uncached` are set by `register`. `stochastic`: whether another seed gives another
-    result. `uncached`: the method that does the same without the feature cache.
+    result. `uncached`: the method that does the same without the feature cache. `notes`: what a reader of a record must
+    know of how the method came out on the cell's towers, a line each.
     """
 
     name: ClassVar[str] = ""
@@ -52,6 +53,7 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
 
     def __init__(self, chosen: Mapping[str, Any] | None = None) -> None:
         self.chosen = self._parse(chosen or {})
+        self.notes: list[str] = []
 
     @classmethod
     def crosses_towers(cls) -> bool:

@@ -42,7 +42,7 @@ def execute(record: Record, job: Job, events: Events) -> None:
         _rank(record, job, parts)
     else:
         record.batch = parts.batch
-        record.warnings += parts.unused
+        record.warnings += [*parts.unused, *parts.method.notes]
         _train(record, job, events, parts, memory)
         rates = job.rates or _machine_rates(torch.device(cell.device))
         record.environment.matrix_rate, record.environment.copy_rate = rates.matrix, rates.copied

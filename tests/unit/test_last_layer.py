@@ -13,7 +13,7 @@ from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
 from tpmebench.methods.backbones.pair import Backbones
-from tpmebench.methods.backbones.projections import maps_after_attention
+from tpmebench.methods.backbones.projections import maps_after_attention, widths
 from tpmebench.methods.backbones.tower import OUTPUT, Tower
 from tpmebench.methods.features.content import RawContent
 from tpmebench.methods.features.readers import TowerReader
@@ -28,7 +28,7 @@ def items(tiny_content: RawContent) -> ItemInputs:
     return tiny_content.gather(torch.arange(1, 10))
 
 
-def rows_into(linear: nn.Linear, run: Callable[[], Any]) -> int:
+def rows_into(linear: nn.Module, run: Callable[[], Any]) -> int:
     """How many rows a map is given while `run` runs."""
     rows = []
     handle = linear.register_forward_hook(lambda _module, _args, output: rows.append(output.shape[:-1].numel()))
@@ -45,12 +45,13 @@ def test_states_stay_and_what_follows_the_attention_sees_one_row_an_item(
     tower = tiny_tower(modality, name).eval()
     levels = (*range(tower.shape.depth + 1), OUTPUT)
     before = tower.states(items, levels)
-    first, last = (maps_after_attention(tower.layers[k], 32) for k in (0, -1))
-    assert [(m.in_features, m.out_features) for m in last] == [(32, 32), (32, 64)]
+    last = maps_after_attention(tower)
+    assert sorted(widths(linear) for linear in last) == [(32, 32), (32, 64), (64, 32)]
     narrow_last_layer(tower)
     torch.testing.assert_close(tower.states(items, levels), before)
-    assert [rows_into(linear, lambda: tower(items)) for linear in last] == [9, 9]
-    assert all(rows_into(linear, lambda: tower(items)) > 9 for linear in first)
+    assert [rows_into(linear, lambda: tower(items)) for linear in last] == [9, 9, 9]
+    others = [module for module in tower.layers.modules() if isinstance(module, nn.Linear) and module not in last]
+    assert others and all(rows_into(linear, lambda: tower(items)) > 9 for linear in others)
 
 
 @torch.no_grad()
@@ -60,7 +61,7 @@ def test_after_dropping_layers_the_last_one_left_is_narrowed(tiny_tower: MakeTow
     tower.drop_layers_above((1, 2))
     narrow_last_layer(tower)
     torch.testing.assert_close(tower.states(items, (1, 2)), before)
-    assert rows_into(maps_after_attention(tower.layers[1], 32)[0], lambda: tower.states(items, (2,))) == 9
+    assert rows_into(maps_after_attention(tower)[0], lambda: tower.states(items, (2,))) == 9
 
 
 @pytest.mark.parametrize("name", ["fft", "bitfit", "adapter", "lora", "iisan", "frozen"])
@@ -76,7 +77,7 @@ def test_methods_keep_their_embeddings_and_gradients(
         for modality in reader.levels:
             if narrowed:
                 narrow_last_layer(reader.tower(modality))
-                for linear in maps_after_attention(reader.tower(modality).layers[-1], 32):
+                for linear in maps_after_attention(reader.tower(modality)):
                     assert rows_into(linear, lambda encoder=encoder: encoder(items)) == 9
         outputs.append(encoder(items))
         outputs[-1].square().sum().backward()
@@ -88,15 +89,9 @@ def test_methods_keep_their_embeddings_and_gradients(
 
 def test_towers_read_at_the_last_token_are_left_as_they_are(tiny_tower: MakeTower, items: ItemInputs) -> None:
     tower = tiny_tower("text", "qwen2").eval()
-    assert len(maps_after_attention(tower.layers[-1], 32)) == 3  # its feed-forward is gated
+    assert len(maps_after_attention(tower)) == 4  # its feed-forward is gated
     narrow_last_layer(tower)
     assert not any(module._forward_pre_hooks for module in tower.modules())
-
-
-def test_a_layer_with_fused_projections_is_left_as_it_is() -> None:
-    for fused in (["qkv"], ["q_proj", "kv"], ["query", "key"]):
-        layer = nn.ModuleDict({name: nn.Linear(32, 32) for name in [*fused, "mlp"]})
-        assert maps_after_attention(layer, 32) == []
 
 
 def loss_and_rows(method: str, encode: Any) -> tuple[float, int, int]:
@@ -107,7 +102,7 @@ def loss_and_rows(method: str, encode: Any) -> tuple[float, int, int]:
     trainer = Trainer(trained(cell))
     batch, inputs = next(trainer.load(trainer.plan.epoch(0)))
     reader: Any = trainer.recommender.item_encoder.reader
-    maps = maps_after_attention(reader.tower("image").layers[-1], 64)
+    maps = maps_after_attention(reader.tower("image"))
     losses = list[Tensor]()
     rows = rows_into(maps[0], lambda: losses.append(trainer.forward(batch, inputs).detach()))
     return float(losses[0]), rows, len(inputs.items)

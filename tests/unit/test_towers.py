@@ -15,7 +15,6 @@ from torch import Tensor
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.names import parse_pair
 from tpmebench.methods.backbones.pair import Backbones
-from tpmebench.methods.backbones.projections import projections
 from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.backbones.tower import OUTPUT, Tower, TowerShape
 from tpmebench.methods.features.content import RawContent
@@ -299,29 +298,6 @@ def test_named_backbones_have_the_published_shapes() -> None:
     assert image == TowerShape("image", 768, 12, "cls")
     clip = [BackboneSource("text", "clip-b32", "random").shape, BackboneSource("image", "clip-b32", "random").shape]
     assert clip == [TowerShape("text", 512, 12, "last"), TowerShape("image", 768, 12, "cls")]
-
-
-@pytest.mark.parametrize(("modality", "name"), [family[:2] for family in FAMILIES])
-def test_projections_are_found_by_role(tiny_tower: MakeTower, modality: str, name: str) -> None:
-    tower = tiny_tower(modality, name)
-    found = projections(tower)
-    assert len(found) == tower.shape.depth
-    for number, layer in enumerate(found):
-        assert f".{number}." in f".{layer.query}"
-        outputs = [tower.model.get_submodule(n) for n in (layer.attention_output, layer.feed_forward_output)]
-        assert [(part.in_features, part.out_features) for part in outputs] == [(32, 32), (64, 32)]
-        assert layer.query.rpartition(".")[2] in {"query", "q_proj"}
-        assert layer.value.rpartition(".")[2] in {"value", "v_proj"}
-        assert layer.attention_output.rpartition(".")[2] in {"dense", "o_proj", "out_proj"}
-
-
-def test_fused_projections_are_an_error() -> None:
-    from transformers import GPT2Config, GPT2Model
-
-    model = GPT2Model(GPT2Config(n_embd=32, n_layer=2, n_head=2, vocab_size=50))
-    tower = Tower(model, TowerShape("text", 32, 2, "last"), ([0.5] * 3, [0.5] * 3))
-    with pytest.raises(BenchError, match=r"GPT2Model: layer 'h\.0' has no separate query"):
-        projections(tower)
 
 
 def test_a_model_without_a_stack_of_layers_is_an_error() -> None:
