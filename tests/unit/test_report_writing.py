@@ -46,6 +46,13 @@ def study(tmp_path_factory, make_record, write_study):
     return directory
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without pictures, which take most of the time."""
+    for module in (plots, plot_costs, plot_accuracy, plot_sensitivity, caching):
+        monkeypatch.setattr(module, "draw", lambda *_: None)
+
+
 def test_markdown_is_whole(study) -> None:
     text = (study / "report.md").read_text()
     for words in ("| TPME |", "timeout", "What caching saves", "Learning rates", "Rank", "±", "commit"):
@@ -139,16 +146,13 @@ def test_accuracy_or_memory_may_be_missing(tmp_path, make_record, write_study) -
 
 @pytest.mark.parametrize("broken", ["plot_costs.epoch_time", "cells_table", "user_tests", "overview", "warnings"])
 def test_what_cannot_be_made_is_named_and_loses_nothing_else(
-    tmp_path, make_record, write_study, monkeypatch, broken
+    tmp_path, make_record, write_study, monkeypatch, undrawn, broken
 ) -> None:
     def fails(*_, **__):
         raise ValueError("<odd> number")
 
     fails.__name__ = broken.rpartition(".")[2]
     monkeypatch.setattr(f"tpmebench.reports.pages.{broken}", fails)
-    monkeypatch.setattr(plots, "draw", lambda *_: None)
-    for module in (plot_costs, plot_accuracy, plot_sensitivity, caching):
-        monkeypatch.setattr(module, "draw", lambda *_: None)
     write_study(tmp_path, [make_record("fft"), make_record("iisan-cached")])
     write_report([tmp_path], ReportOptions(FORMATS))
     said = f"'{fails.__name__.replace('_', ' ')}', could not be made (ValueError: "
@@ -174,7 +178,7 @@ def test_a_format_that_fails_does_not_take_the_others_with_it(tmp_path, make_rec
     assert len(list((tmp_path / "pictures").glob("*.png"))) > 5
 
 
-def test_two_parts_of_one_name_are_two_columns(tmp_path, make_record, write_study) -> None:
+def test_two_parts_of_one_name_are_two_columns(tmp_path, make_record, write_study, undrawn) -> None:
     record = make_record("fft")
     record.parameters.parts = {"total": (1_300_000, 1_500_000)}
     write_study(tmp_path, [record, make_record("lora")])
@@ -222,7 +226,7 @@ def test_bad_requests_are_refused(tmp_path, make_record, write_study) -> None:
     ids=["no array", "too few", "a flipped byte", "no ranks"],
 )
 def test_ranks_that_are_not_the_cells_own_are_named_and_take_part_in_no_test(
-    tmp_path, make_record, write_study, harm: Callable[[Path], object], said: str
+    tmp_path, make_record, write_study, undrawn, harm: Callable[[Path], object], said: str
 ) -> None:
     records = [make_record("fft"), make_record("lora"), make_record("bitfit")]
     write_study(tmp_path, records)
@@ -254,7 +258,7 @@ def test_the_terminals_table(make_record) -> None:
         assert words in text
 
 
-def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_record, write_study) -> None:
+def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_record, write_study, undrawn) -> None:
     """The mean would be the accuracy of neither. The terminal's table shows the numbers of the report."""
     one, whole = Training(epochs=1), Training()
     short, early = make_record("fft", training=one, epochs=1), make_record("popularity", training=one)
@@ -285,7 +289,7 @@ def test_schema_loads_without_the_heavy_libraries() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_record_that_cannot_be_read_is_left_out_and_named(tmp_path, write_study, make_record) -> None:
+def test_a_record_that_cannot_be_read_is_left_out_and_named(tmp_path, write_study, make_record, undrawn) -> None:
     write_study(tmp_path, [make_record("fft"), make_record("lora")])
     whole = list((tmp_path / "records").iterdir())
     names = [f"{number:016x}" for number in range(5)]
