@@ -124,7 +124,7 @@ def test_every_error_that_a_user_can_mend_is_one_line(
     def fails(*_: object) -> None:
         raise OSError(code, os.strerror(code), "some/place")
 
-    study = write_study(tmp_path / "study", [make_record("fft")])
+    study = write_study(tmp_path / "study", [make_record("fft", status="oom")])  # a report without pictures
     monkeypatch.setattr("tpmebench.reports.report.write_atomic", fails)
     message = refused("report", study)
     assert message.startswith(f"bench: some/place: {os.strerror(code)}; ")

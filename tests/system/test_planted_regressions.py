@@ -99,7 +99,7 @@ def planted_cell(method: str = METHOD, epochs: int = 1, repeat: int = 0) -> Cell
     return Cell(
         method=method,
         dataset="bazaar:items=1000,users=64",
-        backbones=BackboneChoice(text="micro", image="micro"),
+        backbones=BackboneChoice(text="micro", image="micro", image_side=32),
         training=Training(epochs=epochs, batch=16),
         repeat=repeat,
     )
@@ -161,7 +161,7 @@ def timed_study(tmp_path, monkeypatch):
         trainers = {method: Trainer(trained(planted_cell(method))) for method in METHODS}
         for trainer in trainers.values():
             trainer.warm_up()
-        for repeat in range(5):
+        for repeat in range(3):
             for method, trainer in trainers.items():
                 record = new_record(planted_cell(method, epochs=3, repeat=repeat))
                 with clock:
