@@ -243,3 +243,9 @@ def keep_ranks() -> Callable[[Path, schema.Record, np.ndarray], None]:
 def all_methods() -> list[str]:
     """Every method that `make_record` knows."""
     return list(PROFILES)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports have no pictures, which take most of the time that one takes."""
+    monkeypatch.setattr("tpmebench.reports.pages.Section.picture", lambda *_, **__: None)

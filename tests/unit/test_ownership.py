@@ -65,7 +65,7 @@ def test_a_study_of_a_version_without_markers_goes_on(tmp_path: Path, make_recor
     ("content", "ours"), [("# demo\n\nLowest TPME: lora", True), ("My thesis", False), (None, True)]
 )
 def test_beside_records_of_an_older_version_a_report_may_be_the_users(
-    tmp_path: Path, make_record, write_study, content: str | None, ours: bool
+    tmp_path: Path, make_record, write_study, undrawn: None, content: str | None, ours: bool
 ):
     study = write_study(tmp_path / "old", [make_record("fft"), make_record("lora")])
     if content is not None:
@@ -107,7 +107,7 @@ def test_a_place_that_cannot_be_used_is_one_line(tmp_path: Path, place: str):
         claim(tmp_path / place, "--out")
 
 
-def test_a_report_overwrites_no_report_of_the_users(tmp_path: Path, make_record, write_study):
+def test_a_report_overwrites_no_report_of_the_users(tmp_path: Path, make_record, write_study, undrawn: None):
     study = write_study(tmp_path / "study", [make_record("fft"), make_record("lora")])
     notes = tmp_path / "notes"
     notes.mkdir()

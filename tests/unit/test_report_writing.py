@@ -46,13 +46,6 @@ def study(tmp_path_factory, make_record, write_study):
     return directory
 
 
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reports without pictures, which take most of the time."""
-    for module in (plots, plot_costs, plot_accuracy, plot_sensitivity, caching):
-        monkeypatch.setattr(module, "draw", lambda *_: None)
-
-
 def test_markdown_is_whole(study) -> None:
     text = (study / "report.md").read_text()
     for words in ("| TPME |", "timeout", "What caching saves", "Learning rates", "Rank", "±", "commit"):
@@ -146,13 +139,15 @@ def test_accuracy_or_memory_may_be_missing(tmp_path, make_record, write_study) -
 
 @pytest.mark.parametrize("broken", ["plot_costs.epoch_time", "cells_table", "user_tests", "overview", "warnings"])
 def test_what_cannot_be_made_is_named_and_loses_nothing_else(
-    tmp_path, make_record, write_study, monkeypatch, undrawn, broken
+    tmp_path, make_record, write_study, monkeypatch, broken
 ) -> None:
     def fails(*_, **__):
         raise ValueError("<odd> number")
 
     fails.__name__ = broken.rpartition(".")[2]
     monkeypatch.setattr(f"tpmebench.reports.pages.{broken}", fails)
+    for module in (plots, plot_costs, plot_accuracy, plot_sensitivity, caching):
+        monkeypatch.setattr(module, "draw", lambda *_: None)
     write_study(tmp_path, [make_record("fft"), make_record("iisan-cached")])
     write_report([tmp_path], ReportOptions(FORMATS))
     said = f"'{fails.__name__.replace('_', ' ')}', could not be made (ValueError: "

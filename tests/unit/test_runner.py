@@ -132,10 +132,10 @@ def test_whoever_holds_the_pipe_of_a_cell_that_ended_is_ended_too(run: Run, tmp_
 def test_a_process_that_left_the_group_is_not_waited_for(run: Run, tmp_path: Path) -> None:
     """It holds the pipe, and nobody can end it by the group."""
     start = time.monotonic()
-    away = "subprocess.Popen(['sleep', '30'], start_new_session=True).pid"
+    away = "subprocess.Popen(['sleep', '300'], start_new_session=True).pid"
     record = run(f"open(folder + '/child', 'w').write(str({away})); tell('phase', name='x', done=0, total=0)")
     assert record.status == "crashed"
-    assert time.monotonic() - start < 25
+    assert time.monotonic() - start < 60
     os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
 
