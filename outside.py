@@ -1,17 +1,18 @@
 """Code from outside: a class named as `package.module:Class` or `./file.py:Class`, or that a package offers."""
 
 import sys
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
-from inspect import isabstract
+from inspect import getdoc, isabstract
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from .errors import BenchError
+from .errors import BenchError, unknown
 
 T = TypeVar("T")
+C = TypeVar("C", bound=type[Any])
 
 
 def is_outside(name: str) -> bool:
@@ -57,6 +58,47 @@ def offered(kind: str, group: str, known: Container[str]) -> Iterator[tuple[str,
                     f"{kind} '{point.name}' ({point.value}): {_cause(error)}; mend or remove its package"
                 ) from error
             yield point.name, found
+
+
+class Registry(Generic[C]):
+    """The one list of classes of a kind: built in, offered by packages in a group of entry points, or named as code.
+
+    `built_in`: the modules of ours, whose classes `add` themselves. `adopt` adds a class from outside under a name,
+    unless it did so itself, and refuses with BenchError what is no such class.
+    """
+
+    def __init__(self, kind: str, group: str, built_in: Sequence[str], adopt: Callable[[str, object], C]) -> None:
+        self._kind, self._group, self._built_in, self._adopt = kind, group, built_in, adopt
+        self._classes: dict[str, C] = {}
+
+    def add(self, name: str, found: C) -> None:
+        """Makes a class known, its docstring's first line as summary. BenchError when another class has the name."""
+        known = self._classes.setdefault(name, found)
+        if known.__qualname__ != found.__qualname__:
+            raise BenchError(f"two {self._kind}s are called '{name}': {known.__module__}, {found.__module__}")
+        found.name, found.summary = name, (getdoc(found) or "").split("\n", 1)[0]
+        self._classes[name] = found
+
+    def all(self) -> dict[str, C]:
+        """Every class by name: those built in, then those from entry points."""
+        for module in self._built_in:
+            import_module(module)
+        for name, found in offered(self._kind, self._group, self._classes):
+            self._adopt(name, found)
+        return dict(self._classes)
+
+    def find(self, name: str) -> C:
+        """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
+
+        BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
+        """
+        if canonical_name(name) == name:
+            known = self._classes if name in self._classes else self.all()  # entry points take their time
+            if name in known:
+                return known[name]
+            if not is_outside(name):
+                raise unknown(self._kind, name, list(known))
+        return self._adopt(canonical_name(name), load_named(self._kind, name))
 
 
 def subclass_of(base: type[T], kind: str, name: str, found: object) -> type[T]:

@@ -1,17 +1,16 @@
 """The one list of methods: built in, from entry points, or named as `package.module:Class` or `./file.py:Class`."""
 
 from collections.abc import Callable
-from importlib import import_module
-from inspect import getdoc
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
-from ..errors import BenchError, unknown
-from ..outside import canonical_name, is_outside, load_named, offered, subclass_of
+from ..cell import Family
+from ..errors import unknown
+from ..outside import Registry, subclass_of
 from .method import Method, Registered
 from .references.ranker import Ranker
 
 ENTRY_POINTS = "tpmebench.methods"
-FAMILIES = ("full", "embedded", "decoupled", "reference")
+FAMILIES: tuple[Family, ...] = get_args(Family)
 _BUILT_IN = (
     "embedded.fft",
     "decoupled.frozen",
@@ -26,7 +25,6 @@ _BUILT_IN = (
     "references.sasrec_id",
 )
 Entry = type[Method[Any]] | type[Ranker]
-_registered: dict[str, Entry] = {}
 
 M = TypeVar("M", bound=type[Registered])
 
@@ -42,11 +40,8 @@ def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
         raise unknown(f"family of method '{name}'", family, list(FAMILIES))
 
     def add(method: M) -> M:
-        if name in _registered and _registered[name].__qualname__ != method.__qualname__:
-            raise BenchError(f"two methods are called '{name}': {_registered[name].__module__}, {method.__module__}")
-        method.name, method.family, method.uncached = name, family, uncached
-        method.summary = (getdoc(method) or "").split("\n", 1)[0]
-        _registered[name] = cast("Entry", method)
+        _registry.add(name, cast("Entry", method))
+        method.family, method.uncached = family, uncached
         return method
 
     return add
@@ -54,31 +49,16 @@ def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
 
 def methods() -> dict[str, Entry]:
     """Every registered method by name: the built-in ones in their order, then those from entry points."""
-    for module in _BUILT_IN:
-        import_module(f".{module}", __package__)
-    for name, found in offered("method", ENTRY_POINTS, _registered):
-        _adopt(name, found)
-    order = [f"{__package__}.{module}" for module in _BUILT_IN]  # whichever was imported first
 
-    def place(entry: tuple[str, Entry]) -> int:
-        return order.index(entry[1].__module__) if entry[1].__module__ in order else len(order)
+    def place(entry: tuple[str, Entry]) -> int:  # whichever was imported first
+        return _MODULES.index(entry[1].__module__) if entry[1].__module__ in _MODULES else len(_MODULES)
 
-    return dict(sorted(_registered.items(), key=place))
+    return dict(sorted(_registry.all().items(), key=place))
 
 
 def find_method(name: str) -> Entry:
-    """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
-
-    BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
-    """
-    if canonical_name(name) != name:
-        return _adopt(canonical_name(name), load_named("method", name))
-    known = _registered if name in _registered else methods()  # looking through entry points takes its time
-    if name in known:
-        return known[name]
-    if is_outside(name):
-        return _adopt(name, load_named("method", name))
-    raise unknown("method", name, list(known))
+    """The class behind a name; BenchError as `Registry.find` says."""
+    return _registry.find(name)
 
 
 def built_in_modules() -> tuple[str, ...]:
@@ -98,3 +78,7 @@ def _adopt(name: str, found: object) -> Entry:
     if "name" not in vars(method):  # a name that is inherited is the parent's
         register(name, method.family or ("embedded" if method.kind == "method" else "reference"))(method)
     return method
+
+
+_MODULES = [f"{__package__}.{module}" for module in _BUILT_IN]
+_registry = Registry[Entry]("method", ENTRY_POINTS, _MODULES, _adopt)

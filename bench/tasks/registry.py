@@ -1,14 +1,11 @@
 """The one list of tasks: built in, from entry points, or named as `package.module:Class` or `./file.py:Class`."""
 
-from inspect import getdoc
-
-from ...errors import BenchError, unknown
-from ...outside import canonical_name, is_outside, load_named, offered, subclass_of
+from ...errors import BenchError
+from ...outside import Registry, subclass_of
 from .sequential import Sequential
 from .task import Task
 
 ENTRY_POINTS = "tpmebench.tasks"
-_registered: dict[str, type[Task]] = {}
 
 
 def register(name: str, task: type[Task]) -> type[Task]:
@@ -18,34 +15,24 @@ def register(name: str, task: type[Task]) -> type[Task]:
     """
     if task.primary not in [metric.name for metric in task.metrics]:
         raise BenchError(f"task '{name}': its primary metric {task.primary} is not one of its metrics; name it there")
-    known = _registered.setdefault(name, task)
-    if known.__qualname__ != task.__qualname__:
-        raise BenchError(f"two tasks are called '{name}': {known.__module__}, {task.__module__}")
-    task.name, task.summary = name, (getdoc(task) or "").split("\n", 1)[0]
-    _registered[name] = task
+    _registry.add(name, task)
     return task
-
-
-register("sequential", Sequential)
 
 
 def tasks() -> dict[str, type[Task]]:
     """Every registered task by name: ours, then those from entry points."""
-    for name, found in offered("task", ENTRY_POINTS, _registered):
-        register(name, subclass_of(Task, "task", name, found))
-    return dict(_registered)
+    return _registry.all()
 
 
 def find_task(name: str) -> type[Task]:
-    """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
+    """The class behind a name; BenchError as `Registry.find` says."""
+    return _registry.find(name)
 
-    BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
-    """
-    if canonical_name(name) == name:
-        known = _registered if name in _registered else tasks()  # looking through entry points takes its time
-        if name in known:
-            return known[name]
-        if not is_outside(name):
-            raise unknown("task", name, list(known))
-    named = canonical_name(name)
-    return register(named, subclass_of(Task, "task", named, load_named("task", name)))
+
+def _adopt(name: str, found: object) -> type[Task]:
+    task = subclass_of(Task, "task", name, found)
+    return task if "name" in vars(task) else register(name, task)  # a name that is inherited is the parent's
+
+
+_registry = Registry[type[Task]]("task", ENTRY_POINTS, (), _adopt)
+register("sequential", Sequential)

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable
 from importlib import import_module
-from inspect import getdoc
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,13 +11,12 @@ from pydantic import ValidationError
 
 from ...errors import BenchError, first_fault, unknown
 from ...naming import read_settings, split_name
-from ...outside import canonical_name, load_named, offered, subclass_of
+from ...outside import Registry, canonical_name, is_outside, subclass_of
 from .source import Source
 
 ENTRY_POINTS = "tpmebench.sources"
 _BUILT_IN = {"bazaar": "bazaar", "folder": "folder", "iisan-release": "iisan_release"}
 """Their modules, each loaded when it is asked for: pyarrow takes its time."""
-_registered: dict[str, type[Source]] = {}
 
 _CLASS = re.compile(r"(?P<name>(?P<code>[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?::(?P<argument>.*))?", re.DOTALL)
 
@@ -29,13 +27,9 @@ def register(name: str) -> Callable[[S], S]:
     """Class decorator: makes a source known under a name; its docstring's first line becomes its summary."""
 
     def add(source: S) -> S:
-        if name in _registered and _registered[name].__qualname__ != source.__qualname__:
-            raise BenchError(f"two sources are called '{name}': {_registered[name].__module__}, {source.__module__}")
-        source.name = name
-        source.summary = (getdoc(source) or "").split("\n", 1)[0]
+        _registry.add(name, source)
         if "usage" not in vars(source):
             source.usage = name + ":PATH" * source.takes_path + "[:OPTION=VALUE,…]" * bool(source.options.model_fields)
-        _registered[name] = source
         return source
 
     return add
@@ -43,11 +37,8 @@ def register(name: str) -> Callable[[S], S]:
 
 def sources() -> dict[str, type[Source]]:
     """Every registered source by name: the built-in ones in their order, then those from entry points."""
-    for module in _BUILT_IN.values():
-        import_module(f".{module}", __package__)
-    for name, found in offered("source", ENTRY_POINTS, _registered):
-        _adopt(name, found)
-    return {name: _registered[name] for name in dict.fromkeys((*_BUILT_IN, *_registered))}
+    known = _registry.all()
+    return {name: known[name] for name in dict.fromkeys((*_BUILT_IN, *known))}
 
 
 def built_in_modules() -> tuple[str, ...]:
@@ -77,7 +68,7 @@ def label(spec: str) -> str:
 def outside_code(spec: str) -> str:
     """The class from outside that naming a dataset imports, as it is called; "" when there is none."""
     name = _named(spec).source
-    return canonical_name(name) if ":" in name else ""
+    return canonical_name(name) if is_outside(name) else ""
 
 
 class _Named(NamedTuple):
@@ -109,9 +100,7 @@ def _named(spec: str) -> _Named:
 def _class_of(name: str) -> type[Source]:
     if name in _BUILT_IN:
         import_module(f".{_BUILT_IN[name]}", __package__)
-    if ":" in name:
-        return _adopt(canonical_name(name), load_named("source", name))
-    return _registered[name]
+    return _registry.find(name)
 
 
 def _adopt(name: str, found: object) -> type[Source]:
@@ -145,3 +134,7 @@ def _chosen(source: type[Source], options: dict[str, str]) -> object:
             raise unknown(f"option of dataset {source.name}", fault.key, known) from error
         place = f"option '{fault.key}': " if fault.key else ""
         raise BenchError(f"dataset {source.name}: {place}{fault.message} (options: {', '.join(known)})") from error
+
+
+_MODULES = [f"{__package__}.{module}" for module in _BUILT_IN.values()]
+_registry = Registry[type[Source]]("source", ENTRY_POINTS, _MODULES, _adopt)

@@ -140,7 +140,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str]
     file.write_text(OUTSIDE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "path", [*sys.path])
-        patch.setattr("tpmebench.methods.registry._registered", dict(methods()))
+        patch.setattr("tpmebench.methods.registry._registry._classes", dict(methods()))
         yield lambda name: find_method(f"{file}:{name}").name
 
 

@@ -137,7 +137,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert run_study(study, Request(place / "out", strict=True)) == 0
     yield place / "out"
     sys.path[:] = before
-    registry._registered.pop("taste:Taste")
+    registry._registry._classes.pop("taste:Taste")
     del sys.modules["taste"]
 
 

@@ -192,7 +192,7 @@ def test_a_record_that_cannot_be_read_counts_as_not_done_and_holds_up_no_other(t
         ({"epochs": {"lroa": 3}}, ["unknown method 'lroa'"]),
         ({"datasets": ["bazar"]}, ["unknown dataset 'bazar'", "did you mean 'bazaar'?"]),
         ({"datasets": ["bazaar:itms=2000"]}, ["'itms'", "did you mean 'items'?"]),
-        ({"datasets": ["bazaar:items=some"]}, ["items=some", "valid integer"]),
+        ({"datasets": ["bazaar:items=some"]}, ["'items'", "valid integer", "got 'some'"]),
         ({"datasets": ["no/where"]}, ["no/where", "dataset.toml"]),
         ({"backbones": ["micr"]}, ["unknown pair of backbones 'micr'", "did you mean 'micro'?"]),
         ({"backbones": ["bert-bas+vit-base"]}, ["unknown text backbone 'bert-bas'", "did you mean 'bert-base'?"]),

@@ -108,7 +108,7 @@ def user_module(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
     module = SimpleNamespace(Outside=Outside, Stranger=dict)
     monkeypatch.setitem(sys.modules, "users_methods", module)  # type: ignore[arg-type]
-    monkeypatch.setattr("tpmebench.methods.registry._registered", dict(ALL))
+    monkeypatch.setattr("tpmebench.methods.registry._registry._classes", dict(ALL))
     return module
 
 
@@ -148,7 +148,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in {"", str(tmp_path)}])
-    monkeypatch.setattr("tpmebench.methods.registry._registered", dict(ALL))
+    monkeypatch.setattr("tpmebench.methods.registry._registry._classes", dict(ALL))
     yield tmp_path
     for name in set(sys.modules) - before:
         del sys.modules[name]

@@ -186,7 +186,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
     """What installed packages offer; nothing yet."""
     points: list[EntryPoint] = []
     monkeypatch.setattr("tpmebench.outside.entry_points", lambda group: points if group == ENTRY_POINTS else [])
-    monkeypatch.setattr("tpmebench.datasets.sources.registry._registered", dict(sources()))
+    monkeypatch.setattr("tpmebench.datasets.sources.registry._registry._classes", dict(sources()))
     monkeypatch.setitem(sys.modules, "users_sources", SimpleNamespace(Offered=Offered, Half=Half, Stranger=dict))  # pyright: ignore[reportArgumentType]
     return points
 
