@@ -6,12 +6,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...cell import BackboneChoice, Cell
+from ...cell import BackboneChoice, Cell, Modality
 from ...datasets.sources import registry as sources
 from ...errors import BenchError, quoted
 from ...methods.backbones.check import check_backbone
 from ...methods.backbones.names import parse_pair
-from ...methods.backbones.source import BackboneSource, Modality
+from ...methods.backbones.source import BackboneSource
 from ...methods.registry import Entry, find_method, make_method, methods
 from ...outside import canonical_name
 from ...reports.records import Record, Status

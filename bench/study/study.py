@@ -10,7 +10,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from ...cell import SECTIONS, SEQUENTIAL, Evaluation, Head, Training, current, upgrade
+from ...cell import (
+    SECTIONS,
+    SEQUENTIAL,
+    Evaluation,
+    Head,
+    MissingImages,
+    Modalities,
+    TextPooling,
+    Training,
+    Weights,
+    current,
+    upgrade,
+)
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import TOML_BYTES, read_text, read_toml
 from ...values import (
@@ -85,12 +97,12 @@ class Study(BaseModel):
     backbones: Pairs = ["micro"]
     text_backbone: Name | None = None
     image_backbone: Name | None = None
-    weights: Literal["pretrained", "random"] = "pretrained"
-    text_pooling: Literal["auto", "cls", "last"] = "auto"
+    weights: Weights = "pretrained"
+    text_pooling: TextPooling = "auto"
     text_length: TextLength = 30
     image_side: ImageSide | None = None
-    modalities: Literal["both", "text", "image"] = "both"
-    missing_images: Literal["neutral", "drop", "error"] = "neutral"
+    modalities: Modalities = "both"
+    missing_images: MissingImages = "neutral"
     seeds: Repetitions = 1
     repeats: Repetitions = 1
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from ...cell import Modality, TextPooling, Weights
 from ...errors import BenchError, quoted, unknown
 from ...files import canonical_json, digest, file_digest, read_json
 from .generated import NAME as GENERATED
@@ -16,8 +17,6 @@ from .hugging_face import transformers_quietly
 from .model_folder import READ, check_files, loading_fault
 from .names import IMAGE, MICRO, TEXT, Named
 from .tower import Tower, TowerShape
-
-Modality = Literal["text", "image"]
 
 _RANDOM_SEED = 20240
 _LARGEST_SIDE = 8192
@@ -30,8 +29,8 @@ class BackboneSource:
 
     modality: Modality
     name: str
-    weights: Literal["pretrained", "random"] = "pretrained"
-    pooling: Literal["auto", "cls", "last"] = "auto"
+    weights: Weights = "pretrained"
+    pooling: TextPooling = "auto"
 
     @cached_property
     def location(self) -> str:
