@@ -19,7 +19,7 @@ def inert(lines: str) -> str:
 
 
 def annotation(
-    level: Literal["notice", "warning", "error"],
+    severity: Literal["notice", "warning", "error"],
     message: str,
     *,
     title: str = "",
@@ -30,7 +30,7 @@ def annotation(
     properties = {"title": title, "file": file, "line": line or ""}
     given = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
     text = "%0A".join(_data(part) for part in message.splitlines())
-    return f"::{level} {given}::{text}" if given else f"::{level}::{text}"
+    return f"::{severity} {given}::{text}" if given else f"::{severity}::{text}"
 
 
 def in_workflow() -> bool:

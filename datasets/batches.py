@@ -43,7 +43,7 @@ class ItemBatch(ABC):
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> Self:
-        """The same batch in page-locked memory, from where copies to the card overlap with computation."""
+        """The same batch in page-locked memory, from where copies to the GPU overlap with computation."""
         return self._changed(Tensor.pin_memory)
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> Self:
@@ -107,7 +107,7 @@ def make_batch(slots: np.ndarray, encode: Encode) -> Batch:
 
 
 @dataclass(frozen=True)
-class BatchPlan:
+class TrainingBatches:
     """The batches of every epoch: the same for all methods that share seed and batch size."""
 
     sequences: Sequences

@@ -10,7 +10,7 @@ from ..errors import BenchError
 from .analysis import sensitivity
 from .analysis.comparison import Comparison
 from .analysis.mixtures import mixtures
-from .analysis.tpme import COSTS, Weights, tpme
+from .analysis.tpme import COSTS, CostWeights, tpme
 from .analysis.uncertainty import user_tests
 from .figures import accuracy as plot_accuracy
 from .figures import costs as plot_costs
@@ -93,7 +93,7 @@ class Page:
         return [failure for section in self.sections for failure in section.failures]
 
 
-def build(comparison: Comparison, weights: Weights, reference: str) -> Page:
+def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
     """Everything a report shows of a comparison. `reference` is a row or a method."""
     reference = comparison.row(reference)
     failures: list[str] = []
@@ -129,7 +129,7 @@ def name_pictures(section: Section, suffix: str) -> None:
         section.pictures = [replace(picture, name=f"{picture.name}-{suffix}") for picture in section.pictures]
 
 
-def overview(comparison: Comparison, weights: Weights) -> Section:
+def overview(comparison: Comparison, weights: CostWeights) -> Section:
     """The answer at a glance: the main table, failures, TPME's parts, accuracy against TPME."""
     section = Section("overview", "Accuracy, costs and TPME")
     section.table(main_table, comparison, weights)
@@ -143,7 +143,7 @@ def overview(comparison: Comparison, weights: Weights) -> Section:
     return section
 
 
-def weighing(comparison: Comparison, weights: Weights, reference: str, tests: pd.DataFrame) -> Section:
+def weighing(comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> Section:
     """How TPME depends on its weights and on the compared methods."""
     section = Section("weights", "How much TPME depends on its weights")
     ranked, names = comparison.ranked, comparison.drawn
@@ -209,7 +209,7 @@ def costs(comparison: Comparison, reference: str) -> Section:
     return section
 
 
-def findings(comparison: Comparison, weights: Weights) -> list[str]:
+def findings(comparison: Comparison, weights: CostWeights) -> list[str]:
     """The answer in a sentence or two, or why there is none."""
     scored = tpme(comparison.ranked, weights)["tpme"].sort_values()
     metric, more = comparison.primary.name, comparison.primary.better == "more"

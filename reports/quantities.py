@@ -54,8 +54,8 @@ def number(value: float, decimals: int) -> str:
     return text.lstrip("-") if not text.strip("-0.,") else text
 
 
-def show(value: object, kind: Kind, scale: Unit | None = None, deviation: float | None = None) -> str:
-    """A value as text, in the column's unit, with ± its deviation when there is one above 0."""
+def show(value: object, kind: Kind, scale: Unit | None = None, std: float | None = None) -> str:
+    """A value as text, in the column's unit, with ± its std when there is one above 0."""
     if missing(value):
         return NONE
     if kind == "text":
@@ -68,9 +68,9 @@ def show(value: object, kind: Kind, scale: Unit | None = None, deviation: float 
     decimals = {"score": 3, "metric": 4, "ratio": 2, "share": 1, "integer": 0}.get(kind, significant(amount))
     if kind == "p":
         return "< 0.001" if amount < 0.001 else number(amount, 3)
-    if not deviation or missing(deviation):
+    if not std or missing(std):
         return number(amount, decimals)
-    spread = deviation / scale.scale
+    spread = std / scale.scale
     decimals = max(decimals, min(significant(spread, 1), decimals + 2))
     return f"{number(amount, decimals)} ± {number(spread, decimals)}"
 

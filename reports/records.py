@@ -89,7 +89,7 @@ class Epoch(Schema):
     `loss` has a penalty of the method's own in it. `items` counts what was encoded. `evaluation` is the time of
     validation, which is no part of `total`. `resumed`: the epoch began in a continued cell. `waited`: seconds that
     threads were ready and had no core, summed over threads, None where the system does not tell. `cpu`: processor
-    seconds of all threads. `preempted`: involuntary switches. `others`: other processes on the card. `attempts`: how
+    seconds of all threads. `preempted`: involuntary switches. `others`: other processes on the GPU. `attempts`: how
     often the epoch was run, the least disturbed one kept.
     """
 

@@ -10,7 +10,7 @@ from ..ownership import claim
 from . import pages
 from .analysis.comparison import Comparison, compare
 from .analysis.results import load
-from .analysis.tpme import Weights
+from .analysis.tpme import CostWeights
 from .formats import export, html, latex, markdown
 
 FORMATS = ("md", "html", "tex", "csv", "parquet")
@@ -24,7 +24,7 @@ class ReportOptions:
     """
 
     formats: tuple[str, ...] = ("md",)
-    weights: Weights = field(default_factory=Weights)
+    weights: CostWeights = field(default_factory=CostWeights)
     reference: str = "fft"
     output: Path | None = None
     disturbed: bool = False
@@ -110,7 +110,7 @@ def check_reference(comparisons: list[Comparison], reference: str) -> None:
 
 def title(comparisons: list[Comparison]) -> str:
     """The names of the studies, and of the comparison when there is but one."""
-    studies = dict.fromkeys(result.record.study for comparison in comparisons for result in comparison.sources)
+    studies = dict.fromkeys(result.record.study for comparison in comparisons for result in comparison.results)
     return f"{', '.join(studies)}: {comparisons[0].title}" if len(comparisons) == 1 else ", ".join(studies)
 
 
@@ -132,8 +132,8 @@ def towers(comparisons: list[Comparison]) -> list[str]:
     on_micro = [
         comparison
         for comparison in comparisons
-        if "micro" in comparison.settings["backbones"].split(" + ")
-        and comparison.settings["backbone weights"] == "pretrained"
+        if "micro" in comparison.conditions["backbones"].split(" + ")
+        and comparison.conditions["backbone weights"] == "pretrained"
     ]
     if not on_micro:
         return []

@@ -13,9 +13,9 @@ app = typer.Typer(no_args_is_help=True, help="The feature caches and image store
 @app.command(name="list")
 def cache_list() -> None:
     """List the entries with sizes, ages and what each belongs to."""
-    from .cache_entries import listing
+    from .cache_entries import entries_table
 
-    Screen().print(listing())
+    Screen().print(entries_table())
 
 
 @app.command(name="verify")

@@ -76,7 +76,7 @@ def entries() -> list[Entry]:
     return [entry for kind in _ABOUT for entry in _entries(kind)]
 
 
-def listing() -> Grid:
+def entries_table() -> Grid:
     """All entries with sizes, ages and what each belongs to."""
     found = entries()
     table = Grid("entry", "kind", "size", "age", "what", box=None, caption=f"in {cache_directory()}")

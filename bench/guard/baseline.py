@@ -17,7 +17,7 @@ from ...cell import SEQUENTIAL, current
 from ...errors import BenchError, first_fault
 from ...files import read_json, write_atomic
 from ...metrics import PRIMARY, RANKING, MetricName, headline
-from ...reports.analysis.statistics import Runs
+from ...reports.analysis.statistics import TimesByRun
 from ...reports.quantities import Kind
 from ...values import Count, JSONTable, Name, PositiveSeconds, Share
 from .pairing import Settings
@@ -61,7 +61,7 @@ class Timing(Schema):
     disturbed: Count = 0
 
     @property
-    def by_run(self) -> Runs:
+    def by_run(self) -> TimesByRun:
         """The times as the statistics want them, by (seed, repeat)."""
         keys = {key: key.partition("/") for key in self.runs}
         return {(int(seed), int(repeat)): self.runs[key] for key, (seed, _, repeat) in keys.items()}
@@ -117,7 +117,7 @@ class Machine(Schema):
 class Baseline(Schema):
     """Everything that is known of a study. `settings` are those that all cases share, `reference` a method's name.
 
-    `machines` by name (processor or card, cores, threads, torch), the one measured last at the end.
+    `machines` by name (processor or GPU, cores, threads, torch), the one measured last at the end.
     """
 
     schema_version: int = SCHEMA_VERSION

@@ -21,7 +21,7 @@ from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import measure
 from .pairing import changes
 from .renewal import pairs, renew
-from .time_ratios import LEVEL, Limit, Timed, judge_times, noise
+from .time_ratios import CONFIDENCE, Limit, Timed, judge_times, noise
 
 FAILING = ("worse", "failed", "missing")
 # Measured only by the first run after the cache was cleared: their absence means nothing.
@@ -100,7 +100,7 @@ def _exact(known: Case, now: Case, run: Baseline, baseline: Baseline) -> Iterato
         why = f"no seed in common with the baseline's {known.seeds}"
         yield Finding(known.name, "cell", "missing", why=why)
         return
-    other_card = run.full(now).get("device") == "cuda" and baseline.latest not in run.machines
+    other_gpu = run.full(now).get("device") == "cuda" and baseline.latest not in run.machines
     for number, values in known.exact.items():
         kind, limit = kind_of(number), baseline.tolerances.of(number)
         before = dict(zip(known.seeds, values, strict=True))
@@ -119,8 +119,8 @@ def _exact(known: Case, now: Case, run: Baseline, baseline: Baseline) -> Iterato
         b, a = outside[0] if outside else by_rise[-1]
         verdict = "same" if not outside else "worse" if a > b else "better"
         why = f"tolerance {limit:.0%}"
-        if outside and other_card and "memory" in number:
-            verdict, why = "not judged", f"memory of another card than {baseline.latest}"
+        if outside and other_gpu and "memory" in number:
+            verdict, why = "not judged", f"memory of another GPU than {baseline.latest}"
         yield Finding(known.name, number, verdict, b, a, kind, relative(b, a), why)
     for number, values in now.exact.items():
         if number not in known.exact:
@@ -244,7 +244,7 @@ def _rules(baseline: Baseline) -> str:
     limits = baseline.tolerances
     return (
         f"Tolerances: parameters and stored bytes {limits.exact:.0%}, operations {limits.operations:.0%}, "
-        f"memory {limits.memory:.0%}; time as ratio to {baseline.reference}, worse when its {LEVEL:.0%} bootstrap "
+        f"memory {limits.memory:.0%}; time as ratio to {baseline.reference}, worse when its {CONFIDENCE:.0%} bootstrap "
         f"interval lies beyond {limits.time:.0%} ({limits.time_elsewhere:.0%} on a busy machine; on another one that "
         f"is a warning); accuracy by {limits.deviations:g} deviations."
     )

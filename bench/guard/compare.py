@@ -22,7 +22,7 @@ from .baseline import kind_of
 from .findings import QUIET, Finding, Outcome, Verdict, relative
 from .measured import EXACT
 from .pairing import changes, group, names, newest_runs, pair_up
-from .time_ratios import LEAST_CELLS, LEAST_TIMES, LEVEL
+from .time_ratios import CONFIDENCE, LEAST_CELLS, LEAST_TIMES
 
 # A time counts as changed when its interval lies wholly beyond this: two runs of the same thing differ by as much.
 _TIME_FLOOR = 0.05
@@ -134,7 +134,7 @@ def _time(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
         yield Finding(name, "epoch", "not judged", *row, kind="seconds", why=lack)
         return
     draws = [statistics.Resampling([side], seed=seed).means(side) for seed, side in enumerate((before, now))]
-    ratio = statistics.interval(row[1] / row[0], draws[1] / draws[0], LEVEL)
+    ratio = statistics.interval(row[1] / row[0], draws[1] / draws[0], CONFIDENCE)
     why = f"interval {ratio.low - 1:+.0%} … {ratio.high - 1:+.0%}"
     if len(pairs) < LEAST_CELLS:
         why += ", of a single cell: the machine's drift is not in it"
@@ -144,7 +144,7 @@ def _time(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
     yield Finding(name, "epoch", verdict, *row, kind="seconds", change=ratio.value - 1, why=why)
 
 
-def _lack(before: statistics.Runs, now: statistics.Runs, pairs: list[tuple[Record, Record]]) -> str:
+def _lack(before: statistics.TimesByRun, now: statistics.TimesByRun, pairs: list[tuple[Record, Record]]) -> str:
     """Why times cannot be judged, or ""."""
     if any(machine_name(a) != machine_name(b) for a, b in pairs):
         return "different machines, threads or versions of torch"
@@ -177,7 +177,7 @@ def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second
             yield Finding(name, metric, "not judged", *row, why="no ranks of the same users on both sides")
         else:
             differences = np.mean([of_users(metric, y) - of_users(metric, x) for x, y in known], axis=0)
-            bounds = statistics.paired_test(differences, level=LEVEL).difference
+            bounds = statistics.paired_test(differences, confidence=CONFIDENCE).difference
             verdict: Verdict = "better" if is_better(now, before, better) else "worse"
             verdict = verdict if bounds.excludes(0.0) else "noise"
             yield Finding(name, metric, verdict, *row, why=f"interval {bounds.low:+.4f} … {bounds.high:+.4f}")

@@ -158,12 +158,12 @@ class Outcome:
 
     def annotations(self) -> list[str]:
         """Lines that GitHub shows beside the job: each failure, each warning, and how much was not judged."""
-        level: dict[Verdict, Literal["error", "warning"]] = {"warning": "warning", "changed": "warning"}
-        level |= dict.fromkeys(self.failing, "error")
+        severity: dict[Verdict, Literal["error", "warning"]] = {"warning": "warning", "changed": "warning"}
+        severity |= dict.fromkeys(self.failing, "error")
         lines = [
-            annotation(level[one.verdict], one.sentence(), title=f"{one.case}: {one.number} {one.verdict}")
+            annotation(severity[one.verdict], one.sentence(), title=f"{one.case}: {one.number} {one.verdict}")
             for one in self.rows
-            if one.verdict in level
+            if one.verdict in severity
         ]
         unjudged = [f"{one.case}, {one.number}: {one.why}" for one in self.findings if one.verdict == "not judged"]
         if unjudged:

@@ -1,7 +1,7 @@
 """Which cells of two runs are the same experiment.
 
 Two cells match when all settings are equal except those that say where and with which code they ran: version,
-fingerprints of data and weights, threads, time-out, the number of the card, and where a local folder stands (its name
+fingerprints of data and weights, threads, time-out, the number of the GPU, and where a local folder stands (its name
 counts). Seed and repeat are paired apart.
 """
 

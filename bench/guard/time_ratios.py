@@ -11,7 +11,7 @@ from .baseline import Timing
 from .findings import Finding, Verdict
 from .pairing import Settings, differing, same_setting
 
-LEVEL = 0.99
+CONFIDENCE = 0.99
 LEAST_TIMES = 3
 LEAST_CELLS = 2
 _DRAWS = 4000
@@ -103,7 +103,7 @@ def noise(cases: Sequence[Timed], reference: str) -> Noise:
 
 def verdict_of(draws: np.ndarray, tolerance: float) -> tuple[Verdict, str]:
     """What the draws of a ratio say: beyond the tolerance with their whole interval, or noise."""
-    bounds = interval(float(np.median(draws)), draws, LEVEL)
+    bounds = interval(float(np.median(draws)), draws, CONFIDENCE)
     text = f"interval {bounds.low - 1:+.0%} … {bounds.high - 1:+.0%}"
     if bounds.low > 1 + tolerance:
         return "worse", text
@@ -112,7 +112,7 @@ def verdict_of(draws: np.ndarray, tolerance: float) -> tuple[Verdict, str]:
 
 def least_change(draws: np.ndarray, tolerance: float) -> float:
     """The least slow-down that would have been found among draws that scatter like these: 0.2 is a fifth more."""
-    bounds = interval(float(np.median(draws)), draws, LEVEL)
+    bounds = interval(float(np.median(draws)), draws, CONFIDENCE)
     return (1 + tolerance) * bounds.value / bounds.low - 1
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 Phase = Literal["data", "forward", "backward", "update"]
 PHASES: tuple[Phase, ...] = ("data", "forward", "backward", "update")
 
-# From so many unread steps on, those that the card has finished are read, so that events do not pile up.
+# From so many unread steps on, those that the GPU has finished are read, so that events do not pile up.
 _UNREAD_STEPS = 256
 
 
@@ -66,7 +66,7 @@ class CpuTimeline:
 
 
 class CudaTimeline:
-    """Marks are CUDA events in the current stream: recording one does not wait for the card."""
+    """Marks are CUDA events in the current stream: recording one does not wait for the GPU."""
 
     def __init__(self, device: Any) -> None:
         import torch

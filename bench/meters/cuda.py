@@ -1,4 +1,4 @@
-"""Memory and energy of a CUDA card. Everything here answers None, or does nothing, where there is no card."""
+"""Memory and energy of a CUDA GPU. Everything here answers None, or does nothing, where there is no GPU."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ class CudaMemory:
         self._device = str(device) if str(device).startswith("cuda") else None
 
     def reset_peak(self) -> None:
-        """Waits for the card; from here on the peaks are of what follows."""
+        """Waits for the GPU; from here on the peaks are of what follows."""
         if self._device:
             cuda = _cuda()
             cuda.synchronize(self._device)
@@ -30,23 +30,23 @@ class CudaMemory:
         return _cuda().max_memory_reserved(self._device) if self._device else None
 
     def process(self) -> int | None:
-        """Bytes that this process holds on the card now, context included; None when the driver does not tell."""
+        """Bytes that this process holds on the GPU now, context included; None when the driver does not tell."""
         return next((used for pid, used in processes(self._device) if pid == os.getpid()), None)
 
 
 class CudaEnergy:
-    """Energy that the whole card used since `start`, in joules: other processes on it count too."""
+    """Energy that the whole GPU used since `start`, in joules: other processes on it count too."""
 
     def __init__(self, device: Any) -> None:
         self._device = str(device) if str(device).startswith("cuda") else None
         self._start: float | None = None
 
     def start(self) -> None:
-        """Reads the card's counter."""
+        """Reads the GPU's counter."""
         self._start = self._read()
 
     def joules(self) -> float | None:
-        """Joules since `start`; None where the card does not count."""
+        """Joules since `start`; None where the GPU does not count."""
         now = self._read()
         return None if now is None or self._start is None else now - self._start
 
@@ -62,7 +62,7 @@ class CudaEnergy:
 
 
 def processes(device: str | None) -> list[tuple[int, int | None]]:
-    """Processes that compute on the card, with their bytes (None where the driver hides them); empty without NVML."""
+    """Processes that compute on the GPU, with their bytes (None where the driver hides them); empty without NVML."""
     nvml, handle = _handle(device)
     if nvml is None:
         return []
@@ -74,7 +74,7 @@ def processes(device: str | None) -> list[tuple[int, int | None]]:
 
 
 def others(device: str | None) -> int:
-    """How many processes compute on the card beside this one; 0 without NVML.
+    """How many processes compute on the GPU beside this one; 0 without NVML.
 
     Counted, not told apart by their ids: to a container the driver names processes by ids that hold outside of it.
     """
@@ -101,7 +101,7 @@ def has_bindings() -> bool:
 
 
 def _computes() -> bool:
-    """Whether this process itself has begun to use a card; asking does not begin it."""
+    """Whether this process itself has begun to use a GPU; asking does not begin it."""
     torch = sys.modules.get("torch")
     return torch is not None and torch.cuda.is_initialized()
 
@@ -113,10 +113,10 @@ def _cuda() -> Any:
 
 
 def _handle(device: str | None) -> tuple[Any, Any]:
-    """NVML and the card's handle in it, None for both without.
+    """NVML and the GPU's handle in it, None for both without.
 
     Goes by CUDA_VISIBLE_DEVICES, which NVML ignores, and not through torch: whoever only asks must not open a context
-    on the card. Cards of different models need CUDA_DEVICE_ORDER=PCI_BUS_ID, the order NVML counts in.
+    on the GPU. GPUs of different models need CUDA_DEVICE_ORDER=PCI_BUS_ID, the order NVML counts in.
     """
     if not device:
         return None, None

@@ -46,7 +46,7 @@ def describe(device: Any = "cpu", deterministic: bool = False) -> Environment:
 
 
 def busy_warnings(load: float, cores: int, device: str = "cpu") -> list[str]:
-    """One line for each sign that something else uses the machine: load and use of the cores, processes on the card.
+    """One line for each sign that something else uses the machine: load and use of the cores, processes on the GPU.
 
     To be asked before the work starts. It looks for half a second when the load is high.
     """
@@ -60,9 +60,9 @@ def busy_warnings(load: float, cores: int, device: str = "cpu") -> list[str]:
 
 
 def unseen(device: str) -> list[str]:
-    """One line when the card's driver cannot be asked, so that energy, driver and other processes stay unknown."""
+    """One line when the GPU's driver cannot be asked, so that energy, driver and other processes stay unknown."""
     if device.startswith("cuda") and not cuda.has_bindings():
-        missing = "nvidia-ml-py is not installed, so energy and other processes on the card are not measured"
+        missing = "nvidia-ml-py is not installed, so energy and other processes on the GPU are not measured"
         return [f"{missing}: pip install 'tpme-bench[gpu]'"]
     return []
 

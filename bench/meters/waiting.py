@@ -1,4 +1,4 @@
-"""How long a process was kept from working: waits for a core, preemptions, and others on the card.
+"""How long a process was kept from working: waits for a core, preemptions, and others on the GPU.
 
 The kernel says of each thread how long it was ready to run and had no core (`/proc/self/task/*/schedstat`;
 `/proc/self/schedstat` speaks of the first thread alone). Threads of a team wait for the slowest of them at every
@@ -31,7 +31,7 @@ class Waits:
 
     `waited`: seconds that threads were ready and had no core, summed over threads, less `WAKE_UP` for each time that
     one woke by itself. `cpu`: processor seconds of all threads. `preempted`: how often one was put aside.
-    `others`: other processes on the card.
+    `others`: other processes on the GPU.
     """
 
     waited: float | None

@@ -100,7 +100,7 @@ def _sign(event: dict[str, Any]) -> str:
     """What disturbed an epoch, marked; "" when nothing did."""
     lost, others = event.get("lost", 0.0), event.get("others", 0)
     causes = [f"{lost:.0%} lost to waiting for a core"] if lost > MARKED else []
-    causes += [f"{others} other process(es) on the card"] if others else []
+    causes += [f"{others} other process(es) on the GPU"] if others else []
     return f"  {SIGN} {', '.join(causes)}" if causes else ""
 
 

@@ -183,7 +183,7 @@ def cell_environment(planned: Planned) -> dict[str, str]:
     if planned.cell.deterministic:
         environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     environment["TOKENIZERS_PARALLELISM"] = "true"
-    # A library that looks for a card while it is imported would open the driver, which does not survive the fork of a
+    # A library that looks for a GPU while it is imported would open the driver, which does not survive the fork of a
     # cell. With this torch asks NVML instead.
     environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     # A thread of OpenMP that waits for its team spins for some 20 ms. Beside other work it burns the core that the one

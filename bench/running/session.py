@@ -212,14 +212,14 @@ def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
 
 def _show_plan(console: Screen, cells: list[Planned], request: Request) -> None:
     """What `--dry-run` says."""
-    console.print(_listing(cells, request))
+    console.print(_cells_table(cells, request))
     wanted = [planned for planned in cells if request.wants(planned)]
     for line in _staleness(cells, request):
         console.say(line)
     console.say(f"{len(wanted)} of {_count(cells)} would run; records and report in {request.directory}")
 
 
-def _listing(cells: list[Planned], request: Request) -> Table:
+def _cells_table(cells: list[Planned], request: Request) -> Table:
     table = wrapping_table("cell", "method", "dataset", "backbones", "seed", "repeat", "state")
     for planned in cells:
         cell = planned.cell

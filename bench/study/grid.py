@@ -130,13 +130,13 @@ def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
 
 
 def resolve_device(device: str) -> str:
-    """`auto` is the card when torch sees one. BenchError for a device that is not there."""
+    """`auto` is the GPU when torch sees one. BenchError for a device that is not there."""
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
-        raise BenchError("--device cuda: torch sees no CUDA card here; use --device cpu")
+        raise BenchError("--device cuda: torch sees no CUDA GPU here; use --device cpu")
     return device
 
 

@@ -5,7 +5,7 @@ from typing import cast
 import numpy as np
 from torch import nn
 
-from ...datasets.batches import BatchPlan
+from ...datasets.batches import TrainingBatches
 from ...datasets.catalogue import Dataset
 from ...datasets.protocol import Prepared, prepare
 from ...datasets.raw import Interactions
@@ -29,8 +29,8 @@ class Sequential(Task):
     def split(self, interactions: Interactions, n_items: int, max_length: int) -> Prepared:
         return prepare(interactions, n_items, max_length)
 
-    def batches(self, dataset: Dataset, size: int, seed: int) -> BatchPlan:
-        return BatchPlan(dataset.train, self.size.max_length, size, self.settings.training.encode, seed)
+    def batches(self, dataset: Dataset, size: int, seed: int) -> TrainingBatches:
+        return TrainingBatches(dataset.train, self.size.max_length, size, self.settings.training.encode, seed)
 
     def head(self) -> SASRec:
         return SASRec(self.size)

@@ -52,7 +52,7 @@ class TrainedCell:
     cache: CacheUse | None
     recommender: Recommender
     unused: list[str]
-    plan: Batches
+    batches: Batches
     batch: int
 
 
@@ -85,7 +85,7 @@ def assemble(
         cache=cache,
         recommender=recommender.to(device),
         unused=unused,
-        plan=task.batches(dataset, batch, cell.seed),
+        batches=task.batches(dataset, batch, cell.seed),
         batch=batch,
     )
 

@@ -63,8 +63,8 @@ class CacheMeter:
         return {"memory": found.model_dump(exclude_none=True), "built_by": self._builder()}
 
     def _builder(self) -> str:
-        cell, on_card = self._cell, self._device.type == "cuda"
-        machine = torch.cuda.get_device_name(self._device) if on_card else environment.cpu_model()
+        cell, on_gpu = self._cell, self._device.type == "cuda"
+        machine = torch.cuda.get_device_name(self._device) if on_gpu else environment.cpu_model()
         return f"{cell.method}, seed {cell.seed}, on {machine}, {torch.get_num_threads()} threads"
 
 

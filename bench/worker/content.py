@@ -120,7 +120,7 @@ def _build_job(materials: Materials, modality: str, how: States, raw: RawContent
 
 
 def _fits_on_card(size: int, device: torch.device) -> bool:
-    """Whether the cache takes no more than half of what is free on the card; a larger one is streamed from the CPU."""
+    """Whether the cache takes no more than half of what is free on the GPU; a larger one is streamed from the CPU."""
     return device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2
 
 

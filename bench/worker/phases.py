@@ -176,7 +176,7 @@ def _keep(record: Record, job: Job, parts: TrainedCell, progress: Progress) -> N
 
 
 def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
-    """The exact tensor peaks joined with what the process and the card needed in each phase."""
+    """The exact tensor peaks joined with what the process and the GPU needed in each phase."""
     for name in ("training", "evaluation"):
         exact: PhaseMemory | None = getattr(measured, name)
         phase = memory.phases[name].model_copy(update={"tensors": exact.tensors if exact else None})

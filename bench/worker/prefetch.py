@@ -13,7 +13,7 @@ _AHEAD = 2
 
 
 def prefetch(source: Iterable[T], device: torch.device) -> Iterator[T]:
-    """The items of `source`; for a card, at most two made ahead by a thread.
+    """The items of `source`; for a GPU, at most two made ahead by a thread.
 
     An error in the source is raised here, in its turn. On a CPU nothing is made ahead: the thread would bring a pool of
     its own, whose waiting takes the cores from the step (a cached epoch over 768-wide towers took 1.7 times as long).

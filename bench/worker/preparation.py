@@ -15,7 +15,7 @@ def prepare_process(cell: Cell) -> None:
     torch.manual_seed(cell.seed)
     if cell.threads:
         torch.set_num_threads(cell.threads)
-    # In half precision torch prefers cuDNN's attention on newer cards. That plans anew for every shape it has not seen,
+    # In half precision torch prefers cuDNN's attention on newer GPUs. That plans anew for every shape it has not seen,
     # and of our batches hardly two have the same: on an H200 one of ViT-base's layers took 90 ms forward and
     # back over a new shape, and 1 ms over one seen before.
     torch.backends.cuda.enable_cudnn_sdp(False)

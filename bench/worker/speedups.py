@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _CHECKPOINTING, _COMPILE = "gradient_checkpointing", "compile"
 _COMPILER: dict[str, str | int | bool | Callable[..., Any]] = {"triton.coalesce_tiling_analysis": False}
-"""torch's analysis is made for fixed shapes; over ours it fails an assertion on a card (pytorch/pytorch#181563)."""
+"""torch's analysis is made for fixed shapes; over ours it fails an assertion on a GPU (pytorch/pytorch#181563)."""
 
 
 def speed_up(recommender: Recommender, training: Training, device: torch.device) -> set[str]:

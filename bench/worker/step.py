@@ -60,7 +60,7 @@ class Trainer:
     def __init__(self, parts: TrainedCell) -> None:
         self.recommender = parts.recommender
         self.method = parts.method
-        self.plan = parts.plan
+        self.batches = parts.batches
         self.content = parts.content
         self.device = parts.device
         self.training: Training = parts.cell.training
@@ -108,7 +108,7 @@ class Trainer:
         clock = self.clock
         self.waits.start()
         clock.start_epoch()
-        batches = prefetch(self.load(self.plan.epoch(number)), self.device)
+        batches = prefetch(self.load(self.batches.epoch(number)), self.device)
         while True:
             with clock.phase("data"):
                 loaded = next(batches, None)
@@ -128,7 +128,7 @@ class Trainer:
         return Trained(loss, steps, items, times, waits)
 
     def load(self, batches: Iterator[ItemBatch]) -> Iterator[tuple[ItemBatch, ItemInputs]]:
-        """Batches with their inputs, on the CPU; pinned when the device is a card."""
+        """Batches with their inputs, on the CPU; pinned when the device is a GPU."""
         for batch in batches:
             inputs = self.content.gather(batch.items)
             if self.device.type == "cuda":
@@ -142,7 +142,7 @@ class Trainer:
 
     @cached_property
     def _heaviest(self) -> ItemBatch:
-        return max(self.plan.epoch(0), key=lambda batch: batch.weight)
+        return max(self.batches.epoch(0), key=lambda batch: batch.weight)
 
     def warm_up(self) -> int:
         """Runs the heaviest batch forward and backward without an update, and gives the steps run.

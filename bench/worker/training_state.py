@@ -11,7 +11,7 @@ from .step import Trainer, trainable_state
 
 @dataclass(frozen=True)
 class TrainerState:
-    """A copy in the CPU's memory: on a card it must not raise the peak that is measured.
+    """A copy in the CPU's memory: on a GPU it must not raise the peak that is measured.
 
     `updates`: how many the optimiser has made.
     """

@@ -198,7 +198,7 @@ class BackboneSource:
 
     @cached_property
     def normalisation(self) -> tuple[list[float], list[float]]:
-        """Mean and deviation of the pixels, in 0..1, from the model's own preprocessor where it states them."""
+        """Mean and std of the pixels, in 0..1, from the model's own preprocessor where it states them."""
         if self.modality == "text" or self.is_generated or not (self.is_local or self.weights == "pretrained"):
             return _HALF
         path = self._preprocessor()
@@ -211,7 +211,7 @@ class BackboneSource:
         for numbers in found:
             if not (isinstance(numbers, list) and [isinstance(n, int | float) for n in numbers] == [True] * 3):
                 raise BenchError(f"{path}: image_mean and image_std should be three numbers each; restore the file")
-        if not all(0 < deviation < 100 for deviation in found[1]) or not all(abs(mean) < 100 for mean in found[0]):
+        if not all(0 < std < 100 for std in found[1]) or not all(abs(mean) < 100 for mean in found[0]):
             raise BenchError(f"{path}: image_std should be above 0, of pixels in 0..1; restore the file")
         return found[0], found[1]
 

@@ -39,15 +39,15 @@ class Tower(nn.Module):
     """
 
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
 
     def __init__(self, model: nn.Module, shape: TowerShape, normalisation: tuple[list[float], list[float]]) -> None:
         super().__init__()
         self.model = model
         self.shape = shape
-        mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in normalisation)
+        mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in normalisation)
         self.register_buffer("mean", mean * 255.0, persistent=False)
-        self.register_buffer("deviation", deviation * 255.0, persistent=False)
+        self.register_buffer("std", std * 255.0, persistent=False)
         self.interpolates = "interpolate_pos_encoding" in signature(model.forward).parameters
         if isinstance(getattr(model, "pooler", None), nn.Module):
             model.register_module("pooler", None)  # nothing reads it, so it must not count as a parameter
@@ -103,7 +103,7 @@ class Tower(nn.Module):
             return self.model(input_ids=tokens.ids, attention_mask=tokens.mask)
         if inputs.pixels is None:
             raise BenchError("this batch has no pixels; choose modalities that the dataset has")
-        pixels = (inputs.pixels - self.mean) / self.deviation
+        pixels = (inputs.pixels - self.mean) / self.std
         return self.model(pixels, interpolate_pos_encoding=True) if self.interpolates else self.model(pixels)
 
     def _position(self, inputs: ItemInputs) -> tuple[Any, Any]:

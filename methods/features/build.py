@@ -32,7 +32,7 @@ _SECONDS_BETWEEN_SAVES = 2.0
 Batches = list[np.ndarray]
 Encode = Callable[[np.ndarray], torch.Tensor]
 
-Progress = Callable[[int, int], None]
+Advance = Callable[[int, int], None]
 """Called with the items done and the items in all."""
 
 
@@ -59,7 +59,7 @@ class BuildJob:
     tower: Callable[[], Tower | GeneratedTower]
     content: RawContent
     device: torch.device
-    progress: Progress
+    progress: Advance
     meter: BuildMeter | None = None
     apart: Callable[[], None] | None = None
 

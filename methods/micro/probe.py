@@ -26,7 +26,7 @@ def tokens(tokenizer: Any, texts: list[str]) -> tuple[Tensor, Tensor]:
 
 
 def pixels(pictures: np.ndarray) -> Tensor:
-    """uint8 `[n, side, side, 3]` to float32 `[n, 3, side, side]`, mean and deviation 0.5."""
+    """uint8 `[n, side, side, 3]` to float32 `[n, 3, side, side]`, mean and std 0.5."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 

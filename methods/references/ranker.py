@@ -40,7 +40,7 @@ class Ranker(Registered):
 
     @classmethod
     def reads_towers(cls) -> bool:
-        """Whether it reads anything of the towers, which a card may have to run."""
+        """Whether it reads anything of the towers, which a GPU may have to run."""
         return cls.reads is not Ranker.reads
 
     @abstractmethod

@@ -36,7 +36,7 @@ def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
 
 
 def is_marked(epoch: Epoch) -> bool:
-    """Whether so much of an epoch was lost to waiting, or others were on the card, that its time needs a mark."""
+    """Whether so much of an epoch was lost to waiting, or others were on the GPU, that its time needs a mark."""
     return epoch.disturbance > MARKED or epoch.others > 0
 
 

@@ -15,7 +15,7 @@ from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
 from .cells import row
-from .conditions import OF_THE_DEVICE, settings, trains_nothing
+from .conditions import OF_THE_DEVICE, conditions, trains_nothing
 from .machine import machine
 from .results import Result
 from .rows import label_cells, older, told_apart
@@ -30,14 +30,14 @@ ORIGINS = {
 
 @dataclass
 class Comparison:
-    """Cells that may stand in one ranking. `settings` is what they share, `name` a short name fit for a file.
+    """Cells that may stand in one ranking. `conditions` are what they share, `name` a short name fit for a file.
 
     `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `replaced`: cells left out, as a
     newer one has the same row, seed and repeat.
     """
 
-    settings: dict[str, str]
-    sources: list[Result]
+    conditions: dict[str, str]
+    results: list[Result]
     replaced: list[Result] = field(default_factory=list)
     title: str = ""
     name: str = ""
@@ -46,7 +46,7 @@ class Comparison:
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics of these cells' task, in order."""
-        return tuple(self.sources[0].record.metrics)
+        return tuple(self.results[0].record.metrics)
 
     @property
     def primary(self) -> Metric:
@@ -56,18 +56,18 @@ class Comparison:
     @property
     def headline(self) -> tuple[Metric, ...]:
         """The metrics that tables show, the primary one first."""
-        return headline(self.metrics, self.sources[0].record.primary_metric)
+        return headline(self.metrics, self.results[0].record.primary_metric)
 
     @property
     def slices(self) -> list[str]:
         """The slices of the test users, in order."""
-        of_cells = (result.record.accuracy.slices for result in self.sources if result.record.accuracy)
+        of_cells = (result.record.accuracy.slices for result in self.results if result.record.accuracy)
         return list(dict.fromkeys(name for slices in of_cells for name in slices))
 
     @cached_property
     def labels(self) -> dict[str, str]:
         """Cell id → the row it belongs to: the method's name, with the options in which its cells differ, in a line."""
-        labels = label_cells([result.record for result in (*self.sources, *self.replaced)])
+        labels = label_cells([result.record for result in (*self.results, *self.replaced)])
         shown = told_apart(sorted(set(labels.values())))
         return {cell_id: shown[label] for cell_id, label in labels.items()}
 
@@ -80,7 +80,7 @@ class Comparison:
                 "tells_of_build": tells_of_build(result.record),
                 **row(result.record, self.disturbed),
             }
-            for result in self.sources
+            for result in self.results
         ]
         frame = pd.DataFrame(rows)
         texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
@@ -93,7 +93,7 @@ class Comparison:
 
     @cached_property
     def methods(self) -> pd.DataFrame:
-        """One row a method: means over seeds, `… sd` their deviation (None with one), states and counts of cells."""
+        """One row a method: means over seeds, `… sd` their std (None with one), states and counts of cells."""
         metrics = [f"{metric.name} {name}" for metric in self.headline for name in self.slices]
         return summarise(self.cells, ["time", "memory", *(metric.name for metric in self.metrics), *metrics])
 
@@ -110,13 +110,13 @@ class Comparison:
 
     @property
     def named(self) -> tuple[tuple[str, str], ...]:
-        """The settings as they are called: the same for several versions of the data or of the towers."""
-        return tuple((name, value) for name, value in self.settings.items() if "fingerprint" not in name)
+        """The conditions as they are called: the same for several versions of the data or of the towers."""
+        return tuple((name, value) for name, value in self.conditions.items() if "fingerprint" not in name)
 
     @property
     def meter(self) -> str:
         """What M is here, in words."""
-        return ORIGINS[self.settings["memory meter"]]
+        return ORIGINS[self.conditions["memory meter"]]
 
     def row(self, name: str) -> str:
         """The row of that name; else, of a method with several rows, that with most cells, then with most epochs."""
@@ -127,7 +127,7 @@ class Comparison:
 
     def ok(self, label: str) -> list[Result]:
         """The cells of a method that ended well, in order of seed and repeat."""
-        of_label = [s for s in self.sources if self.labels[s.record.cell_id] == label and s.record.status == "ok"]
+        of_label = [s for s in self.results if self.labels[s.record.cell_id] == label and s.record.status == "ok"]
         return sorted(of_label, key=lambda result: (result.record.cell.seed, result.record.cell.repeat))
 
     def breakdown(self, parts: Callable[[Record], dict[str, float]]) -> pd.DataFrame:
@@ -145,11 +145,11 @@ def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
     groups: dict[tuple[tuple[str, str], ...], list[Result]] = {}
     machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
     for result in sorted(results, key=lambda result: (trains_nothing(result.record), machine(result.record) == {})):
-        protocol = tuple(settings(result.record).items())
+        protocol = tuple(conditions(result.record).items())
         place = machine(result.record) or machines.get(protocol, {})
         machines.setdefault(protocol, place)
         key = (*protocol, *place.items())
-        if trains_nothing(result.record) and key not in groups:  # beside what a card trained, it ran on the CPU
+        if trains_nothing(result.record) and key not in groups:  # beside what a GPU trained, it ran on the CPU
             key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
         groups.setdefault(key, []).append(result)
     comparisons = in_order(
@@ -166,10 +166,10 @@ def _but_for_the_device(key: tuple[tuple[str, str], ...]) -> list[tuple[str, str
 def in_order(comparisons: list[Comparison]) -> list[Comparison]:
     """As they were run; of those whose data or towers differ though their names do not, the newest first."""
     versions: dict[tuple[tuple[str, str], ...], list[Comparison]] = {}
-    for comparison in sorted(comparisons, key=lambda comparison: comparison.sources[0].record.started):
+    for comparison in sorted(comparisons, key=lambda comparison: comparison.results[0].record.started):
         versions.setdefault(comparison.named, []).append(comparison)
     for group in versions.values():
-        group.sort(key=lambda comparison: comparison.sources[-1].record.started, reverse=True)
+        group.sort(key=lambda comparison: comparison.results[-1].record.started, reverse=True)
     return [comparison for group in versions.values() for comparison in group]
 
 
@@ -184,15 +184,15 @@ def newest(results: list[Result]) -> tuple[list[Result], list[Result]]:
 
 def entitle(comparisons: list[Comparison]) -> None:
     """Names each comparison after its dataset and backbones, and whatever else sets it apart from the others."""
-    names = list(dict.fromkeys(name for comparison in comparisons for name in comparison.settings))
-    differing = [name for name in names if len({c.settings.get(name, "") for c in comparisons}) > 1]
+    names = list(dict.fromkeys(name for comparison in comparisons for name in comparison.conditions))
+    differing = [name for name in names if len({c.conditions.get(name, "") for c in comparisons}) > 1]
     for number, comparison in enumerate(comparisons, start=1):
-        first = [comparison.settings["dataset"], comparison.settings["backbones"]]
-        extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.settings.get(n)]
-        comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.settings[n]}" for n in extra)])
+        first = [comparison.conditions["dataset"], comparison.conditions["backbones"]]
+        extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.conditions.get(n)]
+        comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.conditions[n]}" for n in extra)])
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 
 def shared(comparison: Comparison, fact: Callable[[Record], Any]) -> list[Any]:
     """The distinct values of a fact over a comparison's cells, in order."""
-    return list(dict.fromkeys(fact(result.record) for result in comparison.sources))
+    return list(dict.fromkeys(fact(result.record) for result in comparison.results))

@@ -7,10 +7,10 @@ from .cells import origin
 from .rows import LOOSE
 
 OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
-"""Settings of a comparison that say on what its cells ran."""
+"""Conditions of a comparison that say on what its cells ran."""
 
 
-def settings(record: Record) -> dict[str, str]:
+def conditions(record: Record) -> dict[str, str]:
     """What must be equal in a comparison, but for the machine, in words."""
     cell = record.cell
     towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..tables.table import Column, Table
 from .comparison import Comparison
-from .tpme import COSTS, PRESETS, Weights, cost_ratio, normalise, tpme
+from .tpme import COSTS, PRESETS, CostWeights, cost_ratio, normalise, tpme
 from .uncertainty import tpme_intervals
 
 EDGES = (("time", "memory"), ("time", "parameters"), ("parameters", "memory"))
@@ -88,7 +88,7 @@ def ranks_along(costs: pd.DataFrame, edge: tuple[str, str], points: int = 101) -
     return pd.DataFrame(scores.round(12), index=share_of_second, columns=costs.index).rank(axis=1, method="min")
 
 
-def reversals(costs: pd.DataFrame, weights: Weights) -> dict[str, list[tuple[str, str]]]:
+def reversals(costs: pd.DataFrame, weights: CostWeights) -> dict[str, list[tuple[str, str]]]:
     """Method left out → the pairs (before, after) whose order by TPME turns round without it."""
     whole = tpme(costs, weights)["tpme"]
     found = {}
@@ -103,7 +103,7 @@ def reversals(costs: pd.DataFrame, weights: Weights) -> dict[str, list[tuple[str
     return found
 
 
-def weights_table(comparison: Comparison, weights: Weights, reference: str) -> Table | None:
+def weights_table(comparison: Comparison, weights: CostWeights, reference: str) -> Table | None:
     """TPME with its interval and group, the set-independent ratio, ranks under every preset, share of wins."""
     ranked = comparison.ranked
     if len(ranked) < 2:
@@ -134,7 +134,7 @@ def weights_table(comparison: Comparison, weights: Weights, reference: str) -> T
     return Table("weights", "TPME under other weights", frame.sort_values("tpme"), tuple(columns), notes=notes)
 
 
-def reversals_table(comparison: Comparison, weights: Weights) -> Table | None:
+def reversals_table(comparison: Comparison, weights: CostWeights) -> Table | None:
     """Which orders turn round when a method is left out; None when none does."""
     found = reversals(comparison.ranked, weights)
     if not found:

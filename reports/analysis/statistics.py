@@ -17,7 +17,7 @@ LEVELS = 100
 STEPS, MOST_STEPS = 60, 1 << 19
 FLOOR = 1e-12
 """The least p-value that is told from 0: what is smaller lies within the rounding of a Fourier transform."""
-Runs = Mapping[tuple[int, int], "Sequence[float] | np.ndarray"]
+TimesByRun = Mapping[tuple[int, int], "Sequence[float] | np.ndarray"]
 """A method's raw epoch times, in seconds, by (seed, repeat); no run without any."""
 
 
@@ -44,11 +44,11 @@ class Paired:
     users: int
 
 
-def interval(value: float, draws: np.ndarray, level: float = 0.95) -> Interval:
+def interval(value: float, draws: np.ndarray, confidence: float = 0.95) -> Interval:
     """The percentile interval of resampled estimates `[draws]`; no bounds when one of them is not finite."""
     if draws.size == 0 or not np.isfinite(draws).all():
         return Interval(value, float("nan"), float("nan"))
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, float(low), float(high))
 
 
@@ -59,7 +59,7 @@ class Resampling:
     each draw takes the same seeds, the same repeats in them and the same epochs in those for every method: what all of
     them share cancels in any ratio or difference of two methods' draws.
 
-        resampling = Resampling(times.values())             # times: {method: Runs}
+        resampling = Resampling(times.values())             # times: {method: TimesByRun}
         draws = {method: resampling.means(runs) for method, runs in times.items()}     # [draws] each
         interval(value, draws["lora"] / draws["fft"])
 
@@ -68,7 +68,7 @@ class Resampling:
     such as a baseline and a new one, share nothing: they take one resampling each, with different `seed`s.
     """
 
-    def __init__(self, methods: Iterable[Runs], draws: int = DRAWS, seed: int = 0) -> None:
+    def __init__(self, methods: Iterable[TimesByRun], draws: int = DRAWS, seed: int = 0) -> None:
         longest: dict[tuple[int, int], int] = {}
         for runs in methods:
             for key, times in runs.items():
@@ -86,7 +86,7 @@ class Resampling:
         }
         self._epochs = {key: times_drawn(rng, longest[key], draws) for key in sorted(longest)}
 
-    def means(self, runs: Runs) -> np.ndarray:
+    def means(self, runs: TimesByRun) -> np.ndarray:
         """`[draws]`: the mean over the drawn seeds, of that over the drawn repeats, of that over the drawn epochs."""
         by_seed: dict[int, list[tuple[int, int]]] = {}
         for key in sorted(runs):
@@ -111,7 +111,7 @@ def weighted_mean(counts: np.ndarray, values: np.ndarray) -> np.ndarray:
     return (weights * values).sum(axis=1) / weights.sum(axis=1)
 
 
-def mean(runs: Runs) -> float:
+def mean(runs: TimesByRun) -> float:
     """A method's T: the mean over its seeds, of that over their repeats, of that over their epochs."""
     by_seed: dict[int, list[float]] = {}
     for (number, _), times in runs.items():
@@ -119,18 +119,22 @@ def mean(runs: Runs) -> float:
     return float(np.mean([np.mean(found) for found in by_seed.values()]))
 
 
-def varies(runs: Runs) -> bool:
+def varies(runs: TimesByRun) -> bool:
     """Whether there is anything to resample: more than one time."""
     return sum(map(len, runs.values())) > 1
 
 
-def mean_draws(runs: Runs, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
+def mean_draws(runs: TimesByRun, draws: int = DRAWS, seed: int = 0) -> np.ndarray:
     """Resampled means `[draws]` of a method by itself; empty when a single epoch leaves nothing to resample."""
     return Resampling([runs], draws, seed).means(runs) if varies(runs) else np.empty(0)
 
 
 def ratio_interval(
-    runs: Runs, reference: Runs, resampling: Resampling | None = None, level: float = 0.95, draws: int = DRAWS
+    runs: TimesByRun,
+    reference: TimesByRun,
+    resampling: Resampling | None = None,
+    confidence: float = 0.95,
+    draws: int = DRAWS,
 ) -> Interval:
     """Ratio of two methods' mean epoch times, with a bootstrap interval.
 
@@ -151,12 +155,12 @@ def ratio_interval(
             return Interval(value, float("nan"), float("nan"))
         if not common:
             apart = [mean_draws(side, draws, seed) for seed, side in enumerate((ours, theirs))]
-            return interval(value, apart[0] / apart[1], level)
+            return interval(value, apart[0] / apart[1], confidence)
         shared = resampling or Resampling([ours, theirs], draws)
-        return interval(value, shared.means(ours) / shared.means(theirs), level)
+        return interval(value, shared.means(ours) / shared.means(theirs), confidence)
 
 
-def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, level: float = 0.95) -> Paired:
+def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, confidence: float = 0.95) -> Paired:
     """Whether a difference per user, `[users]`, is 0 on average: a bootstrap interval over users, and two exact tests.
 
     Equal users are drawn together: how often each distinct difference comes up in a resample is multinomial, which is
@@ -174,7 +178,7 @@ def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, level
     resampled = np.random.default_rng(seed).multinomial(users, counts / users, size=draws) @ values / users + shift
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
     sign_p = float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    found = interval(float(differences.mean()), resampled, level)
+    found = interval(float(differences.mean()), resampled, confidence)
     return Paired(found, flip_p(differences), max(sign_p, FLOOR), users)
 
 

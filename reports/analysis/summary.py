@@ -7,14 +7,14 @@ from .cells import FAMILIES, SIGN
 
 
 def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:
-    """One row a method, by family and then in the order of the cells, with the deviations of the columns `spread`."""
+    """One row a method, by family and then in the order of the cells, with the stds of the columns `spread`."""
     ok = cells[cells["status"] == "ok"]
     numeric = [n for n in ok.select_dtypes("number").columns if n not in ("seed", "repeat", "cache_reused")]
     by_seed = ok.groupby(["label", "seed"])[numeric].mean()
     means = by_seed.groupby("label").mean()
     means["memory_cache_build"] = ok[ok["tells_of_build"]].groupby("label")["memory_cache_build"].mean()
-    deviations = by_seed[spread].groupby("label").std()
-    deviations["time"] = ok.groupby("label")["time"].std()
+    stds = by_seed[spread].groupby("label").std()
+    stds["time"] = ok.groupby("label")["time"].std()
     facts = cells.groupby("label", sort=False).agg(
         method=("method", "first"), family=("family", "first"), cells=("status", "size"), seeds=("seed", "nunique")
     )
@@ -22,7 +22,7 @@ def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:
     facts["status"] = [status(cells[cells["label"] == label]["status"].tolist()) for label in facts.index]
     single = ok.groupby("label")["epochs"].min() == 1
     facts["single_epoch"] = single.reindex(facts.index).eq(True)
-    facts = facts.join(means).join(deviations.add_suffix(" sd"))
+    facts = facts.join(means).join(stds.add_suffix(" sd"))
     facts["time sign"] = (facts["marked"] > 0).map({True: SIGN, False: ""})
     order = facts["family"].map(FAMILIES.index)
     return facts.iloc[order.argsort(kind="stable")]

@@ -21,7 +21,7 @@ COSTS = ("time", "parameters", "memory")
 
 
 @dataclass(frozen=True)
-class Weights:
+class CostWeights:
     """How much each cost counts; none negative, together 1. BenchError otherwise."""
 
     time: float = 0.45
@@ -46,21 +46,21 @@ class Weights:
 
 
 PRESETS = {
-    "paper": Weights(0.45, 0.10, 0.45),
-    "memory-bound": Weights(0.20, 0.10, 0.70),
-    "time-bound": Weights(0.70, 0.10, 0.20),
-    "storage-bound": Weights(0.20, 0.60, 0.20),
+    "paper": CostWeights(0.45, 0.10, 0.45),
+    "memory-bound": CostWeights(0.20, 0.10, 0.70),
+    "time-bound": CostWeights(0.70, 0.10, 0.20),
+    "storage-bound": CostWeights(0.20, 0.60, 0.20),
 }
 
 
-def preset(name: str) -> Weights:
+def preset(name: str) -> CostWeights:
     """A named choice of weights. BenchError when there is none of that name."""
     if name not in PRESETS:
         raise unknown("preset", name, list(PRESETS))
     return PRESETS[name]
 
 
-def parse_weights(text: str) -> Weights:
+def parse_weights(text: str) -> CostWeights:
     """`0.45,0.10,0.45` (time, parameters, memory) or `time=0.45,parameters=0.1,memory=0.45`. BenchError otherwise."""
     parts = [part.strip() for part in text.split(",")]
     named = dict(part.split("=", 1) for part in parts if "=" in part)
@@ -70,7 +70,7 @@ def parse_weights(text: str) -> Weights:
     if len(values) != len(COSTS):
         raise BenchError(f"--weights {text}: three numbers are needed, for time, parameters and memory")
     try:
-        return Weights(*(float(value) for value in values))
+        return CostWeights(*(float(value) for value in values))
     except ValueError:
         raise BenchError(f"--weights {text}: not three numbers; write for example {PRESETS['paper']}") from None
 
@@ -84,7 +84,7 @@ def normalise(costs: np.ndarray) -> np.ndarray:
     return (costs - low) / np.where(span > 0, span, 1.0)
 
 
-def tpme(costs: pd.DataFrame, weights: Weights) -> pd.DataFrame:
+def tpme(costs: pd.DataFrame, weights: CostWeights) -> pd.DataFrame:
     """The weighted parts `time`, `parameters`, `memory` and their sum `tpme`, for the methods in the index.
 
     `costs` has the columns of COSTS, in any units. Failed methods and reference rows must not be in it.
@@ -94,7 +94,7 @@ def tpme(costs: pd.DataFrame, weights: Weights) -> pd.DataFrame:
     return scored.assign(tpme=scored.sum(axis=1))
 
 
-def cost_ratio(costs: pd.DataFrame, weights: Weights, reference: str) -> pd.Series:
+def cost_ratio(costs: pd.DataFrame, weights: CostWeights, reference: str) -> pd.Series:
     """Weighted geometric mean of each cost's ratio to the reference method's; 1 for the reference, lower is better.
 
     It does not change when methods are added or left out. NaN where the reference is not among the methods or one

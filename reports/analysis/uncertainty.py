@@ -8,12 +8,12 @@ from . import statistics
 from .cells import timed_epochs
 from .comparison import Comparison
 from .ranks import kept_ranks
-from .tpme import COSTS, Weights, normalise, tpme
+from .tpme import COSTS, CostWeights, normalise, tpme
 
 DRAWS = 2000
 
 
-def runs(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
+def times_by_run(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
     """A method's raw epoch times that count for T, by seed and repeat."""
     found = {}
     for result in comparison.ok(label):
@@ -34,7 +34,7 @@ def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[floa
 
 def epoch_times(comparison: Comparison) -> dict[str, dict[tuple[int, int], list[float]]]:
     """The `runs` of every ranked method."""
-    return {str(label): runs(comparison, str(label)) for label in comparison.ranked.index}
+    return {str(label): times_by_run(comparison, str(label)) for label in comparison.ranked.index}
 
 
 def time_ratios(comparison: Comparison, reference: str) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def cost_draws(comparison: Comparison) -> np.ndarray | None:
     return drawn
 
 
-def tpme_intervals(comparison: Comparison, weights: Weights) -> pd.DataFrame:
+def tpme_intervals(comparison: Comparison, weights: CostWeights) -> pd.DataFrame:
     """`low`, `high` and `group` (letters; a shared one: not told apart) of TPME, in order of TPME; NaN if unknown."""
     scored = tpme(comparison.ranked, weights).sort_values("tpme")
     costs = cost_draws(comparison)

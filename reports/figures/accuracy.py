@@ -57,18 +57,18 @@ def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, 
 
 
 def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: str) -> None:
-    """Points of one family, each with its deviation over seeds; hollow and grey where dominated."""
+    """Points of one family, each with its std over seeds; hollow and grey where dominated."""
     if methods.empty:
         return
     marker, colour = FAMILY_MARKERS[family], FAMILY_COLOURS[family]
     for label, one in methods.iterrows():
         leads = bool(front[str(label)])
         shade = colour if leads else GREY
-        deviation = one["y sd"] if pd.notna(one["y sd"]) else 0.0
+        std = one["y sd"] if pd.notna(one["y sd"]) else 0.0
         axes.errorbar(
             one["x"],
             one["y"],
-            yerr=deviation or None,
+            yerr=std or None,
             marker=marker,
             color=shade,
             markerfacecolor=shade if leads or marker == "x" else "white",

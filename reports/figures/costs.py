@@ -5,14 +5,14 @@ from matplotlib.figure import Figure
 
 from ..analysis.cells import PHASES
 from ..analysis.comparison import Comparison
-from ..analysis.tpme import Weights
+from ..analysis.tpme import CostWeights
 from ..quantities import NONE, quantity, show, unit
 from .drawing import BLACK, BLUE, GREEN, MARKERS, ORANGE, Picture, bar_height, draw, legend, stacked_bars, wrapped
 
 COST_NAMES = {"time": "training time", "parameters": "trainable parameters", "memory": "peak memory"}
 
 
-def tpme_parts(scored: pd.DataFrame, weights: Weights) -> Picture:
+def tpme_parts(scored: pd.DataFrame, weights: CostWeights) -> Picture:
     """Stacked bars of TPME's weighted parts, the best method on top. `scored` comes from `tpme.tpme`."""
     ordered = scored.sort_values("tpme")
     names = {cost: f"{text} × {getattr(weights, cost):g}" for cost, text in COST_NAMES.items()}
@@ -44,7 +44,7 @@ def epoch_time(comparison: Comparison) -> Picture | None:
         stacked_bars(axes, parts, [quantity(value, "seconds") for value in methods["time"]])
         axes.set_xlabel("seconds an epoch")
 
-    alt = "Stacked bars of the seconds of an epoch. " + listing(methods["time"], "seconds")
+    alt = "Stacked bars of the seconds of an epoch. " + in_words(methods["time"], "seconds")
     return draw("epoch-time", "Where the time of a training epoch goes.", alt, bar_height(len(parts)), paint)
 
 
@@ -61,7 +61,7 @@ def memory_kinds(comparison: Comparison) -> Picture | None:
         stacked_bars(axes, kinds / scale.scale, texts)
         axes.set_xlabel(f"{scale.name} at the peak of a training step")
 
-    alt = "Stacked bars of memory at the peak. " + listing(kinds.sum(axis=1), "bytes")
+    alt = "Stacked bars of memory at the peak. " + in_words(kinds.sum(axis=1), "bytes")
     return draw("memory-kinds", "What the peak of a training step consists of.", alt, bar_height(len(kinds)), paint)
 
 
@@ -95,7 +95,7 @@ def memory_phases(comparison: Comparison) -> Picture | None:
         axes.set_xlabel(f"peak memory of the phase in {scale.name} (logarithmic)")
         legend(figure, axes.get_legend_handles_labels()[0])
 
-    alt = "Peak memory by phase. Training: " + listing(comparison.methods["memory"].dropna(), "bytes")
+    alt = "Peak memory by phase. Training: " + in_words(comparison.methods["memory"].dropna(), "bytes")
     return draw("memory-phases", "Peak memory of each phase.", alt, bar_height(len(methods)), paint)
 
 
@@ -113,7 +113,7 @@ def logarithmic(axes: object) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def listing(values: pd.Series, kind: str) -> str:
+def in_words(values: pd.Series, kind: str) -> str:
     """The numbers of a picture in words."""
     shown = (f"{label} {quantity(value, kind)}" for label, value in values.items())  # type: ignore[arg-type]
     return "; ".join(shown) + "." if len(values) else NONE

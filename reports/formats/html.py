@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...metrics import cutoff
 from ...text import visible
-from ..analysis.tpme import COSTS, PRESETS, Weights, tpme
+from ..analysis.tpme import COSTS, PRESETS, CostWeights, tpme
 from ..figures.drawing import Picture
 from ..pages import Page
 from ..quantities import missing
@@ -61,7 +61,7 @@ def clean(value: Any) -> Any:
     return value if isinstance(value, str | bool) else (float(value) if math.isfinite(value) else None)
 
 
-def playground(page: Page, weights: Weights) -> dict[str, Any]:
+def playground(page: Page, weights: CostWeights) -> dict[str, Any]:
     """What the sliders and the plot of a comparison work on, in raw units."""
     methods, metrics = page.comparison.methods, [metric.name for metric in page.comparison.metrics]
     scores = tpme(page.comparison.ranked, weights)["tpme"]
@@ -99,11 +99,11 @@ def sort_value(table: Table, column: Column, place: int) -> str:
 
 def links(page: Page, output: Path) -> dict[str, str]:
     """Cell id → its record's file, relative to the page, quoted so that no name of a folder is anything but a path."""
-    found = {s.record.cell_id: s.file for s in page.comparison.sources}
+    found = {s.record.cell_id: s.file for s in page.comparison.results}
     return {cell: quote(Path(os.path.relpath(file, output)).as_posix()) for cell, file in found.items() if file}
 
 
-def render(title: str, notes: list[str], pages: list[Page], weights: Weights, output: Path) -> str:
+def render(title: str, notes: list[str], pages: list[Page], weights: CostWeights, output: Path) -> str:
     """The whole page; `output` is the directory it will stand in, for the links to records."""
     jinja = environment(visible)
     data = {

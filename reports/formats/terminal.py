@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..analysis.comparison import compare
 from ..analysis.results import Result
-from ..analysis.tpme import Weights
+from ..analysis.tpme import CostWeights
 from ..tables import table as tables
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = ("time", "parameters", "memory", "tpme", "status")
 
 
-def summary_table(results: list[Result], weights: Weights | None = None) -> Group:
+def summary_table(results: list[Result], weights: CostWeights | None = None) -> Group:
     """One rich table a comparison: the primary metric, T, P, M and TPME, best TPME first, the best numbers bold.
 
     Given what `load` finds in a study's directory, it shows the numbers of that directory's report.
@@ -26,7 +26,7 @@ def summary_table(results: list[Result], weights: Weights | None = None) -> Grou
 
     from .grid import Grid, plain
 
-    weights = weights or Weights()
+    weights = weights or CostWeights()
     parts = []
     for comparison in compare(results):
         main, primary = tables.main_table(comparison, weights), comparison.primary.name

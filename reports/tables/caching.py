@@ -85,7 +85,7 @@ def break_even_table(comparison: Comparison) -> Table | None:
 def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
     """What a cached method is held against: its uncached twin, embedded methods and full tuning."""
     ranked, method = comparison.ranked, str(comparison.methods.loc[label, "method"])
-    uncached = next((source.record.uncached for source in comparison.ok(label)), "")
+    uncached = next((result.record.uncached for result in comparison.ok(label)), "")
     twin = ranked.index == uncached + label.removeprefix(method)  # that with the same options, where there is one
     if not twin.any():
         twin = ranked["method"] == uncached

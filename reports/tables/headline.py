@@ -16,7 +16,7 @@ PAPER = {
 
 def comparable(comparison: Comparison) -> bool:
     """Whether the cells ran on Amazon Scientific with BERT-base and ViT-base, on a GPU."""
-    settings = {name: value.lower() for name, value in comparison.settings.items()}
+    settings = {name: value.lower() for name, value in comparison.conditions.items()}
     towers = settings["backbones"]
     return (
         "scientific" in settings["dataset"]
@@ -40,7 +40,7 @@ def headline_table(comparison: Comparison) -> Table | None:
         Column("memory", "M, ours", "bytes"),
         Column("paper M", "M, theirs (GB)"),
     )
-    setting = comparison.settings["encode"]
+    setting = comparison.conditions["encode"]
     notes = (
         "Theirs: the figures of the abstract of arXiv 2404.02059, on one A6000-class GPU, with a batch size for each "
         f"method and every slot encoded; ours are of the machine named in the settings, with encode = {setting}.",

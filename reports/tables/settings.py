@@ -15,7 +15,7 @@ from .table import Column, Table
 
 def settings_table(comparison: Comparison) -> Table:
     """Every setting and its value, one a row; a setting that differs between methods says for which."""
-    rows = {name: value for name, value in comparison.settings.items() if value and value != "None"}
+    rows = {name: value for name, value in comparison.conditions.items() if value and value != "None"}
     rows |= {
         "epochs, at most": by_method(comparison, lambda record: record.cell.training.epochs),
         "patience": by_method(comparison, lambda record: in_words(record.cell.training.patience)),
@@ -79,7 +79,7 @@ def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
     None is no value; a value that holds for every method but reference rows needs no names.
     """
     holders: dict[str, list[str]] = {}
-    for result in comparison.sources:
+    for result in comparison.results:
         value = fact(result.record)
         label = comparison.labels[result.record.cell_id]
         if value is not None and label not in holders.setdefault(str(value), []):
@@ -93,7 +93,7 @@ def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
 def facts(comparison: Comparison, mapping: Callable[[Record], dict[str, Any]]) -> dict[str, str]:
     """A mapping's values over all cells, by key."""
     values: dict[str, list[Any]] = {}
-    for result in comparison.sources:
+    for result in comparison.results:
         for key, value in mapping(result.record).items():
             if value not in values.setdefault(key, []):
                 values[key].append(value)
@@ -104,7 +104,7 @@ def warnings(comparison: Comparison) -> list[str]:
     """What a reader must know before trusting the numbers, one line each."""
     lines = []
     busy: dict[str, set[str]] = {}
-    for result in comparison.sources:
+    for result in comparison.results:
         for line in [*result.record.environment.warnings, *result.record.warnings]:
             busy.setdefault(line, set()).add(comparison.labels[result.record.cell_id])
         for line in missing_warnings(result.record.dataset):
@@ -113,9 +113,9 @@ def warnings(comparison: Comparison) -> list[str]:
             )
     lines += [f"{line} ({', '.join(sorted(labels))})" for line, labels in busy.items()]
     added = {
-        comparison.labels[source.record.cell_id]: source.record.additions
-        for source in comparison.sources
-        if source.record.additions
+        comparison.labels[result.record.cell_id]: result.record.additions
+        for result in comparison.results
+        if result.record.additions
     }
     lines += [f"{label} adds to a training step: {', '.join(names)}." for label, names in added.items()]
     epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
@@ -127,13 +127,13 @@ def warnings(comparison: Comparison) -> list[str]:
         len(value.split(", ")) > 1 for value in facts(comparison, lambda record: record.environment.versions).values()
     ):
         lines.append("The cells were run with different versions of libraries; see the settings.")
-    if any(result.record.environment.dirty for result in comparison.sources):
+    if any(result.record.environment.dirty for result in comparison.results):
         lines.append("Some cells were run from a checkout with uncommitted changes.")
     versions = shared(comparison, lambda record: record.schema_version)
     if len(versions) > 1:
         lines.append(f"Records of schema versions {joined(versions)} are mixed.")
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
-    if comparison.settings["backbone weights"] == "random":
+    if comparison.conditions["backbone weights"] == "random":
         lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines

@@ -8,7 +8,7 @@ from ..analysis.uncertainty import time_ratios
 from ..quantities import NONE, missing, show
 from .table import Column, Table, present
 
-LEVEL = 0.05
+ALPHA = 0.05
 _ALL_METRICS = {1: "", 2: " and both metrics", 3: " and metrics"}
 
 
@@ -63,7 +63,7 @@ def tests_table(comparison: Comparison, tests: pd.DataFrame, reference: str) -> 
     notes = (
         f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): the exact "
         f"sign-flip test of the mean and the exact sign test, each Holm-corrected over {of_all}.",
-        f"Verdict on {primary}: the sign-flip test's at {LEVEL:g}, as {mean} is a mean. The sign test counts the users "
+        f"Verdict on {primary}: the sign-flip test's at {ALPHA:g}, as {mean} is a mean. The sign test counts the users "
         "who gain or lose, in one seed or in all. Intervals: 95 % bootstrap over users, not corrected, so one may "
         "leave out 0 beside 'not told apart'.",
     )
@@ -82,7 +82,7 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 def verdict(row: pd.Series, metric: Metric) -> str:
     """Whether a method is better or worse than the reference, as far as the sign-flip test can tell."""
-    if row[f"{metric.name} flip p"] >= LEVEL:
+    if row[f"{metric.name} flip p"] >= ALPHA:
         return "not told apart"
     return "better" if is_better(row[f"{metric.name} difference"], 0.0, metric.better) else "worse"
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..analysis.cells import LEFT_OUT, MARKED, SIGN
 from ..analysis.comparison import Comparison
-from ..analysis.tpme import Weights, tpme
+from ..analysis.tpme import CostWeights, tpme
 from ..quantities import NONE, Kind, Unit, missing, show, unit
 
 REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no history masked"}
@@ -97,7 +97,7 @@ def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...
     return tuple(column for column in columns if column.key in frame and not frame[column.key].map(missing).all())
 
 
-def main_table(comparison: Comparison, weights: Weights) -> Table:
+def main_table(comparison: Comparison, weights: CostWeights) -> Table:
     """Accuracy, T, P, M and TPME of every method, best TPME first; failed ones and reference rows below."""
     scored = tpme(comparison.ranked, weights)
     methods = comparison.methods.join(scored["tpme"])
@@ -143,7 +143,7 @@ def disturbance_notes(rows: pd.DataFrame) -> list[str]:
     notes = []
     if rows["marked"].gt(0).any():
         notes.append(
-            f"{SIGN}: an epoch behind this time lost more than {MARKED:.0%} to waiting for a core, or the card was "
+            f"{SIGN}: an epoch behind this time lost more than {MARKED:.0%} to waiting for a core, or the GPU was "
             "shared: run it again on a quiet machine."
         )
     lost = [str(label) for label in rows.index[rows["left_out"].gt(0)]]
@@ -171,7 +171,7 @@ def failures_table(comparison: Comparison) -> Table | None:
     if failed.empty:
         return None
     frame = failed.assign(cause=failed["error"].fillna("not recorded").str.split("\n").str[0])
-    logs = {result.record.cell_id: result.log for result in comparison.sources}
+    logs = {result.record.cell_id: result.log for result in comparison.results}
     frame["log"] = [log.as_posix() if (log := logs[cell]) else NONE for cell in frame["cell_id"]]
     frame = frame.set_index("label")[["seed", "status", "cause", "log", "cell_id"]]
     columns = (Column("seed", "seed", "integer"), Column("status", "status"), Column("cause", "cause"))
@@ -190,8 +190,8 @@ def targets_table(comparison: Comparison) -> Table | None:
     counts = ", ".join(f"{name} {int(users)}" for name in slices if not missing(users := first[f"users_{name}"]))
     sizes = f"Test users by kind of target: {counts}."
     if "repeat" in slices:
-        sizes += f" Repeat targets: {REPEATS[comparison.settings['repeat targets']]}."
-    notes = (comparison.sources[0].record.slices, sizes)
+        sizes += f" Repeat targets: {REPEATS[comparison.conditions['repeat targets']]}."
+    notes = (comparison.results[0].record.slices, sizes)
     return Table("targets", "Accuracy by kind of target", frame, columns, notes=tuple(filter(None, notes)))
 
 

@@ -19,7 +19,7 @@ def bare_epoch(trainer: Trainer, number: int) -> float:
     """Seconds of an epoch without the harness."""
     trainer.recommender.train()
     start = time.perf_counter()
-    for batch in trainer.plan.epoch(number):
+    for batch in trainer.batches.epoch(number):
         inputs = trainer.content.gather(batch.items)
         loss = trainer.recommender.loss(batch, inputs)
         loss.backward()

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hostile import BODY, STARTS, hostile
 
-from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
+from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
 
@@ -98,7 +98,7 @@ def test_sliders_compute_what_python_computes(page: Any) -> None:
         for cost, value in zip(COSTS, sliders, strict=True):
             slide(page, cost, value)
         total = sum(sliders)
-        expected = tpme(table, Weights(*(value / total for value in sliders)))["tpme"]
+        expected = tpme(table, CostWeights(*(value / total for value in sliders)))["tpme"]
         shown = {label: float(value) for label, value in column(page, "tpme").items() if value}
         assert set(shown) == set(expected.index)
         assert max(abs(shown[label] - expected[label]) for label in shown) < 1e-9

@@ -13,7 +13,7 @@ from hostile import hostile_study
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.formats import latex
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
@@ -55,7 +55,7 @@ def test_text_of_any_kind_is_only_printed(tmp_path: Path, make_record: MakeRecor
 
 def test_a_report_of_many_tables_is_compiled(tmp_path: Path, make_record: MakeRecord) -> None:
     (one,) = compare([Result(make_record(method)) for method in ("fft", "lora", "iisan-cached")])
-    page = pages.build(one, Weights(), "fft")
+    page = pages.build(one, CostWeights(), "fft")
     text = latex.render("many", [page] * 12)
     assert text.count("begin{table}") > 52  # LaTeX lets no more of them wait
     (tmp_path / "report.tex").write_text(text, "utf-8")

@@ -172,7 +172,7 @@ def reader_of(parts: TrainedCell) -> TowerReader:
 
 
 def plan_of(parts: TrainedCell) -> Any:
-    return parts.plan
+    return parts.batches
 
 
 def judge_of(parts: TrainedCell) -> Any:

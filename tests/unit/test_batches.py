@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tpmebench.datasets.batches import BatchPlan, Encode, make_batch
+from tpmebench.datasets.batches import Encode, TrainingBatches, make_batch
 from tpmebench.datasets.catalogue import Sequences
 
 
@@ -49,16 +49,16 @@ def test_a_batch_says_where_each_slot_is_encoded(slots: np.ndarray, encode: Enco
     assert torch.equal(batch.slots, torch.from_numpy(slots))
 
 
-def plan(users: int = 11, size: int = 4, seed: int = 0) -> BatchPlan:
+def batches(users: int = 11, size: int = 4, seed: int = 0) -> TrainingBatches:
     items = np.arange(1, 3 * users + 1, dtype=np.int32)
     starts = np.arange(users) * 3
-    return BatchPlan(Sequences(items, starts, starts + 3), 3, size, "unique", seed)
+    return TrainingBatches(Sequences(items, starts, starts + 3), 3, size, "unique", seed)
 
 
 def test_an_epoch_has_every_user_once_in_an_order_of_its_own() -> None:
-    firsts = [[batch.slots[:, 1].tolist() for batch in plan().epoch(number)] for number in (0, 1)]
+    firsts = [[batch.slots[:, 1].tolist() for batch in batches().epoch(number)] for number in (0, 1)]
     assert [len(batch) for batch in firsts[0]] == [4, 4, 3]
-    assert plan().steps == 3
+    assert batches().steps == 3
     flat = [[item for batch in epoch for item in batch] for epoch in firsts]
     assert sorted(flat[0]) == sorted(flat[1]) == [1 + 3 * user for user in range(11)]
     assert flat[0] != flat[1]
@@ -66,7 +66,7 @@ def test_an_epoch_has_every_user_once_in_an_order_of_its_own() -> None:
 
 def test_batches_are_decided_by_seed_and_epoch() -> None:
     def slots(seed: int) -> list[list[list[int]]]:
-        return [batch.slots.tolist() for batch in plan(seed=seed).epoch(2)]
+        return [batch.slots.tolist() for batch in batches(seed=seed).epoch(2)]
 
     assert slots(0) == slots(0)
     assert slots(0) != slots(1)
@@ -75,7 +75,7 @@ def test_batches_are_decided_by_seed_and_epoch() -> None:
 def test_sequences_are_cut_to_length_and_left_padded() -> None:
     items = np.array([7, 1, 2, 3, 4, 5, 9])
     sequences = Sequences(items, np.array([1, 6]), np.array([6, 7]))
-    batch = BatchPlan(sequences, 3, 2, "unique", 0).batch(np.array([0, 1]))
+    batch = TrainingBatches(sequences, 3, 2, "unique", 0).batch(np.array([0, 1]))
     assert batch.slots.tolist() == [[2, 3, 4, 5], [0, 0, 0, 9]]
 
 

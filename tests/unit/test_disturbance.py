@@ -25,7 +25,7 @@ from tpmebench.reports.analysis import comparison as frame
 from tpmebench.reports.analysis import uncertainty
 from tpmebench.reports.analysis.cells import timed_epochs
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Epoch, Record
 from tpmebench.reports.tables import table as tables
 
@@ -212,7 +212,7 @@ def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares:
 
 def test_tables_mark_a_disturbed_time_and_say_what_was_left_out(make_record: Callable[..., Record]):
     shares = {"fft": [0, 0, 0.0], "lora": [0, 0.1, 0], "bitfit": [0, 0.5, 0], "adapter": [0, 0.5, 0.5]}
-    table = tables.main_table(comparison_of(make_record, False, **shares), Weights())
+    table = tables.main_table(comparison_of(make_record, False, **shares), CostWeights())
     times = table.texts[next(name for name in table.texts.columns if name.startswith("T ("))]
     assert {label: str(text).endswith("†") for label, text in times.items()} == {
         "fft": False,
@@ -237,12 +237,12 @@ def pd_isna(value: Any) -> bool:
 def test_a_report_counts_disturbed_epochs_when_asked(make_record: Callable[..., Record]):
     shares = {"fft": [0, 0, 0.0], "adapter": [0, 0.5, 0.5]}
     comparison = comparison_of(make_record, True, **shares)
-    table = tables.main_table(comparison, Weights())
+    table = tables.main_table(comparison, CostWeights())
     assert table.frame["time"]["adapter"] == pytest.approx(2.5)
     times = table.texts[next(name for name in table.texts.columns if name.startswith("T ("))]
     assert str(times["adapter"]).endswith("†")
-    assert uncertainty.runs(comparison, "adapter") == {(0, 0): [2.0, 3.0]}
-    assert uncertainty.runs(comparison_of(make_record, False, **shares), "adapter") == {}
+    assert uncertainty.times_by_run(comparison, "adapter") == {(0, 0): [2.0, 3.0]}
+    assert uncertainty.times_by_run(comparison_of(make_record, False, **shares), "adapter") == {}
 
 
 def test_the_screen_says_what_disturbed_an_epoch_while_it_runs(
@@ -257,4 +257,4 @@ def test_the_screen_says_what_disturbed_an_epoch_while_it_runs(
     _, quiet, again, marked = capsys.readouterr().out.splitlines()
     assert "†" not in quiet
     assert "epoch 2  † 34% lost to waiting for a core; running it again" in again
-    assert "† 6% lost to waiting for a core, 1 other process(es) on the card" in marked
+    assert "† 6% lost to waiting for a core, 1 other process(es) on the GPU" in marked

@@ -100,7 +100,7 @@ def loss_and_rows(method: str, encode: Any) -> tuple[float, int, int]:
     training, head = Training(encode=encode), Head(dropout=0.0)
     cell = Cell(method=method, dataset="bazaar:items=60,users=40", backbones=micro, training=training, head=head)
     trainer = Trainer(trained(cell))
-    batch, inputs = next(trainer.load(trainer.plan.epoch(0)))
+    batch, inputs = next(trainer.load(trainer.batches.epoch(0)))
     reader: Any = trainer.recommender.item_encoder.reader
     maps = maps_after_attention(reader.tower("image"))
     losses = list[Tensor]()

@@ -136,7 +136,7 @@ def test_ranking_is_the_same_whatever_ran_before(small_cell: Build, method: str)
 
 def test_the_heaviest_batch_has_the_most_distinct_items_of_the_first_epoch(small_cell: Build):
     trainer = Trainer(small_cell("sasrec-id", batch=4))
-    sizes = [len(batch.items) for batch in trainer.plan.epoch(0)]
+    sizes = [len(batch.items) for batch in trainer.batches.epoch(0)]
     assert sizes[0] < max(sizes), "the first must not be the heaviest by chance"
     batch, inputs = trainer.heaviest_batch()
     assert len(batch.items) == len(inputs.items) == max(sizes)
@@ -270,7 +270,7 @@ def test_an_epochs_loss_is_the_mean_over_its_positions(small_cell: Build):
     torch.manual_seed(0)
     other.recommender.train()
     losses, positions, items = [], [], 0
-    for batch, inputs in other.load(other.plan.epoch(0)):
+    for batch, inputs in other.load(other.batches.epoch(0)):
         losses.append(float(other.step(batch, inputs)))
         positions.append(batch.terms)
         items += len(batch.items)

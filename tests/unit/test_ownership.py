@@ -178,7 +178,7 @@ def test_a_damaged_entry_is_listed_verified_and_cleared(cache: Path, content: by
     (folder / "entry.json").write_bytes(content)
     (found,) = cache_tools.entries()
     assert "damaged" in found.description
-    assert cache_tools.listing().row_count == 2
+    assert cache_tools.entries_table().row_count == 2
     assert any(str(folder) in fault for fault in cache_tools.verify())
     cache_tools.clear([])
     assert not folder.exists()
@@ -210,7 +210,7 @@ def test_an_entry_whose_description_is_damaged_is_listed_and_named_a_fault(cache
         os.mkfifo(folder / "entry.json")  # which nobody ever writes to
     else:
         (folder / "entry.json").write_text(about)
-    assert cache_tools.listing().row_count == 2
+    assert cache_tools.entries_table().row_count == 2
     assert len(cache_tools.verify()) == 1
     assert len(cache_tools.clear([]).removed) == 1
 

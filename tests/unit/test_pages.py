@@ -5,7 +5,7 @@ import pytest
 
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.formats.export import flat
 from tpmebench.reports.pages import build, findings
 from tpmebench.reports.tables.table import Column, Table
@@ -18,10 +18,10 @@ def comparison(records: list) -> Comparison:
 
 def test_the_answer_names_the_lowest_tpme_the_highest_accuracy_and_the_last(make_record) -> None:
     one = comparison([make_record(method) for method in ("popularity", "fft", "lora", "iisan-cached")])
-    answer, costs = findings(one, Weights())
+    answer, costs = findings(one, CostWeights())
     assert answer.startswith("Lowest TPME: iisan-cached (0.0") and "; highest HR@10: fft (0.07" in answer
     assert costs.startswith("iisan-cached takes 1.1") and "; fft, the last, 14." in costs
-    assert build(one, Weights(), "fft").findings == (answer, costs)
+    assert build(one, CostWeights(), "fft").findings == (answer, costs)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_answer_names_the_lowest_tpme_the_highest_accuracy_and_the_last(make
 )
 def test_without_an_answer_the_reason_stands_there(make_record, rows: dict, says: str) -> None:
     records = [make_record(method, status=status) for method, status in rows.items()]
-    assert findings(comparison(records), Weights()) == [says]
+    assert findings(comparison(records), CostWeights()) == [says]
 
 
 def test_exports_hold_numbers_as_they_were_measured() -> None:

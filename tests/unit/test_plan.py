@@ -209,8 +209,8 @@ def test_mistakes_are_found_before_anything_runs(study: dict[str, Any], words: l
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA card here")
-def test_a_card_that_is_not_there_is_an_error_and_auto_is_the_cpu():
-    with pytest.raises(BenchError, match="--device cuda: torch sees no CUDA card here"):
+def test_a_gpu_that_is_not_there_is_an_error_and_auto_is_the_cpu():
+    with pytest.raises(BenchError, match="--device cuda: torch sees no CUDA GPU here"):
         cells(device="cuda")
     assert cells(device="auto")[0].cell.device == "cpu"
 

@@ -13,7 +13,7 @@ from matplotlib.patches import Polygon
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import PRESETS, Weights
+from tpmebench.reports.analysis.tpme import PRESETS, CostWeights
 from tpmebench.reports.figures import drawing as plots
 from tpmebench.reports.records import Record
 
@@ -39,7 +39,7 @@ def figures(records) -> dict[str, Figure]:
     [one] = compare([Result(record) for own in records.values() for record in own])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plots, "Figure", Kept)
-        page = pages.build(one, Weights(), "fft")
+        page = pages.build(one, CostWeights(), "fft")
     assert page.failures() == []
     return dict(zip((picture.name for picture in page.pictures()), found, strict=True))
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tpmebench.reports.analysis import sensitivity
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import Weights, tpme
+from tpmebench.reports.analysis.tpme import CostWeights, tpme
 from tpmebench.reports.figures import accuracy as plot_accuracy
 from tpmebench.reports.figures import costs as plot_costs
 from tpmebench.reports.figures import drawing as plots
@@ -48,10 +48,10 @@ def drawn(comparison: Comparison) -> list[tuple[str, Figure]]:
 
 
 def painted(comparison: Comparison) -> list[plots.Picture]:
-    scored = tpme(comparison.ranked, Weights())
+    scored = tpme(comparison.ranked, CostWeights())
     maps = [("all methods", sensitivity.regions(comparison.ranked))]
     pictures = [
-        plot_costs.tpme_parts(scored, Weights()),
+        plot_costs.tpme_parts(scored, CostWeights()),
         plot_costs.epoch_time(comparison),
         plot_costs.memory_kinds(comparison),
         plot_costs.memory_phases(comparison),

@@ -19,7 +19,7 @@ from tpmebench.cell import Training
 from tpmebench.errors import BenchError
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result, load
-from tpmebench.reports.analysis.tpme import Weights
+from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.analysis.uncertainty import user_tests
 from tpmebench.reports.figures import accuracy as plot_accuracy
 from tpmebench.reports.figures import costs as plot_costs
@@ -195,7 +195,7 @@ def test_times_that_cannot_be_are_none(make_record, seconds) -> None:
         record.time.cache_build = record.time.cache_build and seconds
     for name, records in (("alone", broken), ("beside", [*broken, make_record("iisan"), make_record("bitfit")])):
         found = [Result(record) for record in records]
-        pages = [build(comparison, Weights(), "fft") for comparison in compare(found)]
+        pages = [build(comparison, CostWeights(), "fft") for comparison in compare(found)]
         assert [page.failures() for page in pages] == [[]], name
         assert [set(page.comparison.ranked.index) for page in pages] == [{r.cell.method for r in records[3:]}]
 
@@ -247,7 +247,7 @@ def test_the_terminals_table(make_record) -> None:
         make_record("lora", status="oom")
     ]
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(summary_table([Result(record) for record in records], Weights()))
+    console.print(summary_table([Result(record) for record in records], CostWeights()))
     text = console.export_text()
     for words in ("iisan-cached", "popularity", "oom", "TPME", "0.45,0.1,0.45"):
         assert words in text
@@ -270,7 +270,7 @@ def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_rec
     assert accuracies["fft (epochs=1)"] == "0.0101"
     assert set(accuracies) == {"fft (epochs=1)", "fft (epochs=30)", "lora", "popularity"}
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(summary_table(load([tmp_path]), Weights()))
+    console.print(summary_table(load([tmp_path]), CostWeights()))
     shown = console.export_text().splitlines()
     for row, accuracy in accuracies.items():
         assert [line for line in shown if line.strip().startswith(f"{row}  ") and accuracy in line], (row, accuracy)

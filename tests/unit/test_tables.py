@@ -17,7 +17,7 @@ from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, compare
 from tpmebench.reports.analysis.mixtures import mixtures
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.statistics import FLOOR
-from tpmebench.reports.analysis.tpme import COSTS, Weights, tpme
+from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
 from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
 from tpmebench.reports.figures import sensitivity as plot_sensitivity
 from tpmebench.reports.records import Memory, PhaseMemory
@@ -76,7 +76,7 @@ def test_time_leaves_out_the_first_epoch(make_record) -> None:
     assert not frame.loc["fft", "single_epoch"]
     single = comparison([make_record("fft", epochs=1)])
     assert single.methods.loc["fft", "time"] == pytest.approx(totals[0])
-    assert any("One epoch only" in note for note in tables.main_table(single, Weights()).notes)
+    assert any("One epoch only" in note for note in tables.main_table(single, CostWeights()).notes)
 
 
 def test_means_are_over_seeds_and_repeats_weigh_no_more(make_record) -> None:
@@ -143,12 +143,12 @@ def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_re
     trained.memory = Memory(origin="cuda-allocated", training=PhaseMemory(allocated=3_000, reserved=4_000))
     counted = make_record("popularity").model_copy(update={"started": "2025-01-01"})
     one = comparison([counted, trained])
-    assert (one.settings["device"], one.settings["GPU"], one.meter) == ("cuda", "A card", ORIGINS["cuda-allocated"])
+    assert (one.conditions["device"], one.conditions["GPU"], one.meter) == ("cuda", "A card", ORIGINS["cuda-allocated"])
     assert one.methods["status"].to_dict() == {"popularity": "ok", "fft": "ok"}
     assert len(compare([Result(make_record("popularity", dataset="folder")), Result(trained)])) == 2
     other = make_record("lora")
     [_, card] = compare([Result(record) for record in (counted, other, trained)])
-    assert [record.record.cell.method for record in card.sources] == ["fft"], "its own device comes first"
+    assert [record.record.cell.method for record in card.results] == ["fft"], "its own device comes first"
 
 
 def test_of_data_and_towers_that_changed_the_newest_stand_first(make_record) -> None:
@@ -164,7 +164,7 @@ def test_of_data_and_towers_that_changed_the_newest_stand_first(make_record) -> 
     ]
     for chosen, expected in ((results[:4], "a2 a1 b5 c7"), (results, "a1 a2 b5 c7"), (results[::-1], "a1 a2 b5 c7")):
         found = compare(chosen)
-        assert [one.settings["dataset"] + one.settings["dataset fingerprint"] for one in found] == expected.split()
+        assert [one.conditions["dataset"] + one.conditions["dataset fingerprint"] for one in found] == expected.split()
         assert [one.name for one in found] == ["1", "2", "3", "4"]
         assert "the newest stand first" in " ".join(notes(found))
     assert "newest" not in " ".join(notes(compare(results[1:4])))
@@ -198,7 +198,7 @@ def test_a_cell_that_failed_before_naming_its_machine_stays_with_the_others(make
     lost = lost.model_copy(update={"environment": type(lost.environment)(), "started": "2025"})
     one = comparison([lost, make_record("fft")])
     assert one.methods["status"].to_dict() == {"fft": "ok", "lora": "crashed"}
-    main = tables.main_table(one, Weights())
+    main = tables.main_table(one, CostWeights())
     assert [*main.texts.T["lora"]] == ["embedded", *["–"] * (len(main.columns) - 2), "crashed"]
 
 
@@ -225,7 +225,7 @@ def test_failures_keep_their_cause_and_leave_the_scale_alone(make_record) -> Non
 
 def test_reference_rows_are_shown_but_not_ranked(make_record, all_methods) -> None:
     one = comparison([make_record(method) for method in all_methods])
-    main = tables.main_table(one, Weights())
+    main = tables.main_table(one, CostWeights())
     assert set(main.frame.index) == set(all_methods)
     assert main.texts.loc["sasrec-id", "TPME"] == "–"
     assert main.texts.loc["fft", "TPME"] == "1.000"
@@ -240,7 +240,9 @@ def test_the_records_of_these_tests_are_of_all_methods_there_are(make_record, al
 
 
 def test_best_and_second(make_record) -> None:
-    main = tables.main_table(comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), Weights())
+    main = tables.main_table(
+        comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), CostWeights()
+    )
     marks = main.marks
     assert marks["T (s)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
     assert marks["M (GiB)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
@@ -384,7 +386,7 @@ def test_regions_tile_the_triangle(rows: list, u: float, v: float) -> None:
     assert sum(region.share for region in found) == pytest.approx(1, abs=1e-6)
     for region in found:
         middle = region.corners.mean(axis=0)
-        scores = tpme(table, Weights(*(middle / middle.sum())))["tpme"]
+        scores = tpme(table, CostWeights(*(middle / middle.sum())))["tpme"]
         assert scores[region.labels[0]] <= scores.min() + 1e-9
 
 
@@ -396,7 +398,7 @@ def test_a_name_with_a_comma_wins_what_it_wins(make_record) -> None:
     for record, seconds in ((small, 1.0), (twin, 1.0), (large, 2.0)):
         record.time.epochs = [epoch.model_copy(update={"total": seconds}) for epoch in record.time.epochs]
     one = comparison([small, twin, large])
-    table = sensitivity.weights_table(one, Weights(), "fft")
+    table = sensitivity.weights_table(one, CostWeights(), "fft")
     assert table is not None
     assert table.frame["wins"].to_dict() == {"lora (alpha=4, r=4)": 1.0, "bitfit": 1.0, "lora (alpha=8, r=8)": 0.0}
     assert table.frame["rank paper"].to_dict() == {"lora (alpha=4, r=4)": 1, "bitfit": 1, "lora (alpha=8, r=8)": 3}
@@ -407,10 +409,10 @@ def test_a_name_with_a_comma_wins_what_it_wins(make_record) -> None:
 def test_reversal_by_hand() -> None:
     """b is dear in time; without it, the difference in time between a and c weighs more."""
     table = pd.DataFrame({"a": (2, 1, 1), "c": (1, 1, 2), "b": (11, 1, 2.5)}, index=list(COSTS)).T
-    weights = Weights(0.5, 0.0, 0.5)
+    weights = CostWeights(0.5, 0.0, 0.5)
     whole = tpme(table, weights)["tpme"]
     assert whole["a"] < whole["c"]
-    heavier = Weights(0.55, 0.0, 0.45)
+    heavier = CostWeights(0.55, 0.0, 0.45)
     assert sensitivity.reversals(table, heavier) == {"b": [("a", "c")]}
     assert sensitivity.reversals(table.drop(index="b"), heavier) == {}
 
@@ -498,8 +500,8 @@ def test_the_verdict_on_a_mean_is_the_flip_tests(difference: float, flip: float,
 
 def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
     one = comparison([make_record(m, seed=s) for m in ("fft", "adapter", "lora", "iisan-cached") for s in range(4)])
-    intervals = tpme_intervals(one, Weights())
-    scores = tpme(one.ranked, Weights())["tpme"].loc[intervals.index]
+    intervals = tpme_intervals(one, CostWeights())
+    scores = tpme(one.ranked, CostWeights())["tpme"].loc[intervals.index]
     assert ((intervals["low"] <= scores + 1e-9) & (scores - 1e-9 <= intervals["high"])).all()
     groups = intervals["group"].to_dict()
     assert groups["iisan-cached"] != groups["fft"]
@@ -510,7 +512,7 @@ def test_intervals_hold_tpme_and_group_what_is_close(make_record) -> None:
     for bound, share in (("low", 0.025), ("high", 0.975)):
         assert intervals.loc["lora", bound] == pytest.approx(np.quantile(drawn, share))
     single = comparison([make_record(m, epochs=1) for m in ("fft", "lora")])
-    assert tpme_intervals(single, Weights())["low"].isna().all()
+    assert tpme_intervals(single, CostWeights())["low"].isna().all()
 
 
 def test_methods_in_the_same_order_in_every_seed_are_told_apart(make_record) -> None:
@@ -525,7 +527,7 @@ def test_methods_in_the_same_order_in_every_seed_are_told_apart(make_record) -> 
             ]
             records.append(record)
     one = comparison(records)
-    only_time = Weights(1.0, 0.0, 0.0)
+    only_time = CostWeights(1.0, 0.0, 0.0)
     intervals = tpme_intervals(one, only_time)
     assert intervals["group"].to_dict() == {"adapter": "a", "lora": "b", "fft": "c"}
     scores = tpme(one.ranked, only_time)["tpme"].loc[intervals.index]

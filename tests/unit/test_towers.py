@@ -120,7 +120,7 @@ def test_normalisation_comes_from_the_model_s_preprocessor(model_folder: Folder,
     changed = BackboneSource("image", str(folder))
     tower = changed.tower()
     assert isinstance(tower, Tower)
-    assert (255 - tower.mean.flatten()).div(tower.deviation.flatten()).tolist() == pytest.approx([3.0, 2.0, 0.8])
+    assert (255 - tower.mean.flatten()).div(tower.std.flatten()).tolist() == pytest.approx([3.0, 2.0, 0.8])
     assert changed.fingerprint() != before
 
 

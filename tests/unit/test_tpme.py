@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpmebench.errors import BenchError
-from tpmebench.reports.analysis.tpme import COSTS, PRESETS, Weights, cost_ratio, pareto, parse_weights, preset, tpme
+from tpmebench.reports.analysis.tpme import COSTS, PRESETS, CostWeights, cost_ratio, pareto, parse_weights, preset, tpme
 
 POSITIVE = st.floats(1e-3, 1e12)
 
@@ -17,9 +17,9 @@ def table_of(rows: dict[str, tuple[float, float, float]]) -> pd.DataFrame:
 
 
 @st.composite
-def weighted(draw: st.DrawFn) -> Weights:
+def weighted(draw: st.DrawFn) -> CostWeights:
     cuts = sorted(draw(st.lists(st.floats(0, 1), min_size=2, max_size=2)))
-    return Weights(cuts[0], cuts[1] - cuts[0], 1 - cuts[1])
+    return CostWeights(cuts[0], cuts[1] - cuts[0], 1 - cuts[1])
 
 
 @st.composite
@@ -29,7 +29,7 @@ def costs(draw: st.DrawFn, least: int = 1) -> pd.DataFrame:
 
 
 def test_worked_by_hand() -> None:
-    scored = tpme(table_of({"a": (10, 100, 4), "b": (20, 300, 8), "c": (15, 150, 5)}), Weights())
+    scored = tpme(table_of({"a": (10, 100, 4), "b": (20, 300, 8), "c": (15, 150, 5)}), CostWeights())
     assert scored.loc["a", "tpme"] == 0
     assert scored.loc["b", "tpme"] == pytest.approx(1)
     parts = [scored[cost]["c"] for cost in COSTS]
@@ -38,21 +38,21 @@ def test_worked_by_hand() -> None:
 
 
 def test_one_method_or_equal_values_give_zero() -> None:
-    assert tpme(table_of({"a": (5, 6, 7)}), Weights())["tpme"].tolist() == [0]
-    equal_time = tpme(table_of({"a": (5, 1, 1), "b": (5, 2, 3)}), Weights())
+    assert tpme(table_of({"a": (5, 6, 7)}), CostWeights())["tpme"].tolist() == [0]
+    equal_time = tpme(table_of({"a": (5, 1, 1), "b": (5, 2, 3)}), CostWeights())
     assert equal_time["time"].tolist() == [0, 0]
     assert equal_time.loc["b", "tpme"] == pytest.approx(0.55)
-    assert tpme(table_of({}).reindex(columns=list(COSTS)), Weights()).empty
+    assert tpme(table_of({}).reindex(columns=list(COSTS)), CostWeights()).empty
 
 
 @given(costs(), weighted())
-def test_bounds(table: pd.DataFrame, weights: Weights) -> None:
+def test_bounds(table: pd.DataFrame, weights: CostWeights) -> None:
     scored = tpme(table, weights)["tpme"]
     assert ((scored >= 0) & (scored <= 1 + 1e-12)).all()
 
 
 @given(costs(least=2), weighted(), st.tuples(POSITIVE, POSITIVE, POSITIVE))
-def test_units_do_not_matter(table: pd.DataFrame, weights: Weights, factors: tuple[float, float, float]) -> None:
+def test_units_do_not_matter(table: pd.DataFrame, weights: CostWeights, factors: tuple[float, float, float]) -> None:
     other = tpme(table * np.array(factors), weights)["tpme"]
     assert np.allclose(tpme(table, weights)["tpme"], other, atol=1e-6)
     ratio, scaled = (cost_ratio(t, weights, "m0") for t in (table, table * np.array(factors)))
@@ -60,30 +60,30 @@ def test_units_do_not_matter(table: pd.DataFrame, weights: Weights, factors: tup
 
 
 @given(costs(least=3), weighted())
-def test_cost_ratio_ignores_the_other_methods(table: pd.DataFrame, weights: Weights) -> None:
+def test_cost_ratio_ignores_the_other_methods(table: pd.DataFrame, weights: CostWeights) -> None:
     fewer = table.drop(index=table.index[-1])
     assert np.allclose(cost_ratio(table, weights, "m0")[:-1], cost_ratio(fewer, weights, "m0"), rtol=1e-12)
 
 
 def test_cost_ratio_by_hand_and_without_its_reference() -> None:
     table = table_of({"fft": (100, 1000, 10), "a": (25, 1000, 2.5), "zero": (0, 1, 1)})
-    ratio = cost_ratio(table, Weights(0.5, 0.0, 0.5), "fft")
+    ratio = cost_ratio(table, CostWeights(0.5, 0.0, 0.5), "fft")
     assert ratio["fft"] == pytest.approx(1)
     assert ratio["a"] == pytest.approx(0.25)
     assert np.isnan(ratio["zero"])
-    assert cost_ratio(table, Weights(), "lora").isna().all()
+    assert cost_ratio(table, CostWeights(), "lora").isna().all()
 
 
 @given(weighted())
 @settings(max_examples=20)
-def test_written_weights_are_read_back(weights: Weights) -> None:
+def test_written_weights_are_read_back(weights: CostWeights) -> None:
     text = f"time={weights.time!r},memory={weights.memory!r},parameters={weights.parameters!r}"
     assert parse_weights(text) == weights
 
 
 def test_weights_are_read() -> None:
-    assert parse_weights("0.2, 0.3,0.5") == Weights(0.2, 0.3, 0.5)
-    assert preset("paper") == Weights(0.45, 0.10, 0.45)
+    assert parse_weights("0.2, 0.3,0.5") == CostWeights(0.2, 0.3, 0.5)
+    assert preset("paper") == CostWeights(0.45, 0.10, 0.45)
     assert all(w.time + w.parameters + w.memory == pytest.approx(1) for w in PRESETS.values())
 
 
