@@ -9,6 +9,7 @@ import pandas as pd
 from ..errors import BenchError
 from .analysis import sensitivity
 from .analysis.comparison import Comparison
+from .analysis.convergence import doubts
 from .analysis.mixtures import mixtures
 from .analysis.tpme import COSTS, CostWeights, tpme
 from .analysis.uncertainty import user_tests
@@ -18,6 +19,7 @@ from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
 from .quantities import quantity, show, unit
 from .tables import anatomy, caching, headline, significance
+from .tables.convergence import convergence_table
 from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, main_table, targets_table
 
@@ -112,7 +114,7 @@ def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
     for section in sections:
         name_pictures(section, comparison.name)
     lines = attempt(failures, findings, comparison, weights) or []
-    remarks = [line for of in (mixtures, warnings) for line in attempt(failures, of, comparison) or []]
+    remarks = [line for of in (doubts, mixtures, warnings) for line in attempt(failures, of, comparison) or []]
     return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections))
 
 
@@ -181,6 +183,7 @@ def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Sec
     section = Section("accuracy", "Accuracy", [f"Learning rates: {tuning(comparison)}."])
     if section.table(significance.tests_table, comparison, tests, reference) is None:
         section.text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
+    section.table(convergence_table, comparison)
     section.table(targets_table, comparison)
     section.picture(plot_accuracy.learning_curves, comparison)
     for cost in COSTS:

@@ -7,7 +7,7 @@ from ..pages import Page
 from ..tables.table import Table
 
 LEFT_OUT = ("cells", "settings", "failures")
-SIGNS = {"±": r"$\pm$", "–": "--", "Δ": r"$\Delta$", "−": "$-$"}
+SIGNS = {"†": r"\dag{}", "‡": r"\ddag{}", "±": r"$\pm$", "–": "--", "Δ": r"$\Delta$", "−": "$-$"}
 # A row that begins with a bracket or a star would be an argument of the line break before it.
 ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

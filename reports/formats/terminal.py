@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..analysis.comparison import compare
+from ..analysis.convergence import bounds
 from ..analysis.results import Result
 from ..analysis.tpme import CostWeights
 from ..tables import table as tables
@@ -45,5 +46,6 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
         for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
             values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
             grid.add_row(str(label), *values)
-        parts += [grid, *(plain(note, "yellow") for note in tables.disturbance_notes(main.frame))]
+        notes = tables.disturbance_notes(main.frame) + tables.bound_notes(bounds(comparison))
+        parts += [grid, *(plain(note, "yellow") for note in notes)]
     return Group(*parts)

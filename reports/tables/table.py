@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..analysis.cells import LEFT_OUT, MARKED, SIGN
 from ..analysis.comparison import Comparison
+from ..analysis.convergence import BOUND, bounds
 from ..analysis.tpme import CostWeights, tpme
 from ..quantities import NONE, Kind, Unit, missing, show, unit
 
@@ -105,6 +106,9 @@ def main_table(comparison: Comparison, weights: CostWeights) -> Table:
     methods = methods.assign(order=rank, status=status_with_disturbance(methods)).sort_values(
         ["order", "tpme"], kind="stable"
     )
+    bounded = bounds(comparison)
+    signs = [BOUND if label in bounded else "" for label in methods.index]
+    methods = methods.assign(**{f"{metric.name} sign": signs for metric in comparison.headline})
     columns = (
         Column("family", "family"),
         *(Column(metric.name, metric.name, "metric", metric.better) for metric in comparison.headline),
@@ -123,6 +127,7 @@ def main_table(comparison: Comparison, weights: CostWeights) -> Table:
         "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
         f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
     ]
+    notes += bound_notes(bounded)
     if methods["single_epoch"].any():
         single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
         notes.append(f"One epoch only, so T is that of the first: {single}.")
@@ -130,6 +135,16 @@ def main_table(comparison: Comparison, weights: CostWeights) -> Table:
     counts = sorted(set(methods["seeds"]))
     notes.append(spread_note(counts))
     return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
+
+
+def bound_notes(bounded: set[str]) -> list[str]:
+    """What the mark behind an accuracy means, if there is any."""
+    if not bounded:
+        return []
+    return [
+        f"{BOUND}: a bound, not what the method reaches: training was stopped by its limit of epochs, or doubling the "
+        "patience still changed the result."
+    ]
 
 
 def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:

@@ -150,7 +150,7 @@ def test_tex_holds_no_command_of_the_data(study: Path) -> None:
 
 
 KNOWN = (
-    "begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash "
+    "dag ddag begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash "
     "textasciitilde textasciicircum textless textgreater textbar textasciigrave pm Delta"
 )
 
