@@ -29,7 +29,9 @@ Modality = Literal["text", "image"]
 Modalities = Literal["both", "text", "image"]
 MissingImages = Literal["neutral", "drop", "error"]
 Weights = Literal["pretrained", "random"]
-TextPooling = Literal["auto", "cls", "last"]
+Pooling = Literal["auto", "cls", "last", "mean", "pooler"]
+"""How a tower's sequence of states becomes one vector: at the first position, at the last token, as the mean of all
+tokens or patches, as the model's own pooled output; `auto`: as its family does."""
 Encode = Literal["unique", "every-slot"]
 CacheDtype = Literal["float16", "float32"]
 Rate = Literal["lr", "head_lr"]
@@ -53,7 +55,8 @@ class BackboneChoice(Schema):
     text: RecordedName | None
     image: RecordedName | None
     weights: Weights = "pretrained"
-    text_pooling: TextPooling = "auto"
+    text_pooling: Pooling = "auto"
+    image_pooling: Pooling = "auto"
     text_length: TextLength = 30
     image_side: ImageSide | None = None
     fingerprint: str = ""
@@ -176,6 +179,8 @@ class Cell(Schema):
         """What the cell is: all settings, with fingerprints in place of the labels wherever they are known."""
         towers = {name: known or getattr(self.backbones, name) for name, known in self.backbones.fingerprints.items()}
         reading = self.backbones.model_dump(mode="json", exclude={"text", "image", "fingerprint"})
+        if self.backbones.image_pooling == "auto":  # as before there was a choice
+            del reading["image_pooling"]
         settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
         if not self.rates:  # as before there were any
             del settings["rates"]

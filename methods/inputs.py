@@ -55,6 +55,16 @@ class ItemInputs:
         """The same inputs, those on the CPU in page-locked memory."""
         return self._map(lambda tensor: tensor.pin_memory() if tensor.device.type == "cpu" else tensor)
 
+    def rows(self, chosen: Tensor) -> Self:
+        """Some of the items, int64 `[k]`, their texts padded to the longest of them."""
+        text = self.text
+        if text is not None:
+            mask = text.mask[chosen]
+            longest = int(mask.sum(1).max())
+            text = TokenBatch(text.ids[chosen, :longest], mask[:, :longest])
+        pixels = None if self.pixels is None else self.pixels[chosen]
+        return replace(self, items=self.items[chosen], text=text, pixels=pixels)
+
     def tensors(self) -> list[Tensor]:
         """All tensors in it."""
         found: list[Tensor] = []

@@ -201,6 +201,26 @@ class Compute(Schema):
     slots: Count
 
 
+class TowerRead(Schema):
+    """What a loaded tower was seen to be, and how it was read.
+
+    `model`: its class. `widths`: columns of level 0, what goes into the first layer, and of each layer's output;
+    `output`: of what is pooled. `pooling`: what the choice came to; `place`: which positions the levels below the
+    output are read at. `causal`: no position sees a later one. `attention`: torch's fused kernel (`sdpa`) or the
+    model's own code (`eager`). `side`: of a picture in pixels, and `side_from` what said so.
+    """
+
+    model: str = ""
+    widths: list[Count] = []
+    output: Count = 0
+    pooling: str = ""
+    place: str = ""
+    causal: bool = False
+    attention: str = ""
+    side: Count | None = None
+    side_from: str = ""
+
+
 class Code(Schema):
     """Digests of the code behind a result, "" where it is unknown.
 
@@ -217,7 +237,8 @@ class Record(Schema):
     `metrics` are the task's, in order; `primary_metric` is the one of them that chose the best epoch. `slices` says in
     words what the slices of the accuracy are. `additions`: what of its own the method adds to a training step,
     `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, "" where there is
-    none. `warnings`: what a reader must know of this cell, a line each; what the machine did stands in `environment`.
+    none. `towers`: by modality, of a method that reads them. `warnings`: what a reader must know of this cell, a line
+    each; what the machine did stands in `environment`.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -239,6 +260,7 @@ class Record(Schema):
     started: Moment
     code: Code = Code()
     environment: Environment = Environment()
+    towers: dict[str, TowerRead] = {}
     dataset: dict[str, str | Annotated[int, Field(ge=-(10**18), le=10**18)] | float] = {}
     accuracy: Accuracy | None = None
     time: Time = Time()

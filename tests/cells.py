@@ -1,10 +1,16 @@
 """What trains, of what a name or a cell may stand for."""
 
+import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
+
+from torch import nn
 
 from tpmebench.bench.worker.build import TrainedCell, assemble
 from tpmebench.cell import Cell
+from tpmebench.methods.backbones.inspection import inspect
+from tpmebench.methods.backbones.tower import Tower, TowerShape
+from tpmebench.methods.backbones.trial import Frame, Items
 from tpmebench.methods.method import Method
 from tpmebench.methods.registry import make_method
 
@@ -21,3 +27,15 @@ def method_of(name: str, options: dict[str, Any] | None = None) -> Method[Any]:
     method = make_method(name, options)
     assert method.kind == "method"
     return method
+
+
+def tower_of(model: nn.Module, pooling: Any = "auto", modality: str = "text") -> Tower:
+    """A model as a tower; of texts, with a class token of 1."""
+    if modality == "text":
+        items = Items.titles(Frame([1], [], [9, 4, 12, 7, 3, 11, 6, 14], 0, "cls"))
+    else:
+        side = getattr(cast("Any", model).config, "image_size", 64)
+        items = Items.pictures(max(side) if isinstance(side, list | tuple) else side)
+    found = inspect(copy.deepcopy(model), items)
+    shape = TowerShape.of(found, modality, found.pooling(modality, pooling))
+    return Tower(model, shape, ([0.5] * 3, [0.5] * 3), found)

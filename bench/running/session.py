@@ -17,7 +17,7 @@ from ...ownership import check_output, claim
 from ...reports.records import log_path
 from ..console import Screen, wrapping_table
 from ..meters import environment
-from ..study.found import describe_data
+from ..study.found import describe_data, picture_lines
 from ..study.grid import Planned, look_again, plan
 from ..study.study import Study
 from ..study.variants import Variant
@@ -109,6 +109,8 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
         console.say(f"warning: {warning}", style="yellow")
     if wanted:
         describe_data(study, console, read=True)
+        for line in picture_lines(wanted, study):
+            console.say(line)
     for planned in filter(request.reruns, wanted):
         drop_checkpoints(request.directory, planned.id)
     interrupted = False

@@ -1,13 +1,15 @@
 """What a study's data turned out to be, said before anything trains: what was read, kept, dropped, and is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...datasets.sources.loading import load_dataset
 from ...datasets.sources.registry import open_source
 from ...errors import BenchError
+from ...methods.backbones.source import BackboneSource
 from ...reports.analysis.data_facts import missing_warnings
 from ..console import Screen
 from ..tasks.registry import find_task
+from .grid import Planned
 from .study import Study
 
 Facts = Mapping[str, str | int | float]
@@ -50,6 +52,22 @@ def refuse_missing(spec: str, facts: Facts) -> None:
             f"dataset '{spec}': {missing} of {items} items have no picture{_example(facts)}: correct the names, or say "
             "--set missing_images=neutral (or drop, error)"
         )
+
+
+def picture_lines(cells: Sequence[Planned], study: Study) -> Iterator[str]:
+    """How the pictures of each image tower are prepared, of those whose files are here."""
+    places = {each.places.image: each.cell.backbones.image for each in cells if each.method.kind == "method"}
+    for place, name in places.items():
+        if not place:
+            continue
+        source = BackboneSource("image", place, study.weights)
+        if source.is_generated or source.is_shipped or not source.is_local:
+            continue
+        prepared = source.prepared
+        if study.image_side is None and prepared.side is not None:
+            yield f"image tower '{name}': pictures of {prepared.side} pixels, as its {prepared.said_by} says"
+        for note in source.pixels.notes:
+            yield f"note: image tower '{name}': {note}"
 
 
 def lines(facts: Facts) -> list[str]:

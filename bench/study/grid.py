@@ -218,6 +218,7 @@ class _Towers:
             image=labels.get("image"),
             weights=study.weights,
             text_pooling=study.text_pooling,
+            image_pooling=study.image_pooling,
             text_length=study.text_length,
             image_side=study.image_side,
             fingerprint="+".join(each.fingerprint()[:16] for each in towers),

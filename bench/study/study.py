@@ -17,7 +17,7 @@ from ...cell import (
     Head,
     MissingImages,
     Modalities,
-    TextPooling,
+    Pooling,
     Training,
     Weights,
     current,
@@ -98,7 +98,8 @@ class Study(BaseModel):
     text_backbone: Name | None = None
     image_backbone: Name | None = None
     weights: Weights = "pretrained"
-    text_pooling: TextPooling = "auto"
+    text_pooling: Pooling = "auto"
+    image_pooling: Pooling = "auto"
     text_length: TextLength = 30
     image_side: ImageSide | None = None
     modalities: Modalities = "both"

@@ -1,5 +1,6 @@
 """From a cell to the whole of what runs it: read, then content, then the modules."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from ...cell import Cell
 from ...datasets.catalogue import Dataset
 from ...methods.backbones.pair import Backbones
+from ...methods.backbones.source import BackboneSource
 from ...methods.features.build import BuildMeter
 from ...methods.features.content import Content
 from ...methods.head.recommender import Recommender, drawn_alike
@@ -38,8 +40,8 @@ class RankedCell:
 class TrainedCell:
     """A cell that is ready to train.
 
-    `batch`: users a batch. `cache`: what the feature cache cost, of a method that reads any of it. `unused`: a line for
-    each setting that has nothing to act on here.
+    `sources`: where the towers that the method reads come from. `batch`: users a batch. `cache`: what the feature cache
+    cost, of a method that reads any of it. `unused`: a line for each setting that has nothing to act on here.
     """
 
     cell: Cell
@@ -48,6 +50,7 @@ class TrainedCell:
     method: Method[Any]
     device: torch.device
     backbones: Backbones
+    sources: Mapping[str, BackboneSource]
     content: Content
     cache: CacheUse | None
     recommender: Recommender
@@ -81,6 +84,7 @@ def assemble(
         method=method,
         device=device,
         backbones=materials.backbones,
+        sources={name: materials.sources[name] for name in method.reads(materials.backbones)},
         content=content,
         cache=cache,
         recommender=recommender.to(device),

@@ -10,7 +10,7 @@ import torch
 from ...cell import Cell
 from ...datasets.images import ImageStore
 from ...files import canonical_json
-from ...methods.backbones.preprocessing import make_tokenizer, token_table
+from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.source import BackboneSource
 from ...methods.features.build import BuildJob, BuildMeter, ensure_features
 from ...methods.features.cache import CacheKey, FeatureCache
@@ -90,7 +90,7 @@ def _raw_content(materials: Materials, modality: str) -> RawContent:
     if modality == "text":
         materials.tell("tokenising titles", 0, 0)
         assert catalogue.texts is not None
-        tokens = token_table(catalogue.texts, make_tokenizer(source), chosen.text_length)
+        tokens = token_table(catalogue.texts, source.tokenizer(), chosen.text_length)
         return RawContent(catalogue.size, tokens, None, tokens.digest)
     materials.tell("decoding pictures", 0, 0)
     store = ImageStore.open(catalogue, chosen.image_side or source.image_side())

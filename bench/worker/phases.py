@@ -25,6 +25,7 @@ from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
 from .preparation import prepare_process
 from .step import Trainer
+from .towers import read_towers
 
 
 def execute(record: Record, job: Job, events: Events) -> None:
@@ -42,7 +43,8 @@ def execute(record: Record, job: Job, events: Events) -> None:
         _rank(record, job, parts)
     else:
         record.batch = parts.batch
-        record.warnings += [*parts.unused, *parts.method.notes]
+        record.towers, notes = read_towers(cell, parts.sources)
+        record.warnings += [*parts.unused, *parts.method.notes, *notes]
         _train(record, job, events, parts, memory)
         rates = job.rates or _machine_rates(torch.device(cell.device))
         record.environment.matrix_rate, record.environment.copy_rate = rates.matrix, rates.copied

@@ -70,5 +70,5 @@ def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, 
     if "text" in dataset.catalogue.modalities and places.text:
         sources["text"] = BackboneSource("text", places.text, chosen.weights, chosen.text_pooling)
     if "image" in dataset.catalogue.modalities and places.image:
-        sources["image"] = BackboneSource("image", places.image, chosen.weights)
+        sources["image"] = BackboneSource("image", places.image, chosen.weights, chosen.image_pooling)
     return sources

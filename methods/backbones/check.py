@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ...errors import BenchError
 from ...files import read_json
-from ..inputs import ItemInputs
-from .hugging_face import transformers_quietly, without_the_hub
+from .hugging_face import without_the_hub
+from .loading import build_model, part_of
 from .model_folder import loading_fault, stated_weights
-from .preprocessing import make_tokenizer
 from .source import BackboneSource
-from .tower import Tower
+from .trial import Items, call_model
 
 _MOST_PARAMETERS = 10**11
 
@@ -47,23 +47,22 @@ def _check_stated(source: BackboneSource, text_length: int, image_side: int | No
 
 
 def _check_built(source: BackboneSource, text_length: int, image_side: int | None) -> None:
-    tower = _without_data(source)
+    model = _without_data(source)
     if source.modality == "text":
-        _check_length(source, text_length, _positions(tower))
-        _check_vocabulary(source, tower)
-        _run(source, tower, text_length)
+        _check_length(source, text_length, _positions(model))
+        _check_vocabulary(source, model)
+        _run(source, model, text_length)
     else:
         side = image_side or source.image_side()
         _check_side(source, side, getattr(source.config, "patch_size", None))
-        _run(source, tower, side)
+        _run(source, model, side)
 
 
-def _without_data(source: BackboneSource) -> Tower:
-    """The tower on torch's meta device: shapes and no numbers, held against what the weights' files state."""
-    auto = transformers_quietly().AutoModel
+def _without_data(source: BackboneSource) -> nn.Module:
+    """What is read of the model, on torch's meta device: shapes and no numbers, held against the weights' files."""
+    pretrained = source.weights == "pretrained"
     with torch.device("meta"):
-        pretrained = source.weights == "pretrained"
-        model = auto.from_config(source.whole_config if pretrained else source.config, attn_implementation="sdpa")
+        model = build_model(source.whole_config if pretrained else source.config)
     size = sum(parameter.numel() for parameter in model.parameters())
     if size > _MOST_PARAMETERS:
         raise ValueError(f"{size} parameters by its config.json")
@@ -78,11 +77,8 @@ def _without_data(source: BackboneSource) -> Tower:
             ignore_mismatched_sizes=True,  # they are named below
             output_loading_info=True,
         )
-    try:
-        tower = source.tower_of(model)
-    except BenchError as error:  # which does not know the folder
-        raise source.unloadable(error) from error
-    fault = loading_fault(model, tower.model, found) if found else None
+    tower = part_of(model, source.modality)
+    fault = loading_fault(model, tower, found) if found else None
     if fault:
         raise ValueError(fault)
     for module in tower.modules():
@@ -92,31 +88,26 @@ def _without_data(source: BackboneSource) -> Tower:
     return tower
 
 
-def _run(source: BackboneSource, tower: Tower, size: int) -> None:
-    """One item through the tower, with all that training does; only shapes are computed."""
-    tower = tower.to("meta").train()
+def _run(source: BackboneSource, model: nn.Module, size: int) -> None:
+    """One item through the model, with all that training does; only shapes are computed."""
+    model = model.to("meta").train()
     try:
         with torch.no_grad():
             if source.modality == "text":
                 # without a mask: some models look at its values, which are not there
-                output = tower.model(input_ids=torch.zeros(1, size, dtype=torch.int64, device="meta"))
-                width = output.last_hidden_state.shape[-1]
+                model(input_ids=torch.zeros(1, size, dtype=torch.int64, device="meta"))
             else:
-                items = torch.zeros(1, dtype=torch.int64, device="meta")
-                width = tower(ItemInputs(items, pixels=torch.zeros(1, 3, size, size, device="meta"))).shape[-1]
+                call_model(model, Items(pixels=torch.zeros(1, 3, size, size, device="meta")), False)
     except (NotImplementedError, RuntimeError) as error:
         if "meta" not in str(error):
-            raise
-        return  # the model looks at values: its cell will show
-    if width != tower.shape.hidden_size:
-        raise ValueError(f"its states are {width} wide, its config.json says {tower.shape.hidden_size}")
+            raise  # else the model looks at values: its cell will show
 
 
-def _positions(tower: Tower) -> int | None:
-    """The longest text that the tower has position embeddings for; None when it has none (rotary, relative)."""
-    for name, module in tower.named_modules():
+def _positions(model: nn.Module) -> int | None:
+    """The longest text that the model has position embeddings for; None when it has none (rotary, relative)."""
+    for name, module in model.named_modules():
         last = name.rpartition(".")[2]
-        if isinstance(module, torch.nn.Embedding) and (last == "wpe" or ("position" in last and "token" not in last)):
+        if isinstance(module, nn.Embedding) and (last == "wpe" or ("position" in last and "token" not in last)):
             padding = module.padding_idx  # RoBERTa and its kin count positions from the one after the padding's
             return module.num_embeddings - (0 if padding is None else padding + 1) - int(getattr(module, "offset", 0))
     return None
@@ -141,10 +132,9 @@ def _check_side(source: BackboneSource, side: Any, patch: Any) -> None:
             )
 
 
-def _check_vocabulary(source: BackboneSource, tower: Tower) -> None:
+def _check_vocabulary(source: BackboneSource, model: Any) -> None:
     """BenchError when the tokenizer knows tokens that the model has no embedding for."""
-    tokens = make_tokenizer(source).vocabulary
-    model: Any = tower.model
+    tokens = source.tokenizer().vocabulary
     embeddings = model.get_input_embeddings()
     known = getattr(embeddings, "num_embeddings", None)
     if known is not None and tokens > known:

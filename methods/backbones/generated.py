@@ -19,7 +19,7 @@ VERSION = "generated-1"
 
 def generated_shape(modality: str) -> TowerShape:
     """Of the depth of BERT-base and ViT-base, and narrow."""
-    return TowerShape(modality, HIDDEN_SIZE, DEPTH, "cls")
+    return TowerShape(modality, HIDDEN_SIZE, DEPTH, "cls", shares_first_state=True)
 
 
 class GeneratedTower(nn.Module):

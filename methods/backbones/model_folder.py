@@ -117,7 +117,9 @@ def loading_fault(model: nn.Module, tower: nn.Module, found: Mapping[str, Any]) 
     `found` is transformers' account. Heads of other tasks and another modality's tower may be there; what a model lacks
     would be random, and what it has no place for is a model of other settings.
     """
-    missing = sorted(key for key in found["missing_keys"] if not any(part in key for part in UNREAD))
+    own = {id(parameter) for parameter in tower.parameters()}
+    others = {name for name, parameter in model.named_parameters() if id(parameter) not in own}
+    missing = sorted(key for key in set(found["missing_keys"]) - others if not any(part in key for part in UNREAD))
     if missing:
         return f"its files lack {len(missing)} weights, {missing[0]} among them"
     mismatched = sorted(found["mismatched_keys"])

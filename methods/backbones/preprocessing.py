@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +13,9 @@ import torch
 from ...errors import BenchError
 from ...files import digest, file_digest, reason
 from ..inputs import TokenBatch
+from .anatomy import Place
 from .hugging_face import nothing_printed
-from .source import BackboneSource
+from .trial import Frame
 
 
 class Tokenizer(Protocol):
@@ -30,6 +32,11 @@ class Tokenizer(Protocol):
     @property
     def vocabulary(self) -> int:
         """One more than the largest id that a text can have."""
+        ...
+
+    @property
+    def frame(self) -> Frame:
+        """What it puts around every text."""
         ...
 
 
@@ -71,24 +78,23 @@ def token_table(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> Toke
     return TokenTable(ids, offsets, tokenizer.padding, content)
 
 
-def make_tokenizer(source: BackboneSource) -> Tokenizer:
-    """The backbone's own tokenizer; with random weights and none at hand, one that only has the right cost."""
-    if source.weights == "random" and not (source.is_local and (Path(source.location) / "tokenizer.json").exists()):
-        return CostTokenizer(source.config.vocab_size)
-    return PretrainedTokenizer(source.location, **source.pinned)
+_VOCABULARY = ("tokenizer.json", "vocab.*", "*.model")
+_SETTINGS = ("*token*.json", "merges.txt")
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a model folder has one."""
+    return bool(_matching(folder, _VOCABULARY))
 
 
 class PretrainedTokenizer:
     """A Hugging Face tokenizer, by folder, or by hub id and revision."""
 
-    _VOCABULARY = ("tokenizer.json", "vocab.*", "*.model")
-    _SETTINGS = ("*token*.json", "merges.txt")
-
     def __init__(self, location: str, revision: str | None = None) -> None:
         from transformers import AutoTokenizer
 
         folder = Path(location)
-        if folder.is_dir() and not _matching(folder, self._VOCABULARY):
+        if folder.is_dir() and not has_tokenizer(folder):
             # transformers would make one with an empty vocabulary
             raise BenchError(f"{location}: no tokenizer in this model folder; add its tokenizer.json")
         try:
@@ -97,23 +103,64 @@ class PretrainedTokenizer:
                     location, trust_remote_code=False, revision=revision or "main"
                 )
         except Exception as error:  # whatever transformers and tokenizers raise
+            if "sentencepiece" in str(error).lower() and not find_spec("sentencepiece"):
+                raise BenchError(
+                    f"{location}: its vocabulary is sentencepiece's, which is not installed; "
+                    "pip install 'tpme-bench[sentencepiece]', or add tokenizer.json to the model folder"
+                ) from error
             raise BenchError(
                 f"{location}: no tokenizer ({reason(error)}); add tokenizer.json to the model folder"
             ) from error
-        self.padding = self._tokenizer.pad_token_id or 0
-        files = _matching(folder, self._VOCABULARY + self._SETTINGS)
+        self._tokenizer.truncation_side = "right"  # of a long title its beginning is read, whatever the family cuts
+        self.padding: int = self._tokenizer.pad_token_id or 0
+        files = _matching(folder, _VOCABULARY + _SETTINGS)
         contents = [file_digest(path) for path in files] or [self._tokenizer.backend_tokenizer.to_str()]
         self.fingerprint = digest(*contents)
 
     @property
     def vocabulary(self) -> int:
         """See `Tokenizer`; added tokens count where every text has them."""
-        own = self._tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
-        return 1 + max([*own.values(), *self._tokenizer("")["input_ids"]], default=0)
+        return 1 + max([*self._own, *self._tokenizer("")["input_ids"]], default=0)
+
+    @property
+    def _own(self) -> list[int]:
+        """Ids of the vocabulary without what was added to it."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)
+        if backend is not None:
+            return list(backend.get_vocab(with_added_tokens=False).values())
+        added = set(getattr(self._tokenizer, "added_tokens_decoder", {}))
+        return [number for number in self._tokenizer.get_vocab().values() if number not in added]
+
+    @property
+    def frame(self) -> Frame:
+        """What it puts around every text."""
+        words = self._words()
+        text = self._tokenizer.decode(words[:1]) if words else "a"  # a word that it knows, for not all know others
+        found = self._tokenizer(text, return_special_tokens_mask=True)
+        ids, special = list(found["input_ids"]), list(found["special_tokens_mask"])
+        inside = special.index(0) if 0 in special else len(ids)
+        before = ids[:inside]
+        after = [token for token, is_special in zip(ids[inside:], special[inside:], strict=True) if is_special]
+        return _frame(before, after, words, self.padding, self._tokenizer.cls_token_id)
+
+    def _words(self) -> list[int]:
+        special = {*self._tokenizer.all_special_ids, self.padding}
+        return [number for number in sorted(self._own) if number not in special]
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""
         return self._tokenizer(list(texts), truncation=True, max_length=length)["input_ids"]
+
+
+def _frame(before: list[int], after: list[int], words: list[int], padding: int, own: int | None) -> Frame:
+    """A frame with a few of the words, no two of which follow on each other. `own`: the id of a class token."""
+    chosen = words[:: max(1, len(words) // 16)][:16][::-1] or [padding]
+    place: Place | None = None
+    if before and own in (before[0], None):
+        place = "cls"
+    elif after and after[-1] == own:
+        place = "last"
+    return Frame(before, after, chosen, padding, place)
 
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
@@ -135,6 +182,13 @@ class CostTokenizer:
         self._offset, self._first, self._last = (
             min(token, vocabulary - 1) for token in (self._RESERVED, self._FIRST, self._LAST)
         )
+
+    @property
+    def frame(self) -> Frame:
+        """What it puts around every text."""
+        words = list(range(self._offset, self._offset + self._buckets)) if self._buckets > 1 else []
+        others = [number for number in range(self.vocabulary) if number not in (0, self._first, self._last)]
+        return _frame([self._first], [self._last], words or others, self.padding, self._first)
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""

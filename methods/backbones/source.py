@@ -1,26 +1,34 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ...cell import Modality, TextPooling, Weights
+from ...cell import Modality, Pooling, Weights
 from ...errors import BenchError, quoted, unknown
-from ...files import canonical_json, digest, file_digest, read_json
+from ...files import canonical_json, digest, file_digest
+from .anatomy import Anatomy, Place
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
 from .hugging_face import transformers_quietly
+from .inspection import inspect
+from .loading import build_model, config_of, load_model, own_names, part_of
+from .memory import remembered
 from .model_folder import READ, check_files, loading_fault
 from .names import IMAGE, MICRO, TEXT, Named
+from .pixels import FILES, HALF, Normalisation, Pixels, read_pixels
+from .preprocessing import CostTokenizer, PretrainedTokenizer, Tokenizer, has_tokenizer
+from .stated_pooling import POOLING_FILE, stated_pooling
 from .tower import Tower, TowerShape
+from .trial import Frame, Items
 
 _RANDOM_SEED = 20240
-_LARGEST_SIDE = 8192
-_HALF = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
+_USUAL_SIDE = 224
+"""Of pictures that a model is tried with where nothing states a side."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class BackboneSource:
     modality: Modality
     name: str
     weights: Weights = "pretrained"
-    pooling: TextPooling = "auto"
+    pooling: Pooling = "auto"
 
     @cached_property
     def location(self) -> str:
@@ -89,7 +97,9 @@ class BackboneSource:
         if self.weights == "random":
             shape = self.config.to_dict() | {"_name_or_path": ""}  # the same wherever the folder stands
             return digest("random", canonical_json(shape), str(_RANDOM_SEED), torch.__version__)
-        files = sorted(path for path in Path(self.location).iterdir() if path.suffix in READ)
+        folder = Path(self.location)
+        files = sorted(path for path in folder.iterdir() if path.suffix in READ)
+        files += [path for path in (folder / POOLING_FILE,) if path.exists()]
         return digest(*(part for path in files for part in (path.name, file_digest(path))))
 
     @property
@@ -117,8 +127,7 @@ class BackboneSource:
         named = self.names.get(self.name)
         if self.weights == "random" and named is not None and named.config is not None:
             return getattr(transformers, named.config)()
-        part = "text_config" if self.modality == "text" else "vision_config"
-        return getattr(self.whole_config, part, self.whole_config)
+        return config_of(self.whole_config, self.modality)
 
     @cached_property
     def whole_config(self) -> Any:
@@ -133,63 +142,84 @@ class BackboneSource:
             raise self.unloadable(error) from error
 
     @cached_property
+    def anatomy(self) -> Anatomy:
+        """What running the loaded model has shown; remembered for as long as its files stay the same."""
+        key = canonical_json(asdict(self._frame)) if self.modality == "text" else ""
+        return remembered(lambda: self.fingerprint() and digest(self.modality, self.fingerprint(), key), self._inspect)
+
+    @cached_property
+    def _frame(self) -> Frame:
+        """What stands around every text; of a folder without tokenizer a class token, as usual."""
+        vocabulary = getattr(self.config, "vocab_size", 0)  # a name that stands for no model is found out here
+        if self.is_local and not has_tokenizer(Path(self.location)):
+            return replace(CostTokenizer(vocabulary).frame, after=[])
+        return self.tokenizer().frame
+
+    def tokenizer(self) -> Tokenizer:
+        """The text tower's own tokenizer; with random weights and none at hand, one that only has the right cost."""
+        if self.weights == "random" and not (self.is_local and has_tokenizer(Path(self.location))):
+            return CostTokenizer(self.config.vocab_size)
+        return PretrainedTokenizer(self.location, **self.pinned)
+
+    def _inspect(self) -> Anatomy:
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # whatever device a tower is then made on
+            torch.manual_seed(_RANDOM_SEED)
+            model, made_up = self._model()
+            text = self.modality == "text"
+            items = Items.titles(self._frame) if text else Items.pictures(self.prepared.side or _USUAL_SIDE)
+        part = part_of(model, self.modality)
+        try:
+            return inspect(part, items, tuple(own_names(model, part, made_up)))
+        except BenchError as error:  # which does not know the folder
+            raise self.unloadable(error) from error
+        except Exception as error:  # whatever a model raises that wants other items
+            raise self.unloadable(error) from error
+
+    @cached_property
     def shape(self) -> TowerShape:
-        """Width, depth and pooling: encoders are read at `[CLS]`, causal text models at the last token."""
+        """Width, depth and pooling, as the loaded model has shown them."""
         if self.is_generated:
             return generated_shape(self.modality)
-        pooling = self.pooling
-        hidden, depth = (getattr(self.config, key, None) for key in ("hidden_size", "num_hidden_layers"))
-        if not (isinstance(hidden, int) and isinstance(depth, int) and hidden > 0 and depth > 0):
-            raise self.unloadable("its config.json states no hidden_size or no num_hidden_layers")
-        if pooling == "auto":
-            pooling = "last" if self.modality == "text" and self._is_causal() else "cls"
-        return TowerShape(self.modality, hidden, depth, pooling)
+        pooling = self.anatomy.pooling(self.modality, self.pooling, self.stated_pooling)
+        return TowerShape.of(self.anatomy, self.modality, pooling)
+
+    @cached_property
+    def stated_pooling(self) -> Place | None:
+        """How the folder's own files have texts pooled, as sentence-transformers writes them; None without such."""
+        return stated_pooling(Path(self.location)) if self.modality == "text" and self.is_local else None
 
     def tower(self) -> Tower | GeneratedTower:
         """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
         if self.is_generated:
             return GeneratedTower(self.modality)
+        shape = self.shape
         # Random weights are always the same. A loaded model draws numbers too, for a pooler that its file lacks: what
         # a method makes after it must not depend on whether a tower was loaded (iisan and iisan-cached start alike).
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
-            model = self._model()
-        return self.tower_of(model)
+            model, _ = self._model()
+        return Tower(part_of(model, self.modality), shape, self.pixels.normalisation, self.anatomy)
 
-    def tower_of(self, model: Any) -> Tower:
-        """The modality's part of a whole model, as a tower."""
-        model = self.part_of(model)
-        model.config.use_cache = False  # of a causal model: keys and values kept for generation
-        return Tower(model, self.shape, self.normalisation)
-
-    def _model(self) -> Any:
-        transformers = transformers_quietly()
-        settings: dict[str, Any] = {"attn_implementation": "sdpa", "trust_remote_code": False}
+    def _model(self) -> tuple[Any, list[str]]:
+        """The whole model, and the names of parameters that its files lack."""
         try:
             if self.weights == "random":
-                return transformers.AutoModel.from_config(self.config, **settings)
-            settings |= {"dtype": torch.float32, "use_safetensors": True, "output_loading_info": True}
-            settings |= self.pinned
-            model, found = transformers.AutoModel.from_pretrained(self.location, **settings)
+                return build_model(self.config), []
+            model, found = load_model(self.location, self.whole_config, self.pinned)
         except Exception as error:  # whatever transformers raises
             raise self.unloadable(error) from error
-        fault = loading_fault(model, self.part_of(model), found)
+        fault = loading_fault(model, part_of(model, self.modality), found)
         if fault:
             raise self.unloadable(fault)
-        return model
-
-    def part_of(self, model: Any) -> Any:
-        """What of a model reads the modality: the whole of it, or one of CLIP's two."""
-        return getattr(model, "text_model" if self.modality == "text" else "vision_model", model)
+        return model, sorted(found["missing_keys"])
 
     def image_side(self) -> int:
-        """The picture side, in pixels, that the image model was trained on. BenchError when it states none."""
-        side = getattr(self.config, "image_size", None)
-        sides = side if isinstance(side, list | tuple) else [side]
-        stated = [each for each in sides if isinstance(each, int) and 0 < each <= _LARGEST_SIDE]
-        if not stated or len(stated) < len(sides):
-            raise self.unloadable("its config.json states no image_size; give --set image_side=224")
-        return max(stated)
+        """The picture side, in pixels, that the model's pictures are prepared to. BenchError when nothing states it."""
+        if self.prepared.side is None:
+            raise self.unloadable(
+                "neither its preprocessor nor its config.json states a size; give --set image_side=224"
+            )
+        return self.prepared.side
 
     def weights_digest(self) -> str:
         """Hash of the loaded weights, for a hub id, whose files are not known by path."""
@@ -197,30 +227,31 @@ class BackboneSource:
         return digest(*(part for name in sorted(state) for part in (name, state[name].numpy().tobytes())))
 
     @cached_property
-    def normalisation(self) -> tuple[list[float], list[float]]:
-        """Mean and std of the pixels, in 0..1, from the model's own preprocessor where it states them."""
-        if self.modality == "text" or self.is_generated or not (self.is_local or self.weights == "pretrained"):
-            return _HALF
-        path = self._preprocessor()
-        if path is None:
-            return _HALF
-        settings = read_json(path)
-        if not isinstance(settings, dict):
-            raise BenchError(f"{path}: no table of a preprocessor's settings; restore the file")
-        found = [settings.get(key) or half for key, half in zip(("image_mean", "image_std"), _HALF, strict=True)]
-        for numbers in found:
-            if not (isinstance(numbers, list) and [isinstance(n, int | float) for n in numbers] == [True] * 3):
-                raise BenchError(f"{path}: image_mean and image_std should be three numbers each; restore the file")
-        if not all(0 < std < 100 for std in found[1]) or not all(abs(mean) < 100 for mean in found[0]):
-            raise BenchError(f"{path}: image_std should be above 0, of pixels in 0..1; restore the file")
-        return found[0], found[1]
+    def pixels(self) -> Pixels:
+        """How pictures are prepared, as far as the model's own preprocessor says it."""
+        if self.modality == "text" or self.is_generated:
+            return Pixels(None, HALF)
+        if not (self.is_local or self.weights == "pretrained"):
+            return Pixels(None, HALF)
+        return read_pixels(self._preprocessor())
+
+    @cached_property
+    def prepared(self) -> Pixels:
+        """The same with the configuration's side, where the preprocessor states none."""
+        return self.pixels if self.modality == "text" or self.is_generated else self.pixels.completed(self.config)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """Mean and std of the pixels, in 0..1."""
+        return self.pixels.normalisation
 
     def _preprocessor(self) -> Path | None:
         """The file in which a model states how its pictures are prepared; None when it has none."""
-        name = "preprocessor_config.json"
         if self.is_local:
-            path = Path(self.location) / name
-            return path if path.exists() else None
+            return next((path for name in FILES if (path := Path(self.location) / name).exists()), None)
+        return next((path for name in FILES if (path := self._of_hub(name))), None)
+
+    def _of_hub(self, name: str) -> Path | None:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
@@ -232,14 +263,6 @@ class BackboneSource:
             return None
         except OSError as error:
             raise self.unloadable(error) from error
-
-    def _is_causal(self) -> bool:
-        """Whether only the last token has seen the whole text: CLIP's, and families that generate but don't fill in."""
-        from transformers.models.auto import modeling_auto as families
-
-        kind = self.config.model_type
-        generates = kind in families.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-        return kind.startswith("clip") or (generates and kind not in families.MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 
     def _check_folder(self, path: Path) -> None:
         if not (path / "config.json").exists():

@@ -1,17 +1,18 @@
-"""A tower: one pretrained encoder, read at one position of its sequence."""
+"""A tower: one pretrained encoder, its states read at one place of their sequence."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from inspect import signature
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import BenchError
 from ..inputs import ItemInputs, TokenBatch
-
-Pooling = Literal["cls", "last"]
+from .anatomy import Anatomy, Level, Place, Pooling, first_tensor, pool, states_in
+from .trial import Items, call_model
 
 OUTPUT = -1
 """The level after the last layer and the final LayerNorm: what the model itself calls its output."""
@@ -19,107 +20,166 @@ OUTPUT = -1
 
 @dataclass(frozen=True)
 class TowerShape:
-    """What can be known of a tower without loading it."""
+    """What is known of a tower without loading it.
+
+    `hidden_size`: columns of its output. `widths`: columns of level 0, 1, …, where they are not all that many.
+    `shares_first_state`: level 0 was seen to be the same vector for every item.
+    """
 
     modality: str
     hidden_size: int
     depth: int
     pooling: Pooling
+    shares_first_state: bool = False
+    widths: tuple[int, ...] = field(default=())
 
-    @property
-    def shares_first_state(self) -> bool:
-        """At `[CLS]` the embedding output is the same vector for every item."""
-        return self.pooling == "cls"
+    @classmethod
+    def of(cls, anatomy: Anatomy, modality: str, pooling: Pooling) -> "TowerShape":
+        """The shape of a model that is pooled so."""
+        place, hidden = anatomy.place_of(pooling), anatomy.pooled if pooling == "pooler" else anatomy.output.width
+        widths = tuple(level.width for level in anatomy.levels)
+        return cls(
+            modality, hidden, anatomy.depth, pooling, place in anatomy.fixed, () if set(widths) == {hidden} else widths
+        )
+
+    def width(self, level: int) -> int:
+        """Columns of a level's states."""
+        return self.widths[level] if self.widths and level != OUTPUT else self.hidden_size
 
 
 class Tower(nn.Module):
-    """A Hugging Face encoder without its pooler, read at `[CLS]` or at the last token.
+    """A Hugging Face encoder, read at one place of its sequence.
 
-    Level k is the output of layer k (0: the embedding output) before any final LayerNorm; `OUTPUT` is after it.
+    Level k is the output of layer k (0: what goes into the first) before any final LayerNorm; `OUTPUT` is after it.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: nn.Module, shape: TowerShape, normalisation: tuple[list[float], list[float]]) -> None:
+    def __init__(
+        self, model: nn.Module, shape: TowerShape, normalisation: tuple[list[float], list[float]], anatomy: Anatomy
+    ) -> None:
         super().__init__()
         self.model = model
         self.shape = shape
+        self.anatomy = anatomy
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in normalisation)
         self.register_buffer("mean", mean * 255.0, persistent=False)
         self.register_buffer("std", std * 255.0, persistent=False)
-        self.interpolates = "interpolate_pos_encoding" in signature(model.forward).parameters
-        if isinstance(getattr(model, "pooler", None), nn.Module):
-            model.register_module("pooler", None)  # nothing reads it, so it must not count as a parameter
-        for name, parameter in model.named_parameters():
-            if name.endswith("mask_token"):
-                parameter.requires_grad_(False)  # only masked pretraining reads it
-        self._stack = _find_stack(model, shape.depth)
+        self._place: Place = anatomy.place_of(shape.pooling)
+        if anatomy.masks:
+            cast(Any, model).config.mask_ratio = 0.0
+        self._leave_out_unread()
+
+    def _leave_out_unread(self) -> None:
+        """What nothing reads must neither count as a parameter, where the model runs without it, nor be trained."""
+        pooled = self.shape.pooling == "pooler"
+        unread = set(self.anatomy.unread_pooled if pooled else self.anatomy.unread)
+        optional = "add_pooling_layer" in signature(type(self.model).__init__).parameters
+        if optional and not pooled and any(name.startswith("pooler.") for name in unread):
+            self.model.register_module("pooler", None)
+        for name, parameter in self.model.named_parameters():
+            if name in unread:
+                parameter.requires_grad_(False)
 
     @property
-    def layers(self) -> nn.ModuleList:
-        """The stack of transformer layers."""
-        return cast(nn.ModuleList, self.model.get_submodule(self._stack))
+    def layers(self) -> Sequence[nn.Module]:
+        """The layers in the order in which they run; one that runs several times stands there as often."""
+        if self.anatomy.droppable:
+            return list(cast(nn.ModuleList, self.model.get_submodule(self.anatomy.stack)))
+        return [self.model.get_submodule(name) for name in self.anatomy.layers]
 
     def drop_layers_above(self, levels: Sequence[int]) -> None:
-        """Removes the layers that no level of `levels` needs, so that none is run for nothing."""
-        if OUTPUT not in levels:
-            del self.layers[max(1, *levels) :]  # state 0 is what goes into the first
+        """Removes the layers that no level of `levels` needs, so that none is run for nothing.
+
+        Of a model that wants all of its layers none is removed; `states` then stops it at the last level read.
+        """
+        if OUTPUT not in levels and self.anatomy.droppable:
+            # state 0 is what goes into the first
+            del cast(nn.ModuleList, self.model.get_submodule(self.anatomy.stack))[max(1, *levels) :]
 
     def forward(self, inputs: ItemInputs) -> Tensor:
-        """The model's output at the pooled position, `[n, hidden]`."""
-        output = self._run(inputs).last_hidden_state[self._position(inputs)].contiguous()
-        norm = getattr(self.model, "post_layernorm", None)  # CLIP's ViT applies it to the pooled vector alone
-        return output if norm is None else norm(output)
+        """The model's output as it is pooled, `[n, hidden]`."""
+        return self._by_length(inputs, lambda some: [self._output(some)])[0]
+
+    def _output(self, inputs: ItemInputs) -> Tensor:
+        output, anatomy = self._run(inputs), self.anatomy
+        if self.shape.pooling == "pooler" and not anatomy.pooler:
+            return output.pooler_output.flatten(1)
+        vector = self._pooled(output.last_hidden_state, anatomy.output, inputs)
+        after = anatomy.pooler if self.shape.pooling == "pooler" else anatomy.norm
+        return self.model.get_submodule(after)(vector) if after else vector
 
     def states(self, inputs: ItemInputs, levels: Sequence[int]) -> list[Tensor]:
-        """Hidden states at the pooled position, one `[n, hidden]` a level; `[1, hidden]` where all items share it."""
-        position, kept = self._position(inputs), dict[int, Tensor]()
+        """Hidden states as they are pooled; one `[n, width]` a level, `[1, width]` where all items share it."""
+        found = self._by_length(inputs, lambda some: self._states(some, levels))
+        shared = self.shape.shares_first_state
+        return [state[:1] if level == 0 and shared else state for level, state in zip(levels, found, strict=True)]
+
+    def _by_length(self, inputs: ItemInputs, run: Callable[[ItemInputs], list[Tensor]]) -> list[Tensor]:
+        """What `run` gives of the items, those of one length together where the model sees padding."""
+        lengths = inputs.text.mask.sum(1) if self.anatomy.sees_padding and inputs.text is not None else None
+        if lengths is None or len(lengths) < 2:
+            return run(inputs)
+        groups = [torch.nonzero(lengths == length).flatten() for length in lengths.unique()]
+        if len(groups) == 1:
+            return run(inputs)
+        parts = [run(inputs.rows(group)) for group in groups]
+        back = torch.cat(groups).argsort()
+        return [torch.cat(level)[back] for level in zip(*parts, strict=True)]
+
+    def _states(self, inputs: ItemInputs, levels: Sequence[int]) -> list[Tensor]:
+        kept, handles = dict[int, Tensor](), []
+        stops = OUTPUT not in levels and not self.anatomy.droppable
 
         def keep(level: int, hidden: Any) -> None:
-            # A copy: a view would keep the states of all positions alive.
-            kept[level] = (hidden[0] if isinstance(hidden, tuple) else hidden)[position].contiguous()
+            states = first_tensor(hidden)
+            assert states is not None, "it gave states when it was inspected"
+            kept[level] = self._pooled(states, self.anatomy.levels[level], inputs)
+            if stops and level == max(levels):
+                raise _Read
 
-        layers, handles = self.layers, []
         if 0 in levels:
-            handles.append(layers[0].register_forward_pre_hook(_first_input(keep), with_kwargs=True))
-        for level in set(levels) - {0, OUTPUT}:
-            handles.append(layers[level - 1].register_forward_hook(_output_of(keep, level)))
+            first = self.model.get_submodule(self.anatomy.layers[0])
+            handles.append(first.register_forward_pre_hook(_first_input(keep), with_kwargs=True))
+        for name, numbers in self._levels_of_layers().items():
+            if set(numbers) & set(levels):
+                hook = _output_of(keep, numbers, set(levels))
+                handles.append(self.model.get_submodule(name).register_forward_hook(hook))
         try:
             if OUTPUT in levels:
-                kept[OUTPUT] = self(inputs)
+                kept[OUTPUT] = self._output(inputs)
             else:
                 self._run(inputs)
+        except _Read:
+            pass
         finally:
             for handle in handles:
                 handle.remove()
-        if 0 in kept and self.shape.shares_first_state:
-            kept[0] = kept[0][:1]
         return [kept[level] for level in levels]
+
+    def _levels_of_layers(self) -> dict[str, list[int]]:
+        """Of each layer the levels that it gives, call by call."""
+        found = defaultdict[str, list[int]](list)
+        for number, name in enumerate(self.anatomy.layers, 1):
+            found[name].append(number)
+        return found
+
+    def _pooled(self, states: Tensor, level: Level, inputs: ItemInputs) -> Tensor:
+        mask = _tokens(inputs).mask if self.shape.modality == "text" else None
+        return pool(level.ordered(states), self._place, mask, self.anatomy.prefix)
 
     def _run(self, inputs: ItemInputs) -> Any:
         if self.shape.modality == "text":
             tokens = _tokens(inputs)
-            return self.model(input_ids=tokens.ids, attention_mask=tokens.mask)
+            return call_model(self.model, Items(ids=tokens.ids, mask=tokens.mask), False)
         if inputs.pixels is None:
             raise BenchError("this batch has no pixels; choose modalities that the dataset has")
-        pixels = (inputs.pixels - self.mean) / self.std
-        return self.model(pixels, interpolate_pos_encoding=True) if self.interpolates else self.model(pixels)
-
-    def _position(self, inputs: ItemInputs) -> tuple[Any, Any]:
-        """Index of the pooled position in `[n, length, hidden]`."""
-        if self.shape.pooling == "cls":
-            return (slice(None), 0)
-        mask = _tokens(inputs).mask
-        return (torch.arange(len(mask), device=mask.device), mask.sum(1) - 1)
+        return call_model(self.model, Items(pixels=(inputs.pixels - self.mean) / self.std), self.anatomy.masks)
 
 
-def _find_stack(model: nn.Module, depth: int) -> str:
-    """Name of the outermost list of as many modules as the tower is deep."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == depth:
-            return name
-    raise BenchError(f"{type(model).__name__}: no list of {depth} layers found; choose another backbone")
+class _Read(Exception):
+    """Ends a run of the model when the last level that is wanted has been read."""
 
 
 def _tokens(inputs: ItemInputs) -> TokenBatch:
@@ -128,15 +188,23 @@ def _tokens(inputs: ItemInputs) -> TokenBatch:
     return inputs.text
 
 
-def _first_input(keep: Any) -> Any:
+def _first_input(keep: Callable[[int, Any], None]) -> Any:
+    seen: list[bool] = []
+
     def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        keep(0, args[0] if args else kwargs["hidden_states"])
+        if not seen:  # a layer that runs again takes what it gave
+            seen.append(True)
+            keep(0, states_in(args, kwargs))
 
     return hook
 
 
-def _output_of(keep: Any, level: int) -> Any:
+def _output_of(keep: Callable[[int, Any], None], numbers: Sequence[int], levels: set[int]) -> Any:
+    calls = iter(numbers)
+
     def hook(_module: nn.Module, _args: Any, output: Any) -> None:
-        keep(level, output)
+        level = next(calls, None)
+        if level in levels:
+            keep(level, output)
 
     return hook

@@ -21,7 +21,7 @@ class BitFit(TowerMethod):
         tower.requires_grad_(False)
         biases = _biases(tower)
         if not biases:
-            without = [module for module in tower.layers.modules() if isinstance(module, nn.Linear)]
+            without = [module for module in nn.ModuleList(tower.layers).modules() if isinstance(module, nn.Linear)]
             for linear in without:
                 linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))
             biases = _biases(tower)

@@ -28,6 +28,7 @@ def settings_table(comparison: Comparison) -> Table:
         "repeats": str(int(comparison.cells["repeat"].max()) + 1),
         "studies": ", ".join(shared(comparison, lambda record: record.study)),
     }
+    rows |= {f"{name} tower": tower(comparison, name) for name in ("text", "image")}
     rows |= {f"dataset: {name}": value for name, value in facts(comparison, lambda record: record.dataset).items()}
     ram = [value for value in shared(comparison, lambda record: record.environment.ram) if value]
     rows["memory of the machine"] = ", ".join(quantity(value, "bytes") for value in ram)
@@ -71,6 +72,22 @@ def tuning(comparison: Comparison) -> str:
     if scales:
         return f"the methods' defaults times {joined(scales)}"
     return "the methods' defaults, not tuned for this dataset"
+
+
+def tower(comparison: Comparison, modality: Any) -> str:
+    """What a tower was seen to be and how it was read."""
+
+    def words(record: Record) -> str | None:
+        found = record.towers.get(modality)
+        if found is None:
+            return None
+        width = "–".join(str(each) for each in dict.fromkeys((min(found.widths), max(found.widths))))
+        read = f"{found.pooling}, levels below at {found.place}" if found.pooling == "pooler" else found.pooling
+        side = f", pictures of {found.side} pixels ({found.side_from})" if found.side else ""
+        attention = f", {found.attention} attention" if found.attention else ""
+        return f"{found.model}, {len(found.widths) - 1} layers of {width}, pooling {read}{attention}{side}"
+
+    return by_method(comparison, words)
 
 
 def by_method(comparison: Comparison, fact: Callable[[Record], Any]) -> str:
@@ -134,6 +151,21 @@ def warnings(comparison: Comparison) -> list[str]:
         lines.append(f"Records of schema versions {joined(versions)} are mixed.")
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
+    lines += own_attention(comparison)
     if comparison.conditions["backbone weights"] == "random":
         lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines
+
+
+def own_attention(comparison: Comparison) -> list[str]:
+    """A line for each tower that runs slower code than torch's kernel, for want of a family's support."""
+    found: dict[str, None] = {}
+    for result in comparison.results:
+        for tower in result.record.towers.values():
+            if tower.attention == "eager":
+                found[tower.model] = None
+    return [
+        f"{model} has its own attention code (eager), not torch's fused kernel: its times and memory do not "
+        "compare with those of towers that have that."
+        for model in found
+    ]

@@ -76,6 +76,7 @@ def differing(a: CacheKey, b: CacheKey) -> set[str]:
     [
         ({"method": "frozen-cached"}, {"levels"}, {"levels"}),
         ({"backbones": backbones(text_pooling="last")}, {"pooling"}, set()),
+        ({"backbones": backbones(image_pooling="mean")}, set(), {"pooling"}),
         ({"backbones": backbones(text_length=7)}, {"preprocessing", "content"}, set()),
         ({"backbones": backbones(image_side=16)}, set(), {"content"}),
         ({"dataset": "bazaar:items=190,users=40"}, {"content"}, {"content"}),
@@ -336,6 +337,7 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
     "text_backbone": ("bert-base", lambda cell: (cell.backbones.text, cell.backbones.image), ("bert-base", "micro")),
     "image_backbone": ("vit-base", lambda cell: (cell.backbones.text, cell.backbones.image), ("micro", "vit-base")),
     "text_pooling": ("last", lambda cell: cell.backbones.text_pooling, "last"),
+    "image_pooling": ("mean", lambda cell: cell.backbones.image_pooling, "mean"),
     "text_length": (9, lambda cell: cell.backbones.text_length, 9),
     "image_side": (24, lambda cell: cell.backbones.image_side, 24),
     "modalities": ("text", lambda cell: (cell.modalities, cell.backbones.image), ("text", None)),

@@ -18,8 +18,10 @@ from torch import Tensor, nn
 
 from tpmebench.errors import BenchError
 from tpmebench.files import file_digest, read_json
+from tpmebench.methods.backbones.inspection import inspect
 from tpmebench.methods.backbones.preprocessing import TokenTable
 from tpmebench.methods.backbones.tower import Tower, TowerShape
+from tpmebench.methods.backbones.trial import Frame, Items
 from tpmebench.methods.features import build as feature_build
 from tpmebench.methods.features.build import BuildJob, ensure_features
 from tpmebench.methods.features.cache import CacheKey, FeatureCache, open_features, read_entry, verify
@@ -66,7 +68,9 @@ class Toy(nn.Module):
 def make_tower(pooling: Any = "cls", fails_at: int | None = None) -> Tower:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Tower(Toy(fails_at), TowerShape("text", HIDDEN, DEPTH, pooling), ([0.5] * 3, [0.5] * 3))
+        seen = inspect(Toy(), Items.titles(Frame([1], [], [9, 4, 12, 7, 3, 11, 6, 14], 0, "cls")))
+        torch.manual_seed(0)
+        return Tower(Toy(fails_at), TowerShape.of(seen, "text", pooling), ([0.5] * 3, [0.5] * 3), seen)
 
 
 def make_content() -> RawContent:

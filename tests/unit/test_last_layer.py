@@ -50,7 +50,11 @@ def test_states_stay_and_what_follows_the_attention_sees_one_row_an_item(
     narrow_last_layer(tower)
     torch.testing.assert_close(tower.states(items, levels), before)
     assert [rows_into(linear, lambda: tower(items)) for linear in last] == [9, 9, 9]
-    others = [module for module in tower.layers.modules() if isinstance(module, nn.Linear) and module not in last]
+    others = [
+        module
+        for module in nn.ModuleList(tower.layers).modules()
+        if isinstance(module, nn.Linear) and module not in last
+    ]
     assert others and all(rows_into(linear, lambda: tower(items)) > 9 for linear in others)
 
 

@@ -14,10 +14,10 @@ from tpmebench.methods.backbones.preprocessing import (
     CostTokenizer,
     PretrainedTokenizer,
     TokenTable,
-    make_tokenizer,
     token_table,
 )
 from tpmebench.methods.backbones.source import BackboneSource
+from tpmebench.methods.backbones.trial import Frame
 
 WORDS = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "red", "lamp", "blue"]
 
@@ -28,6 +28,7 @@ class Letters:
     padding = 99
     vocabulary = 26
     fingerprint = "letters"
+    frame = Frame([], [], [1, 2])
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         return [[ord(letter) - 97 for letter in text][:length] for text in texts]
@@ -135,4 +136,4 @@ def test_a_folder_without_tokenizer_is_an_error(tmp_path: Path) -> None:
 
 
 def test_random_weights_need_no_tokenizer() -> None:
-    assert isinstance(make_tokenizer(BackboneSource("text", "bert-base", "random")), CostTokenizer)
+    assert isinstance(BackboneSource("text", "bert-base", "random").tokenizer(), CostTokenizer)

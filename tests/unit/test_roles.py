@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import cells
 import pytest
 import torch
 from cells import method_of
@@ -13,7 +14,7 @@ from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.flow import run_tiny
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
 from tpmebench.methods.backbones.projections import Attention, maps_after_attention, projections
-from tpmebench.methods.backbones.tower import Tower, TowerShape
+from tpmebench.methods.backbones.tower import Tower
 
 WORDS: dict[str, Any] = {"vocab_size": 60, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 SIZE: dict[str, Any] = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 24}
@@ -92,11 +93,10 @@ def tower_of(kind: str, settings: dict[str, Any], device: str = "cpu") -> Tower:
     config = getattr(transformers, f"{kind.removesuffix('Encoder')}Config")(
         **({} if modality == "image" else WORDS) | settings
     )
-    with torch.random.fork_rng(devices=[]), torch.device(device):
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         model = getattr(transformers, f"{kind}Model")(config).eval()
-    depth = next(len(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module))
-    return Tower(model, TowerShape(modality, 16, depth, "cls"), ([0.5] * 3, [0.5] * 3))
+    return cells.tower_of(model, "cls", modality).to(device)
 
 
 def ends(names: tuple[str, ...], expected: str) -> bool:

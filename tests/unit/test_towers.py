@@ -3,11 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from cells import tower_of
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -294,15 +296,25 @@ def test_causal_models_keep_no_keys_for_generation(tiny_tower: MakeTower, items:
 def test_named_backbones_have_the_published_shapes() -> None:
     text = BackboneSource("text", "bert-base", "random").shape
     image = BackboneSource("image", "vit-base", "random").shape
-    assert text == TowerShape("text", 768, 12, "cls")
-    assert image == TowerShape("image", 768, 12, "cls")
+    assert text == TowerShape("text", 768, 12, "cls", shares_first_state=True)
+    assert image == TowerShape("image", 768, 12, "cls", shares_first_state=True)
     clip = [BackboneSource("text", "clip-b32", "random").shape, BackboneSource("image", "clip-b32", "random").shape]
-    assert clip == [TowerShape("text", 512, 12, "last"), TowerShape("image", 768, 12, "cls")]
+    assert clip == [TowerShape("text", 512, 12, "last"), TowerShape("image", 768, 12, "cls", True)]
 
 
 def test_a_model_without_a_stack_of_layers_is_an_error() -> None:
-    with pytest.raises(BenchError, match="Linear: no list of 3 layers"):
-        Tower(torch.nn.Linear(2, 2), TowerShape("text", 2, 3, "cls"), ([0.5] * 3, [0.5] * 3))
+    class Bag(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = torch.nn.Embedding(20, 8)
+            self.maps = torch.nn.ModuleList(torch.nn.Linear(8, 8) for _ in range(3))
+
+        def forward(self, input_ids: Tensor, attention_mask: Tensor) -> SimpleNamespace:
+            words = self.words(input_ids)
+            return SimpleNamespace(last_hidden_state=sum(linear(words) for linear in self.maps))
+
+    with pytest.raises(BenchError, match=r"Bag: no stack of layers found: looked for a list.*; there are maps; choose"):
+        tower_of(Bag())
 
 
 def test_a_tower_is_loaded_when_first_asked_for(model_folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -323,7 +335,7 @@ def test_generated_states_tell_items_apart_and_share_the_first() -> None:
     assert [tuple(level.shape) for level in states] == [(1, 64), (499, 64), (499, 64), (499, 64)]
     assert len(states[1].unique(dim=0)) == 499
     assert torch.equal(tower.states(ItemInputs(torch.tensor([7])), (6,))[0][0], states[1][6])
-    assert sources["text"].shape == TowerShape("text", 64, 12, "cls")
+    assert sources["text"].shape == TowerShape("text", 64, 12, "cls", shares_first_state=True)
     with pytest.raises(BenchError, match="no layers to run or adapt; use a cached method"):
         Backbones.of(sources, 5).tower("text")
 
