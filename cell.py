@@ -34,8 +34,9 @@ Pooling = Literal["auto", "cls", "last", "mean", "pooler"]
 tokens or patches, as the model's own pooled output; `auto`: as its family does."""
 Encode = Literal["unique", "every-slot"]
 CacheDtype = Literal["float16", "float32"]
-Rate = Literal["lr", "head_lr"]
-"""Learning rates that a study may give a method: of all that its item encoder trains, and of the head."""
+Rate = Literal["lr", "towers", "head_lr", "learning_rate_scale"]
+"""Learning rates that a study may give a method: of all that its item encoder trains, of what it trains inside the
+towers, and of the head; and a factor of its own for those that are not given."""
 Rates = dict[Rate, LearningRate]
 
 
@@ -147,7 +148,8 @@ class Cell(Schema):
 
     `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
     and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
-    `rates`: learning rates that stand in place of the method's own; `learning_rate_scale` does not touch them.
+    `rates`: learning rates that stand in place of the method's own, which no `learning_rate_scale` touches; one that
+    stands among them does so in place of the study's.
     """
 
     task: RecordedName = SEQUENTIAL

@@ -1,6 +1,8 @@
 """Names as they are written with settings behind them: `NAME:option=value,option=value`, of methods and of datasets."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from .errors import BenchError, quoted
 
@@ -36,3 +38,13 @@ def split_list(text: str) -> list[str]:
         else:
             pieces[-1] += sign
     return [piece.strip() for piece in pieces]
+
+
+def written_settings(settings: Mapping[Any, Any]) -> str:
+    """Settings as they are written and shown: `r=16, learning_rate_scale=3`."""
+    return ", ".join(f"{key}={written(value)}" for key, value in settings.items())
+
+
+def written(value: Any) -> str:
+    """A value as it is written: a number without what it does not need."""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

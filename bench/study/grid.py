@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ...cell import BackboneChoice, Cell, Modality
+from ...cell import BackboneChoice, Cell, Modality, Rates
 from ...datasets.sources import registry as sources
 from ...errors import BenchError, quoted
 from ...methods.backbones.check import check_backbone
@@ -21,7 +21,7 @@ from ..worker.places import Places
 from .digests import codes_of
 from .earlier import Earlier
 from .study import REFERENCE_ROWS, Study, Towers
-from .variants import Settled, Variant, label
+from .variants import Settled, Variant, check_rates, label
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def plan(study: Study, directory: Path, version: str) -> list[Planned]:
                 task=canonical_name(study.task),
                 method=canonical_name(name),
                 options=settled.options,
-                rates=settled.rates,
+                rates=_told(settled.rates, study),
                 dataset=sources.label(dataset),
                 dataset_fingerprint=fingerprints[dataset],
                 modalities=study.modalities,
@@ -142,15 +142,31 @@ def resolve_device(device: str) -> str:
 
 def _variants(study: Study) -> list[tuple[str, Settled]]:
     """Each method of a study by the name that finds it, with its options and rates."""
-    for key, names in (("options", study.options), ("epochs", study.epochs)):
+    for key, names in (("options", study.options), ("rates", study.rates), ("epochs", study.epochs)):
         for name in names:
             if Variant.read(name).settings:
                 raise BenchError(f"{key}: {quoted(name)} is a variant; name the method alone, for all of its variants")
             find_method(name)
-    for name, settings in study.options.items():
-        Variant(name).settled(settings)
+    for name, rates in study.rates.items():
+        check_rates(name, rates)
+    for name in (*study.options, *study.rates):
+        Variant(name).settled(_base(study, name))
     variants = [Variant.read(text) for text in _methods(study)]
-    return [(variant.name, variant.settled(study.options.get(variant.name))) for variant in variants]
+    return [(variant.name, variant.settled(_base(study, variant.name))) for variant in variants]
+
+
+def _base(study: Study, name: str) -> dict[str, Any]:
+    """What a study says of a method, below what its variants say."""
+    return {**study.options.get(name, {}), **study.rates.get(name, {})}
+
+
+def _told(rates: Rates, study: Study) -> Rates:
+    """Rates without a factor that is the study's: with it the cell is no other."""
+    return {
+        name: rate
+        for name, rate in rates.items()
+        if name != "learning_rate_scale" or rate != study.training.learning_rate_scale
+    }
 
 
 def _check_reached(study: Study, variants: list[tuple[str, Settled]]) -> None:

@@ -80,7 +80,7 @@ class Study(BaseModel):
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
     `task`: what is asked of the embeddings, by name or as code from outside.
     `methods`: names, perhaps with settings (`lora:r=16,lr=4e-4`), each of which is a row.
-    `epochs`: methods that run another number of epochs than `training.epochs`. `options`: by method, below
+    `epochs`: methods that run another number of epochs than `training.epochs`. `options` and `rates`: by method, below
     those of its variants.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
@@ -118,6 +118,7 @@ class Study(BaseModel):
     evaluation: Evaluation = Evaluation()
     epochs: dict[str, Epochs] = {}
     options: dict[str, JSONTable] = {}
+    rates: dict[str, JSONTable] = {}
 
     @field_validator("methods", mode="before")
     @classmethod

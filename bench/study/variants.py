@@ -14,7 +14,7 @@ from ...cell import Cell, Rate, Rates
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import parse_toml
 from ...methods.registry import Entry, find_method, make_method
-from ...naming import read_settings, split_list, split_name
+from ...naming import read_settings, split_list, split_name, written_settings
 from ...outside import canonical_name
 
 _RATES = TypeAdapter(Rates)
@@ -69,12 +69,13 @@ class Variant:
 
     def settled(self, base: Mapping[str, Any] | None = None) -> "Settled":
         """The method's options and rates, those of the variant over `base`. BenchError for what it has not got."""
-        method, settings = find_method(self.name), {**(base or {}), **self.settings}
+        method = find_method(self.name)
         own = list(method.options.model_fields)
-        known = [*own, *_rates_of(method)]
+        settings = {_today(key, own): value for key, value in {**(base or {}), **self.settings}.items()}
+        known = [*own, *rates_of(method)]
         for key in settings:
             if key not in known:
-                raise _unknown(self.name, key, known)
+                raise _unknown("option", self.name, key, known)
         given = {key: value for key, value in settings.items() if key in own}
         options = make_method(self.name, given).chosen.model_dump(mode="json")
         rates = {key: value for key, value in settings.items() if key not in own}
@@ -84,9 +85,9 @@ class Variant:
         """Whether a cell is of this method and has all the settings that are given here."""
         if cell.method != self.canonical_name:
             return False
-        wanted = self.settled()
-        has = {**cell.options, **cell.rates}
-        return all(has.get(key) == {**wanted.options, **wanted.rates}[key] for key in self.settings)
+        wanted, has = self.settled(), {**cell.options, **cell.rates}
+        keys = [_today(key, list(wanted.options)) for key in self.settings]
+        return all(has.get(key) == {**wanted.options, **wanted.rates}[key] for key in keys)
 
 
 @dataclass(frozen=True)
@@ -101,20 +102,35 @@ class Settled:
 def label(cell: Cell, defaults: Mapping[str, Any]) -> str:
     """A cell's method, told from its variants by what is not the default: `lora (r=16)`."""
     told = {key: value for key, value in cell.options.items() if key not in defaults or value != defaults[key]}
-    given = [f"{key}={value}" for key, value in {**told, **cell.rates}.items()]
-    return f"{cell.method} ({', '.join(given)})" if given else cell.method
+    given = written_settings({**told, **cell.rates})
+    return f"{cell.method} ({given})" if given else cell.method
 
 
-def _rates_of(method: Entry) -> list[str]:
+def check_rates(name: str, rates: Mapping[str, Any]) -> None:
+    """BenchError for what stands in a study's table of a method's rates and is none of them."""
+    method = find_method(name)
+    known = rates_of(method)
+    for key in rates:
+        if _today(key, list(method.options.model_fields)) not in known:
+            raise BenchError(f"rates.{name}: {_unknown('rate', name, key, known)}")
+
+
+def rates_of(method: Entry) -> list[str]:
     """The learning rates that can be given: an option of that name stands before them."""
-    trains = method.kind == "method"
-    return [name for name in get_args(Rate) if trains and name not in method.options.model_fields]
+    rates = get_args(Rate) if method.kind == "method" else ()
+    outside = () if method.crosses_towers() else ("towers",)  # nothing is trained inside them
+    return [name for name in rates if name not in outside and name not in method.options.model_fields]
 
 
-def _unknown(name: str, key: str, known: list[str]) -> BenchError:
+def _today(key: str, options: list[str]) -> str:
+    """A setting as records call it: `head` stands for `head_lr`, unless it is an option."""
+    return "head_lr" if key == "head" and key not in options else key
+
+
+def _unknown(what: str, name: str, key: str, known: list[str]) -> BenchError:
     if not known:
         return BenchError(f"method '{name}' has neither options nor rates: remove {quoted(key)}")
-    message = str(unknown(f"option of method '{name}'", key, known))
+    message = str(unknown(f"{what} of method '{name}'", key, known))
     return BenchError(message if known[-1] in message else f"{message} (known: {', '.join(known)})")
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from ...cell import Cell, Training
+from ...cell import Training
 from ...datasets.batches import ItemBatch
 from ...errors import BenchError
 from ...methods.encoder import EncoderLayout, layout_of
@@ -20,6 +20,7 @@ from ..meters.waiting import WaitMeter, Waits
 from ..tasks.task import Diverged
 from .build import TrainedCell
 from .prefetch import prefetch
+from .rates import training_rates
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -64,7 +65,8 @@ class Trainer:
         self.content = parts.content
         self.device = parts.device
         self.training: Training = parts.cell.training
-        self.rates = training_rates(parts.method.learning_rates(self.recommender.item_encoder), parts.cell)
+        encoder = self.recommender.item_encoder
+        self.rates = training_rates(parts.method.learning_rates(encoder), parts.cell, encoder)
         self.autocast = torch.autocast(
             self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
         )
@@ -156,13 +158,6 @@ class Trainer:
             self.forward(*self.heaviest_batch()).backward()
         self.optimiser.zero_grad(set_to_none=True)
         return 1
-
-
-def training_rates(own: LearningRates, cell: Cell) -> LearningRates:
-    """The rates that a cell trains with: its own as they were given, the method's as the study scales them."""
-    scale, given = cell.training.learning_rate_scale, cell.rates
-    groups = {name: (parameters, given.get("lr", rate * scale)) for name, (parameters, rate) in own.groups.items()}
-    return LearningRates(groups, given.get("head_lr", own.head * scale))
 
 
 def make_optimiser(recommender: Recommender, rates: LearningRates) -> torch.optim.Adam:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ...naming import written_settings
 from ...text import visible
 from ..records import Record
 
@@ -19,8 +20,8 @@ def label_cells(records: list[Record]) -> dict[str, str]:
         keys = sorted({key for own in facts.values() for key in own}, key=lambda key: (key in LOOSE, key))
         shown = [key for key in keys if len({str(own.get(key)) for own in facts.values()}) > 1]
         for cell_id, own in facts.items():
-            given = [f"{key}={own[key]}" for key in shown if key in own]
-            labels[cell_id] = f"{name} ({', '.join(given)})" if given else name
+            given = written_settings({key: own[key] for key in shown if key in own})
+            labels[cell_id] = f"{name} ({given})" if given else name
     return labels
 
 

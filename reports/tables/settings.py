@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from ...naming import written_settings
 from ...patience import in_words
 from ..analysis.comparison import Comparison, shared
 from ..analysis.data_facts import missing_warnings
@@ -66,12 +67,12 @@ def rates(record: Record) -> str:
 
 def tuning(comparison: Comparison) -> str:
     """Whether the learning rates were tuned or are the methods' own."""
-    scales = [
-        scale for scale in shared(comparison, lambda record: record.cell.training.learning_rate_scale) if scale != 1
-    ]
-    if scales:
-        return f"the methods' defaults times {joined(scales)}"
-    return "the methods' defaults, not tuned for this dataset"
+    scale = next(iter(shared(comparison, lambda record: record.cell.training.learning_rate_scale)))
+    own = by_method(comparison, lambda record: written_settings(record.cell.rates) or None)
+    text = f"the methods' defaults times {scale:g}" if scale != 1 else "the methods' defaults"
+    if not own:
+        return text if scale != 1 else f"{text}, not tuned for this dataset"
+    return f"{text}, but for {own}"
 
 
 def tower(comparison: Comparison, modality: Any) -> str:

@@ -363,6 +363,7 @@ CELLS: dict[str, tuple[Any, Callable[[Cell], Any], list[Any]]] = {
     "seeds": (3, lambda cell: cell.seed, [0, 1, 2]),
     "repeats": (2, lambda cell: cell.repeat, [0, 1]),
     "options": ({"fft": {}}, lambda cell: cell.options, [{}]),
+    "rates": ({"fft": {"head": 0.5}}, lambda cell: cell.rates, [{"head_lr": 0.5}]),
 }
 JOBS: dict[str, tuple[Any, Callable[[Job], Any]]] = {
     "name": ("mine", lambda job: job.record.study),

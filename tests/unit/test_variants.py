@@ -14,7 +14,9 @@ from tpmebench.bench.running.session import Request
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
 from tpmebench.bench.study.variants import Variant, split_methods
-from tpmebench.bench.worker.step import training_rates
+from tpmebench.bench.worker.build import TrainedCell
+from tpmebench.bench.worker.rates import training_rates
+from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.errors import BenchError
 from tpmebench.methods.method import LearningRates
@@ -101,8 +103,8 @@ def test_name_and_settings_of_a_variant(text: str, name: str, settings: dict[str
         ("lora:lr=1e999", ["'lora'", "'lr'"]),
         ("lora:lr=fast", ["'lora'", "'lr'", "valid number (got 'fast')"]),
         ("lora:head_lr=true", ["'lora'", "'head_lr'"]),
-        ("lora:rank_=4", ["'lora' 'rank_'", "r, alpha, dropout, lr, head_lr"]),
-        ("lora:alfa=4", ["did you mean 'alpha'?", "(known: r, alpha, dropout, lr, head_lr)"]),
+        ("lora:rank_=4", ["'lora' 'rank_'", "r, alpha, dropout, lr, towers, head_lr"]),
+        ("lora:alfa=4", ["did you mean 'alpha'?", "(known: r, alpha, dropout, lr, towers, head_lr, learning"]),
         ("popularity:lr=1", ["'popularity'", "neither options nor rates"]),
         ("lora:16", ["'lora:16'", "NAME:option=value"]),
         ("nope:r=1", ["unknown method 'nope'"]),
@@ -159,6 +161,47 @@ def test_a_variant_stands_over_the_options_of_its_method():
     assert (variant.cell.options["r"], variant.cell.options["alpha"], variant.cell.rates) == (16, 2.0, {"lr": 0.1})
 
 
+def test_rates_stand_by_method_below_those_of_its_variants():
+    study = {"rates": {"lora": {"towers": 4e-4, "head": 2e-4}, "iisan": {"learning_rate_scale": 3}}}
+    plain, rated, other = cells("lora", "lora:head=1e-3", "iisan", **study)
+    assert plain.cell.rates == {"towers": 4e-4, "head_lr": 2e-4}
+    assert rated.cell.rates == {"towers": 4e-4, "head_lr": 1e-3}
+    assert other.cell.rates == {"learning_rate_scale": 3.0}
+    assert [each.label for each in (plain, rated, other)] == [
+        "lora (towers=0.0004, head_lr=0.0002)",
+        "lora (towers=0.0004, head_lr=0.001)",
+        "iisan (learning_rate_scale=3)",
+    ]
+    assert Variant.read("lora:head=1e-3").covers(rated.cell) and not Variant.read("lora:head=1e-3").covers(plain.cell)
+
+
+def test_a_scale_that_is_the_studys_makes_no_other_cell():
+    (plain,) = cells("lora", training={"learning_rate_scale": 3.0})
+    assert [each.cell.id for each in cells("lora:learning_rate_scale=3", training={"learning_rate_scale": 3.0})] == [
+        plain.cell.id
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "parts"),
+    [
+        (
+            {"lora": {"r": 4}},
+            ["rates.lora", "unknown rate of method 'lora' 'r'", "lr, towers, head_lr, learning_rate_scale"],
+        ),
+        ({"frozen": {"towers": 1e-3}}, ["rates.frozen", "'towers'"]),
+        ({"popularity": {"lr": 1e-3}}, ["rates.popularity", "'lr'"]),
+        ({"lora": {"towers": "fast"}}, ["'lora'", "'towers'", "got 'fast'"]),
+        ({"lora:r=4": {"lr": 1e-3}}, ["'lora:r=4' is a variant"]),
+        ({"lroa": {"lr": 1e-3}}, ["did you mean 'lora'"]),
+    ],
+)
+def test_a_mistake_in_a_table_of_rates_is_one_line(rates: dict[str, Any], parts: list[str]):
+    with pytest.raises(BenchError) as caught:
+        cells("fft", rates=rates)
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
 def test_all_may_stand_among_variants():
     planned = cells("lora:r=2", "all")
     assert planned[0].label == "lora (r=2)"
@@ -182,8 +225,9 @@ def test_a_variant_covers_the_cells_with_its_settings(text: str, meant: int):
 
 
 def test_given_rates_train_as_they_are_and_others_as_they_are_scaled():
-    group = [torch.nn.Parameter(torch.ones(1))]
-    own = LearningRates({"tower": (group, 1e-3), "rest": ([], 2e-3)}, 3e-3)
+    encoder = torch.nn.Linear(1, 1)
+    weight, bias = encoder.parameters()
+    own = LearningRates({"tower": ([weight], 1e-3), "rest": ([bias], 2e-3)}, 3e-3)
 
     def rates(**given: float) -> dict[str, float]:
         cell = Cell(
@@ -193,13 +237,39 @@ def test_given_rates_train_as_they_are_and_others_as_they_are_scaled():
             backbones=BackboneChoice(text="micro", image=None),
             training=Training(learning_rate_scale=2.0),
         )
-        found = training_rates(own, cell)
-        assert found.groups["tower"][0] is group
+        found = training_rates(own, cell, encoder)
         return {name: rate for name, (_, rate) in found.groups.items()} | {"head": found.head}
 
     assert rates() == {"tower": 2e-3, "rest": 4e-3, "head": 6e-3}
     assert rates(lr=0.5) == {"tower": 0.5, "rest": 0.5, "head": 6e-3}
     assert rates(head_lr=0.5) == {"tower": 2e-3, "rest": 4e-3, "head": 0.5}
+    assert rates(learning_rate_scale=10.0) == pytest.approx({"tower": 1e-2, "rest": 2e-2, "head": 3e-2})
+    assert rates(learning_rate_scale=10.0, lr=0.5) == pytest.approx({"tower": 0.5, "rest": 0.5, "head": 3e-2})
+    with pytest.raises(BenchError, match="nothing inside the towers is trained"):
+        rates(towers=0.5)
+
+
+def test_a_rate_for_the_towers_trains_what_is_inside_them_alone(small_cell: Callable[..., TrainedCell]):
+    def rates(parts: TrainedCell) -> dict[str, float]:
+        trainer = Trainer(parts)
+        return {name: rate for name, (_, rate) in trainer.rates.groups.items()} | {"head": trainer.rates.head}
+
+    own = rates(small_cell("lora"))
+    assert set(own) == {"fusion", "text tower", "image tower", "head"}
+    given = rates(small_cell("lora", rates={"towers": 0.5}))
+    assert given == own | {"text tower": 0.5, "image tower": 0.5}
+    assert rates(small_cell("lora", rates={"towers": 0.5, "lr": 0.25})) == given | {"fusion": 0.25}
+
+
+def test_a_group_that_stands_inside_and_outside_the_towers_is_divided(small_cell: Callable[..., TrainedCell]):
+    encoder = small_cell("fft").recommender.item_encoder
+    everything = list(encoder.parameters())
+    cell = small_cell("fft", rates={"towers": 0.5}).cell
+    found = training_rates(LearningRates({"all": (everything, 1e-3)}, 3e-3), cell, encoder).groups
+    (inner, rate), (outer, other) = found["all, in towers"], found["all"]
+    assert (rate, other) == (0.5, 1e-3)
+    assert len(inner) + len(outer) == len(everything)
+    assert {id(each) for each in outer} == {id(each) for each in encoder.rest()}  # pyright: ignore
 
 
 def test_rates_tell_rows_and_experiments_apart_as_options_do(make_record: Callable[..., Record]):
