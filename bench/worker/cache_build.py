@@ -20,10 +20,9 @@ from torch import nn
 
 from ...cell import Cell
 from ...errors import BenchError
-from ...reports.records import PhaseMemory
-from ..meters import environment, process
-from ..meters.cuda import CudaMemory
+from ..meters import environment
 from ..meters.kills import out_of_memory_kills, signal_name
+from ..meters.peaks import PeakMemory
 from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
 from .build import build_features
@@ -41,21 +40,15 @@ class CacheMeter:
     def __init__(self, cell: Cell) -> None:
         self._device = torch.device(cell.device)
         self._cell = cell
-        self._cuda = CudaMemory(self._device)
+        self._peaks = PeakMemory(self._device)
 
     def start(self) -> None:
         """From here on."""
-        self._cuda.reset_peak()
-        process.reset_peak_rss()
+        self._peaks.reset()
 
     def stop(self, tower: nn.Module, heaviest: Callable[[], object]) -> dict[str, Any]:
         """`memory` and `built_by`, as the entry keeps them."""
-        found = PhaseMemory(
-            allocated=self._cuda.allocated(),
-            reserved=self._cuda.reserved(),
-            process=self._cuda.process(),
-            rss=process.peak_rss(),
-        )
+        found = self._peaks.read()
         if self._device.type == "cpu":
             with TensorBytes(track=[tower]) as meter:
                 heaviest()

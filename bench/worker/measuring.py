@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import torch
 
 from ...reports.records import Compute, Memory, Parameters, PhaseMemory
-from ..meters import parameters, process
-from ..meters.cuda import CudaMemory
+from ..meters import parameters
 from ..meters.operations import count_step
+from ..meters.peaks import PeakMemory
 from ..meters.tensor_bytes import TensorBytes
 from .evaluation import Evaluator
 from .step import Trainer, parameters_by_part, trainable_state
@@ -21,21 +21,15 @@ class MemoryMeter:
     """Peaks of the phases of a cell: torch's allocator on CUDA, resident memory on both."""
 
     def __init__(self, device: torch.device) -> None:
-        self._cuda = CudaMemory(device)
+        self._peaks = PeakMemory(device)
         self.phases: dict[str, PhaseMemory] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Peaks of what runs inside; a phase that runs again keeps the higher peak."""
-        self._cuda.reset_peak()
-        process.reset_peak_rss()
+        self._peaks.reset()
         yield
-        found = PhaseMemory(
-            allocated=self._cuda.allocated(),
-            reserved=self._cuda.reserved(),
-            process=self._cuda.process(),
-            rss=process.peak_rss(),
-        )
+        found = self._peaks.read()
         self.phases[name] = self.phases[name].higher(found) if name in self.phases else found
 
 

@@ -162,6 +162,17 @@ def test_a_file_is_read_in_one_sitting_and_a_function_on_one_screen(module: Path
     assert not {name: length for name, length in lengths.items() if length > 60}
 
 
+def test_the_map_names_every_room_and_fits_on_a_screen():
+    """Where is a cell trained, where is TPME computed, where would my dataset go: `CONTRIBUTING.md` says by names."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").partition("## Layout")[2]
+    lines = [line for line in page.partition("Whatever a user")[0].splitlines() if line.startswith("    ")]
+    assert 20 < len(lines) <= 40
+    rooms = {module.parent.name for module in modules() if len(module.parts) > 1}
+    assert not {room for room in rooms if f"{room}/" not in "\n".join(lines)}
+    for words in (("worker/", "loop", "step"), ("analysis/", "tpme"), ("sources/", "one file a source")):
+        assert any(all(word in line for word in words) for line in lines), words
+
+
 def test_modules_that_moved_are_found_by_their_former_names():
     from tpmebench.bench import plan, session
     from tpmebench.bench.running import session as now

@@ -222,7 +222,7 @@ def test_operations_do_not_depend_on_the_mode_before(small_cell: Build):
 
 def test_a_phase_that_runs_again_keeps_its_higher_peak(monkeypatch: pytest.MonkeyPatch):
     peaks = iter([500, 300, 700])
-    monkeypatch.setattr(measuring.process, "peak_rss", lambda: next(peaks))
+    monkeypatch.setattr(process, "peak_rss", lambda: next(peaks))
     meter = MemoryMeter(torch.device("cpu"))
     seen = []
     for _ in range(3):
@@ -234,9 +234,9 @@ def test_a_phase_that_runs_again_keeps_its_higher_peak(monkeypatch: pytest.Monke
 
 def test_every_phase_starts_its_peaks_anew(monkeypatch: pytest.MonkeyPatch):
     reset: list[str] = []
-    monkeypatch.setattr(measuring.process, "reset_peak_rss", lambda: reset.append("rss"))
+    monkeypatch.setattr(process, "reset_peak_rss", lambda: reset.append("rss"))
     meter = MemoryMeter(torch.device("cpu"))
-    monkeypatch.setattr(meter._cuda, "reset_peak", lambda: reset.append("card"))
+    monkeypatch.setattr(meter._peaks._cuda, "reset_peak", lambda: reset.append("card"))
     for number in (1, 2):
         with meter.phase("training"):
             assert sorted(reset) == ["card"] * number + ["rss"] * number
