@@ -149,13 +149,15 @@ class Cell(Schema):
     `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
     and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
     `rates`: learning rates that stand in place of the method's own, which no `learning_rate_scale` touches; one that
-    stands among them does so in place of the study's.
+    stands among them does so in place of the study's. `search`: the settings of which this cell is one point of a sweep
+    or search; of all points of one, a single setting becomes a row.
     """
 
     task: RecordedName = SEQUENTIAL
     method: RecordedName
     options: JSONTable = {}
     rates: Rates = {}
+    search: Annotated[list[RecordedName], Field(max_length=100)] = []
     dataset: RecordedName
     dataset_fingerprint: str = ""
     modalities: Modalities = "both"
@@ -184,8 +186,9 @@ class Cell(Schema):
         if self.backbones.image_pooling == "auto":  # as before there was a choice
             del reading["image_pooling"]
         settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
-        if not self.rates:  # as before there were any
-            del settings["rates"]
+        for name in ("rates", "search"):
+            if not settings[name]:  # as before there were any
+                del settings[name]
         if self.task == SEQUENTIAL:  # as before there was another
             del settings["task"]
         return {

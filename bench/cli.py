@@ -16,6 +16,7 @@ from .commands.compare import compare
 from .commands.list import list_
 from .commands.report import report
 from .commands.run import run
+from .commands.tune import tune
 from .console import Screen, forgive_encodings
 
 _PIPE_CLOSED = 141  # as a shell reports it
@@ -81,7 +82,7 @@ def _top(
     del version
 
 
-for command in (run, report, compare, check):
+for command in (run, tune, report, compare, check):
     app.command()(command)
 app.command(name="list")(list_)
 app.add_typer(cache.app, name="cache")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor, nn
 
 from ..errors import BenchError, first_fault, unknown
+from ..ranges import RATES, Space
 from .backbones.pair import Backbones
 from .inputs import Raw, Reads
 
@@ -40,8 +41,9 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     """What a table has a row for: it has a name, a family, a line that says what it is, and options.
 
     `name`, `family`, `summary` and `uncached` are set by `register`. `stochastic`: whether another seed gives another
-    result. `uncached`: the method that does the same without the feature cache. `notes`: what a reader of a record must
-    know of how the method came out on the cell's towers, a line each.
+    result. `uncached`: the method that does the same without the feature cache. `search`: by setting, an option or a
+    rate, what `bench tune` may try. `notes`: what a reader of a record must know of how the method came out on the
+    cell's towers, a line each.
     """
 
     name: ClassVar[str] = ""
@@ -49,6 +51,7 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     summary: ClassVar[str] = ""
     uncached: ClassVar[str] = ""
     options: ClassVar[type[Options]] = Options
+    search: ClassVar[Space] = {}
     stochastic: ClassVar[bool] = True
 
     def __init__(self, chosen: Mapping[str, Any] | None = None) -> None:
@@ -75,6 +78,7 @@ class Method(Registered, Generic[Encoder]):
     """A way to adapt a pair of backbones. It builds an item encoder and gives its learning rates, nothing else."""
 
     kind: ClassVar[Literal["method"]] = "method"
+    search = RATES
     published_batch: ClassVar[int] = 32
 
     @abstractmethod

@@ -15,10 +15,11 @@ from .analysis.tpme import COSTS, CostWeights, tpme
 from .analysis.uncertainty import user_tests
 from .figures import accuracy as plot_accuracy
 from .figures import costs as plot_costs
+from .figures import search as plot_search
 from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
 from .quantities import quantity, show, unit
-from .tables import anatomy, caching, headline, significance
+from .tables import anatomy, caching, headline, search, significance
 from .tables.convergence import convergence_table
 from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, main_table, targets_table
@@ -103,11 +104,13 @@ def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
     tests = pd.DataFrame() if tests is None else tests
     drafts = [
         attempt(failures, overview, comparison, weights),
+        attempt(failures, searched, comparison),
         attempt(failures, weighing, comparison, weights, reference, tests),
         attempt(failures, caches, comparison),
         attempt(failures, accuracy, comparison, reference, tests),
         attempt(failures, costs, comparison, reference),
         aside("cells", "Every cell", cells_table, comparison),
+        attempt(failures, tried, comparison),
         aside("settings", "Settings", settings_table, comparison),
     ]
     sections = [draft for draft in drafts if draft and (draft.tables or draft.pictures or draft.failures)]
@@ -142,6 +145,22 @@ def overview(comparison: Comparison, weights: CostWeights) -> Section:
         axis = "TPME (no unit, 0 to 1, lower is better)"
         section.picture(plot_costs.tpme_parts, scored, weights)
         section.picture(plot_accuracy.against_cost, comparison, scored["tpme"], axis, "accuracy-tpme", log=False)
+    return section
+
+
+def searched(comparison: Comparison) -> Section:
+    """What was chosen of the settings that were tried."""
+    section = Section("search", "How the settings were chosen")
+    section.table(search.choices_table, comparison)
+    section.picture(plot_search.search_panels, comparison, search.rows(comparison))
+    return section
+
+
+def tried(comparison: Comparison) -> Section:
+    """Every setting that was tried, a table a search."""
+    section = Section("tried", "Every setting that was tried", aside=True)
+    for label, one in zip(search.rows(comparison), comparison.searches, strict=True):
+        section.table(search.points_table, comparison, one, label)
     return section
 
 

@@ -1,7 +1,7 @@
 """What several commands' options have in common."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,3 +16,23 @@ def path(text: str) -> Path:
     if not (text and is_possible(Path(text))):
         raise typer.BadParameter("no file can have such a name" if text else "empty, where a path is needed")
     return Path(text)
+
+
+Study = Annotated[str | None, typer.Argument(help="A study file (.toml) or a shipped one; none: the demo.")]
+Dataset = Annotated[
+    list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a folder, or as bench list datasets says.")
+]
+Backbones = Annotated[list[str] | None, typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.")]
+Modalities = Annotated[str | None, typer.Option(help="both, text or image.")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs of each cell.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Any key of a study: --set training.batch=32.")]
+Out = Annotated[Path | None, typer.Option(parser=path, help="The study's directory; default runs/NAME.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List the cells, what is done and what would run.")]
+OnlyFailed = Annotated[
+    bool, typer.Option("--only-failed", help="Run failed and interrupted cells again, and nothing else.")
+]
+KeepStale = Annotated[
+    bool, typer.Option("--keep-stale", help="Count as done what code, data or towers that have changed left.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 when a cell failed.")]

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 def list_methods() -> "Table":
     """Every registered method with its family and options."""
     from ...methods.registry import methods
+    from ...ranges import RATES
 
-    table = wrapping_table("method", "family", "what it is", "options (default)")
+    table = wrapping_table("method", "family", "what it is", "options (default)", "searched by bench tune")
     for name, method in methods().items():
-        table.add_row(name, method.family, method.summary, _options(method.options))
+        own = [f"{key} ({over})" for key, over in method.search.items() if over is not RATES.get(key)]
+        searched = ", ".join((["rates"] if method.search.keys() & RATES.keys() else []) + own)
+        table.add_row(name, method.family, method.summary, _options(method.options), searched or "–")
     return table
 
 

@@ -1,8 +1,9 @@
 """`bench run`: plans, says what is done already, runs the rest, reports."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from filelock import Timeout
@@ -20,6 +21,7 @@ from ..meters import environment
 from ..study.found import describe_data, picture_lines
 from ..study.grid import Planned, look_again, plan
 from ..study.study import Study
+from ..study.tuning import Settles, Tuning, tried
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from .display import Display, describe
@@ -27,6 +29,8 @@ from .local import Runner
 from .output import check_study_output
 
 ALL = "all"
+Again = Callable[[Settles], list[Planned]]
+"""A study's cells with the records that there are of them now, given which of them have ended."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,10 @@ class Request:
         if self.reruns(planned):
             return True
         return planned.status is None or bool(planned.stale and not self.keep_stale)
+
+    def settles(self, planned: Planned) -> bool:
+        """Whether a cell has come to its end and is to stay as it is."""
+        return planned.status is not None and not self.wants(planned)
 
     def reruns(self, planned: Planned) -> bool:
         """Whether a cell runs from its beginning because the user says so."""
@@ -82,22 +90,61 @@ def run_study(study: Study, request: Request) -> int:
     _announce_outside(console, study)
     check_output(request.directory, "--out")  # before records are looked for in it
     cells = plan(study, request.directory, __version__)
+    return _session(console, study, request, cells, lambda _: look_again(cells, request.directory))
+
+
+def tune_study(study: Study, request: Request) -> int:
+    """Searches each method of a study, runs what was chosen on all seeds, and writes the report; otherwise as above."""
+    console = Screen()
+    _announce_outside(console, study)
+    check_output(request.directory, "--out")
+    tuning = Tuning(study, __version__)
+    cells = tuning.plan(request.directory, request.settles)
+    return _session(console, study, request, cells, partial(tuning.plan, request.directory), tuning.outlook(cells))
+
+
+def _session(
+    console: Screen, study: Study, request: Request, cells: list[Planned], again: Again, outlook: str = ""
+) -> int:
+    """Runs the cells as they were planned, and what `again` adds to them; `outlook` says what that may be."""
     check_study_output((planned.places for planned in cells), request.directory)
     request.check(cells)
     describe_data(study, console, read=False)
     if request.dry_run:
-        _show_plan(console, cells, request)
+        _show_plan(console, cells, request, outlook)
         return 0
     claim(request.directory, "--out")
     with _turn(console, request.directory):
-        return _run(console, study, request, look_again(cells, request.directory))
+        return _run(console, study, request, again)
 
 
-def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) -> int:
-    """Runs the study in its directory, which is this process's alone."""
+def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
+    """Runs the cells of a study, and what `again` adds once they have ended, in a directory that is this process's."""
+    ran: set[str] = set()
+
+    def ended(planned: Planned) -> bool:
+        return planned.id in ran or request.settles(planned)
+
+    cells, interrupted = again(ended), False
     wanted = [planned for planned in cells if request.wants(planned)]
+    while not interrupted:
+        interrupted = _round(console, study, request, cells, wanted)
+        ran.update(planned.id for planned in wanted)
+        cells = again(ended)
+        wanted = [planned for planned in cells if request.wants(planned) and planned.id not in ran]
+        if not wanted:
+            break
+    _conclude(console, request.directory, cells)
+    if interrupted:
+        console.say(f"interrupted: {_way_on(request)}")
+        return 130
+    return 1 if request.strict and any(planned.failed for planned in cells) else 0
+
+
+def _round(console: Screen, study: Study, request: Request, cells: list[Planned], wanted: list[Planned]) -> bool:
+    """Runs the wanted ones of some cells; whether the user interrupted them."""
     console.say(_beginning(cells, wanted, request))
-    for line in _staleness(cells, request):
+    for line in [*tried(cells), *_staleness(cells, request)]:
         console.say(line)
     device = next((planned.cell.device for planned in wanted if planned.method.kind == "method"), "cpu")
     for line in environment.unseen(device):
@@ -113,7 +160,6 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
             console.say(line)
     for planned in filter(request.reruns, wanted):
         drop_checkpoints(request.directory, planned.id)
-    interrupted = False
     with Display(console) as display:
         runner = Runner(
             study.name,
@@ -127,13 +173,8 @@ def _run(console: Screen, study: Study, request: Request, cells: list[Planned]) 
         try:
             runner.run(wanted)
         except KeyboardInterrupt:  # within a cell, which then has a row, or between two
-            interrupted = True
-    done = look_again(cells, request.directory)
-    _conclude(console, request.directory, done)
-    if interrupted:
-        console.say(f"interrupted: {_way_on(request)}")
-        return 130
-    return 1 if request.strict and any(planned.failed for planned in done) else 0
+            return True
+    return False
 
 
 def _way_on(request: Request) -> str:
@@ -212,13 +253,13 @@ def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
     console.say(f"report: {written[0]}")
 
 
-def _show_plan(console: Screen, cells: list[Planned], request: Request) -> None:
+def _show_plan(console: Screen, cells: list[Planned], request: Request, outlook: str) -> None:
     """What `--dry-run` says."""
     console.print(_cells_table(cells, request))
     wanted = [planned for planned in cells if request.wants(planned)]
-    for line in _staleness(cells, request):
+    for line in [*tried(cells), *_staleness(cells, request)]:
         console.say(line)
-    console.say(f"{len(wanted)} of {_count(cells)} would run; records and report in {request.directory}")
+    console.say(f"{len(wanted)} of {_count(cells)} would run{outlook}; records and report in {request.directory}")
 
 
 def _cells_table(cells: list[Planned], request: Request) -> Table:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = "tpmebench"
 _FIRST = ROOT / "bench" / "worker" / "phases.py"
 _UNDECIDING = (
-    *("reports", "errors.py", "files.py", "outside.py", "ownership.py", "text.py", "cell.py", "values.py"),
+    *("reports", "errors.py", "files.py", "outside.py", "ownership.py", "text.py", "cell.py", "values.py", "ranges.py"),
     "__init__.py",
 )
 """What a result does not depend on: how it is written down, shown and told."""
@@ -190,11 +190,16 @@ def _tree(file: Path) -> ast.Module | None:
 
 
 def _shape(node: Any) -> Any:
-    """A syntax tree as plain lists and dictionaries, without texts that stand alone and without empty fields."""
+    """A syntax tree as plain lists and dictionaries, without texts that stand alone, without what may be tried of a
+    method, and without empty fields.
+    """
     if isinstance(node, ast.Constant):
         return [type(node.value).__name__, repr(node.value)]
     if isinstance(node, ast.AST):
-        fields = {name: _shape(value) for name, value in ast.iter_fields(node) if value is not None and value != []}
+        parts = dict(ast.iter_fields(node))
+        if isinstance(node, ast.ClassDef):
+            parts["body"] = [item for item in node.body if not _is_search(item)]
+        fields = {name: _shape(value) for name, value in parts.items() if value is not None and value != []}
         return [type(node).__name__, fields]
     if isinstance(node, list):
         return [_shape(item) for item in node if not _is_text(item)]
@@ -203,3 +208,9 @@ def _shape(node: Any) -> Any:
 
 def _is_text(node: Any) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _is_search(node: Any) -> bool:
+    """`search = …`, which decides nothing of a cell: its own settings stand in it."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [getattr(target, "id", None) for target in targets] == ["search"]

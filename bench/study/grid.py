@@ -1,27 +1,28 @@
 """From a study to its cells, and which of them are done."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
-from ...cell import BackboneChoice, Cell, Modality, Rates
+from ...cell import BackboneChoice, Cell, Modality
 from ...datasets.sources import registry as sources
-from ...errors import BenchError, quoted
+from ...errors import BenchError
 from ...methods.backbones.check import check_backbone
 from ...methods.backbones.names import parse_pair
 from ...methods.backbones.source import BackboneSource
-from ...methods.registry import Entry, find_method, make_method, methods
+from ...methods.registry import Entry, make_method
 from ...outside import canonical_name
 from ...reports.records import Record, Status
 from ..tasks.registry import find_task
 from ..tasks.task import Task
 from ..worker.places import Places
+from .asked import Asked, asked
 from .digests import codes_of
 from .earlier import Earlier
-from .study import REFERENCE_ROWS, Study, Towers
-from .variants import Settled, Variant, check_rates, label
+from .study import Study, Towers
+from .variants import label
 
 
 @dataclass(frozen=True)
@@ -66,49 +67,77 @@ class Planned:
         return self.status not in {None, "ok"}
 
 
-def plan(study: Study, directory: Path, version: str) -> list[Planned]:
-    """Every cell of a study, in the order to run them: methods take turns within a seed.
+class Grid:
+    """What all cells of a study share: its task, device, data and towers, checked and found once.
 
-    Checks names, options, folders and datasets' files first. BenchError for whatever is wrong.
+    BenchError for whatever is wrong with them.
     """
-    variants = _variants(study)
-    _check_reached(study, variants)
-    task = find_task(study.task)
-    task(study)  # which refuses settings that it cannot serve
-    device = resolve_device(study.device)
-    choices = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
-    fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
-    planned: dict[str, Planned] = {}
-    for dataset, towers in product(study.datasets, choices):
-        for seed, repeat, (name, settled) in product(range(study.seeds), range(study.repeats), variants):
-            method = settled.method
-            if method.kind == "ranker" and (repeat or (seed and not method.stochastic)):
-                continue  # it is not timed, and counting is the same for every seed
-            training = study.training.model_copy(update={"epochs": study.epochs.get(name, study.training.epochs)})
-            cell = Cell(
-                task=canonical_name(study.task),
-                method=canonical_name(name),
-                options=settled.options,
-                rates=_told(settled.rates, study),
-                dataset=sources.label(dataset),
-                dataset_fingerprint=fingerprints[dataset],
-                modalities=study.modalities,
-                missing_images=study.missing_images,
-                backbones=towers.choice,
-                training=training,
-                head=study.head,
-                evaluation=study.evaluation,
-                seed=seed,
-                repeat=repeat,
-                device="cpu" if method.kind == "ranker" and not method.reads_towers() else device,
-                threads=study.threads,
-                deterministic=study.deterministic,
-                timeout=study.timeout,
-                version=version,
-            )
-            places = Places(dataset=dataset, text=towers.text, image=towers.image, method=name, task=study.task)
-            planned.setdefault(cell.id, Planned(cell, method, task, places))  # spelt in two ways, it is still one cell
-    return look_again(list(planned.values()), directory)
+
+    def __init__(self, study: Study, version: str, asked: Sequence[Asked]) -> None:
+        _check_reached(study, asked)
+        self._study, self._version = study, version
+        self._task = find_task(study.task)
+        self._task(study)  # which refuses settings that it cannot serve
+        self._device = resolve_device(study.device)
+        towers = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
+        self._fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
+        self.places = list(product(study.datasets, towers))
+        """Each dataset with each pair of towers."""
+
+    def cells(
+        self, where: tuple[str, "_Towers"], asked: Sequence[Asked], seeds: Iterable[int], repeats: int = 1
+    ) -> list[Planned]:
+        """The cells of one place, in the order to run them: methods take turns within a seed."""
+        return [
+            self._planned(where, each, seed, repeat)
+            for seed, repeat, each in product(seeds, range(repeats), asked)
+            # What trains nothing is not timed, and counting is the same for every seed.
+            if each.settled.method.kind == "method" or not (repeat or (seed and not each.settled.method.stochastic))
+        ]
+
+    def _planned(self, where: tuple[str, "_Towers"], asked: Asked, seed: int, repeat: int) -> Planned:
+        study, (dataset, towers), method = self._study, where, asked.settled.method
+        epochs = study.epochs.get(asked.name, study.training.epochs)
+        cell = Cell(
+            task=canonical_name(study.task),
+            method=canonical_name(asked.name),
+            options=asked.settled.options,
+            rates=asked.settled.rates,
+            search=list(asked.search),
+            dataset=sources.label(dataset),
+            dataset_fingerprint=self._fingerprints[dataset],
+            modalities=study.modalities,
+            missing_images=study.missing_images,
+            backbones=towers.choice,
+            training=study.training.model_copy(update={"epochs": epochs}),
+            head=study.head,
+            evaluation=study.evaluation,
+            seed=seed,
+            repeat=repeat,
+            device="cpu" if method.kind == "ranker" and not method.reads_towers() else self._device,
+            threads=study.threads,
+            deterministic=study.deterministic,
+            timeout=study.timeout,
+            version=self._version,
+        )
+        places = Places(dataset=dataset, text=towers.text, image=towers.image, method=asked.name, task=study.task)
+        return Planned(cell, method, self._task, places)
+
+
+def plan(study: Study, directory: Path, version: str) -> list[Planned]:
+    """Every cell of a study. Checks names, options, folders and datasets' files first. BenchError for what is wrong."""
+    rows = asked(study)
+    grid = Grid(study, version, rows)
+    cells = [grid.cells(where, rows, range(study.seeds), study.repeats) for where in grid.places]
+    return look_again(distinct(chain(*cells)), directory)
+
+
+def distinct(cells: Iterable[Planned]) -> list[Planned]:
+    """Each cell once: spelt in two ways, it is still one."""
+    found: dict[str, Planned] = {}
+    for planned in cells:
+        found.setdefault(planned.cell.id, planned)
+    return list(found.values())
 
 
 def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
@@ -140,53 +169,14 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def _variants(study: Study) -> list[tuple[str, Settled]]:
-    """Each method of a study by the name that finds it, with its options and rates."""
-    for key, names in (("options", study.options), ("rates", study.rates), ("epochs", study.epochs)):
-        for name in names:
-            if Variant.read(name).settings:
-                raise BenchError(f"{key}: {quoted(name)} is a variant; name the method alone, for all of its variants")
-            find_method(name)
-    for name, rates in study.rates.items():
-        check_rates(name, rates)
-    for name in (*study.options, *study.rates):
-        Variant(name).settled(_base(study, name))
-    variants = [Variant.read(text) for text in _methods(study)]
-    return [(variant.name, variant.settled(_base(study, variant.name))) for variant in variants]
-
-
-def _base(study: Study, name: str) -> dict[str, Any]:
-    """What a study says of a method, below what its variants say."""
-    return {**study.options.get(name, {}), **study.rates.get(name, {})}
-
-
-def _told(rates: Rates, study: Study) -> Rates:
-    """Rates without a factor that is the study's: with it the cell is no other."""
-    return {
-        name: rate
-        for name, rate in rates.items()
-        if name != "learning_rate_scale" or rate != study.training.learning_rate_scale
-    }
-
-
-def _check_reached(study: Study, variants: list[tuple[str, Settled]]) -> None:
+def _check_reached(study: Study, asked: Sequence[Asked]) -> None:
     """BenchError for checkpointing where no method has a graph across a tower. Beside one that has, it is noted."""
-    if study.training.gradient_checkpointing and not any(settled.method.crosses_towers() for _, settled in variants):
-        names = ", ".join(name for name, _ in variants)
+    if study.training.gradient_checkpointing and not any(each.settled.method.crosses_towers() for each in asked):
+        names = ", ".join(dict.fromkeys(each.name for each in asked))
         raise BenchError(
             f"training.gradient_checkpointing: no gradient crosses a tower in {names}; "
             "leave it out, or add a method that trains inside the towers, such as lora"
         )
-
-
-def _methods(study: Study) -> list[str]:
-    chosen = list(study.methods)
-    if "all" in chosen:
-        own = [name for name, method in methods().items() if method.family != "reference"]
-        chosen = [name for text in chosen for name in (own if text == "all" else [text])]
-    if study.references:
-        chosen += [name for name in REFERENCE_ROWS if name not in chosen]
-    return list(dict.fromkeys(chosen))
 
 
 def _pairs(study: Study) -> list[tuple[str, Towers]]:

@@ -47,6 +47,8 @@ REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
 MOST_CELLS = 100_000
 """Of a study: they are planned at once."""
 
+Values = Annotated[list[Any], Field(min_length=1, max_length=1000)]
+"""Of one setting, to be tried."""
 Names = Annotated[list[Name], Field(min_length=1, max_length=1000)]
 
 _OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
@@ -82,6 +84,8 @@ class Study(BaseModel):
     `methods`: names, perhaps with settings (`lora:r=16,lr=4e-4`), each of which is a row.
     `epochs`: methods that run another number of epochs than `training.epochs`. `options` and `rates`: by method, below
     those of its variants.
+    `sweep`: by method, or `*` for all whom it concerns, the values of a setting to try in every combination.
+    `points`: how many settings `bench tune` tries of every method.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
     after those that are the best so far.
@@ -119,6 +123,8 @@ class Study(BaseModel):
     epochs: dict[str, Epochs] = {}
     options: dict[str, JSONTable] = {}
     rates: dict[str, JSONTable] = {}
+    sweep: dict[Name, dict[Name, Values]] = {}
+    points: Annotated[int, Field(ge=1, le=1000)] = 8
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -130,9 +136,11 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _of_bounded_size(self) -> Self:
-        cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats))
+        every = self.sweep.get("*", {})
+        swept = max((prod(map(len, {**every, **own}.values())) for own in self.sweep.values()), default=1)
+        cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats, swept))
         if cells > MOST_CELLS:
-            raise ValueError(f"seeds, repeats and names make {cells} cells; a study has at most {MOST_CELLS}")
+            raise ValueError(f"seeds, repeats, sweeps and names make {cells} cells; a study has at most {MOST_CELLS}")
         return self
 
 

@@ -71,8 +71,8 @@ class Variant:
         """The method's options and rates, those of the variant over `base`. BenchError for what it has not got."""
         method = find_method(self.name)
         own = list(method.options.model_fields)
-        settings = {_today(key, own): value for key, value in {**(base or {}), **self.settings}.items()}
-        known = [*own, *rates_of(method)]
+        settings = {as_called(key, method): value for key, value in {**(base or {}), **self.settings}.items()}
+        known = settings_of(method)
         for key in settings:
             if key not in known:
                 raise _unknown("option", self.name, key, known)
@@ -86,7 +86,7 @@ class Variant:
         if cell.method != self.canonical_name:
             return False
         wanted, has = self.settled(), {**cell.options, **cell.rates}
-        keys = [_today(key, list(wanted.options)) for key in self.settings]
+        keys = [as_called(key, wanted.method) for key in self.settings]
         return all(has.get(key) == {**wanted.options, **wanted.rates}[key] for key in keys)
 
 
@@ -111,8 +111,13 @@ def check_rates(name: str, rates: Mapping[str, Any]) -> None:
     method = find_method(name)
     known = rates_of(method)
     for key in rates:
-        if _today(key, list(method.options.model_fields)) not in known:
+        if as_called(key, method) not in known:
             raise BenchError(f"rates.{name}: {_unknown('rate', name, key, known)}")
+
+
+def settings_of(method: Entry) -> list[str]:
+    """All that a variant of a method may say: options and rates."""
+    return [*method.options.model_fields, *rates_of(method)]
 
 
 def rates_of(method: Entry) -> list[str]:
@@ -122,9 +127,9 @@ def rates_of(method: Entry) -> list[str]:
     return [name for name in rates if name not in outside and name not in method.options.model_fields]
 
 
-def _today(key: str, options: list[str]) -> str:
+def as_called(key: str, method: Entry) -> str:
     """A setting as records call it: `head` stands for `head_lr`, unless it is an option."""
-    return "head_lr" if key == "head" and key not in options else key
+    return "head_lr" if key == "head" and key not in method.options.model_fields else key
 
 
 def _unknown(what: str, name: str, key: str, known: list[str]) -> BenchError:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...ranges import RATES, Choice
 from ..backbones.pair import Backbones
 from ..encoder import ItemEncoder
 from ..features.readers import CacheReader, TowerReader
@@ -89,6 +90,7 @@ class FrozenMix(Method[MixEncoder]):
     """Frozen towers; a learned mix of the layers that IISAN reads, the projection above and the head are trained."""
 
     options = FrozenMixOptions
+    search = RATES | {"layers": Choice(("every-second", "all"))}
 
     def item_encoder(self, backbones: Backbones, width: int) -> MixEncoder:
         levels, hidden = self.levels(backbones), self._hidden(backbones, width)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import StrictBool
 from torch import Tensor, nn
 
+from ...ranges import RATES, Choice
 from ..backbones.pair import Backbones
 from ..encoder import EncoderLayout, ItemEncoder, layout_of
 from ..features.readers import CacheReader, TowerReader
@@ -53,6 +54,7 @@ class IISAN(Method[IISANEncoder]):
     """Intra- and inter-modal side networks beside frozen towers (IISAN, SIGIR 2024)."""
 
     options = IISANOptions
+    search = RATES | {"layers": Choice(("every-second", "all")), "bottleneck": Choice((16, 32, 64, 128))}
     published_batch = 64
 
     def item_encoder(self, backbones: Backbones, width: int) -> IISANEncoder:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from ...errors import BenchError
+from ...ranges import RATES, Choice
 from ..backbones.projections import projections, widths
 from ..backbones.tower import Tower
 from ..fusion import TowerMethod, TowerRates
@@ -39,6 +40,7 @@ class Adapter(TowerMethod):
     """Bottleneck adapters after attention and feed-forward of every layer (Houlsby et al., 2019)."""
 
     options = AdapterOptions
+    search = RATES | {"bottleneck": Choice((16, 32, 64, 128))}
     rates = TowerRates(text=4e-4, image=4e-4, rest=2e-4, head=2e-4)
 
     def adapt(self, tower: Tower) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from ...errors import BenchError
+from ...ranges import RATES, Choice
 from ..backbones.projections import map_kinds, projections
 from ..backbones.tower import Tower
 from ..fusion import TowerMethod, TowerRates
@@ -26,6 +27,7 @@ class LoRA(TowerMethod):
     """Low-rank updates of the query and value projections (Hu et al., 2021), through peft."""
 
     options = LoRAOptions
+    search = RATES | {"r": Choice((4, 8, 16, 32)), "dropout": Choice((0.0, 0.1))}
     rates = TowerRates(text=4e-4, image=4e-4, rest=2e-4, head=2e-4)
 
     def adapt(self, tower: Tower) -> None:

@@ -19,6 +19,7 @@ from .conditions import OF_THE_DEVICE, conditions, trains_nothing
 from .machine import machine
 from .results import Result
 from .rows import label_cells, older, told_apart
+from .search import Search, settle
 from .summary import summarise, tells_of_build
 from .tpme import COSTS
 
@@ -33,7 +34,7 @@ class Comparison:
     """Cells that may stand in one ranking. `conditions` are what they share, `name` a short name fit for a file.
 
     `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `replaced`: cells left out, as a
-    newer one has the same row, seed and repeat.
+    newer one has the same row, seed and repeat. `searches`: those whose choices are rows.
     """
 
     conditions: dict[str, str]
@@ -42,6 +43,7 @@ class Comparison:
     title: str = ""
     name: str = ""
     disturbed: bool = False
+    searches: list[Search] = field(default_factory=list)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -152,9 +154,11 @@ def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
         if trains_nothing(result.record) and key not in groups:  # beside what a GPU trained, it ran on the CPU
             key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
         groups.setdefault(key, []).append(result)
-    comparisons = in_order(
-        [Comparison(dict(key), *newest(group), disturbed=disturbed) for key, group in groups.items()]
-    )
+    comparisons = []
+    for key, group in groups.items():
+        rows, searches = settle(group)
+        comparisons.append(Comparison(dict(key), *newest(rows), disturbed=disturbed, searches=searches))
+    comparisons = in_order(comparisons)
     entitle(comparisons)
     return comparisons
 

@@ -132,6 +132,7 @@ def main_table(comparison: Comparison, weights: CostWeights) -> Table:
         single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
         notes.append(f"One epoch only, so T is that of the first: {single}.")
     notes += disturbance_notes(methods)
+    notes += choices_note(comparison)
     counts = sorted(set(methods["seeds"]))
     notes.append(spread_note(counts))
     return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
@@ -145,6 +146,12 @@ def bound_notes(bounded: set[str]) -> list[str]:
         f"{BOUND}: a bound, not what the method reaches: training was stopped by its limit of epochs, or doubling the "
         "patience still changed the result."
     ]
+
+
+def choices_note(comparison: Comparison) -> list[str]:
+    """Which settings the rows of searched methods have."""
+    chosen = [f"{comparison.labels[search.rows[0].record.cell_id]}: {search.choice}" for search in comparison.searches]
+    return [f"Settings chosen on valid {comparison.primary.name}: {'; '.join(chosen)}."] if chosen else []
 
 
 def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:

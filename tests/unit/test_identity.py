@@ -287,7 +287,7 @@ def test_what_runs_again_on_demand_goes_on_from_no_checkpoint(tmp_path: Path, mo
     monkeypatch.setattr(session.Runner, "run", lambda *_: seen.append([path for path in kept if path.exists()]))
     screen = Screen()
     screen.quiet = True
-    session._run(screen, study, Request(tmp_path, rerun=("fft",)), planned)
+    session._run(screen, study, Request(tmp_path, rerun=("fft",)), lambda _: planned)
     assert seen == [kept[1:]]
 
 

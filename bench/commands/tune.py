@@ -1,0 +1,50 @@
+"""`bench tune`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from . import arguments
+
+
+def tune(
+    study: arguments.Study = None,
+    points: Annotated[int | None, typer.Option(help="How many settings to try of every method.")] = None,
+    methods: Annotated[
+        str | None, typer.Option(help="Methods, comma-separated, or 'all'; what is said of one is not searched.")
+    ] = None,
+    dataset: arguments.Dataset = None,
+    backbones: arguments.Backbones = None,
+    modalities: arguments.Modalities = None,
+    seeds: Annotated[int | None, typer.Option(help="On how many training seeds what was chosen runs.")] = None,
+    epochs: arguments.Epochs = None,
+    device: arguments.Device = None,
+    settings: arguments.Settings = None,
+    out: arguments.Out = None,
+    dry_run: arguments.DryRun = False,
+    only_failed: arguments.OnlyFailed = False,
+    keep_stale: arguments.KeepStale = False,
+    strict: arguments.Strict = False,
+) -> None:
+    """Search each method's settings, choose on valid, and run what was chosen on all seeds.
+
+    What is done already is not done again.
+    """
+    from ..running.session import Request, tune_study
+    from ..study.study import read_study
+
+    what = {"methods": methods, "datasets": dataset, "backbones": backbones, "modalities": modalities, "seeds": seeds}
+    overrides: dict[str, Any] = what | {"training.epochs": epochs, "device": device, "points": points}
+    if epochs is not None:
+        overrides["epochs"] = {}  # the flag speaks for every method
+    chosen = read_study(study, overrides, settings or [])
+    request = Request(
+        out or Path("runs") / chosen.name,
+        dry_run=dry_run,
+        only_failed=only_failed,
+        keep_stale=keep_stale,
+        strict=strict,
+    )
+    sys.exit(tune_study(chosen, request))
