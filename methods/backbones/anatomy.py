@@ -115,6 +115,9 @@ def pool(states: Tensor, place: Place, mask: Tensor | None, prefix: int) -> Tens
         return states[:, 0].contiguous()  # a copy: a view would keep the states of all positions alive
     if mask is None:
         return states[:, prefix:].mean(1)
+    if states.shape[1] < mask.shape[1]:
+        raise BenchError("text_pooling: the model merges tokens, so that none stands for the last; give cls")
+    states = states[:, : mask.shape[1]]  # some models pad their texts themselves
     if place == "last":
         return states[torch.arange(len(mask), device=mask.device), mask.sum(1) - 1].contiguous()
     weights = mask[..., None].to(states.dtype)

@@ -169,7 +169,8 @@ def _is_droppable(model: nn.Module, items: Items, stack: Stack, masks: bool) -> 
     """Whether the model still runs, and its first layer gives the same, when all others are taken off. They are."""
     layers: Any = model.get_submodule(stack.name)
     names = [call.name for call in stack.calls]
-    if not isinstance(layers, nn.ModuleList) or names != [f"{stack.name}.{k}" for k in range(len(layers))]:
+    alike = {call.given.shape for call in stack.calls} == {stack.calls[0].taken.shape}
+    if not alike or not isinstance(layers, nn.ModuleList) or names != [f"{stack.name}.{k}" for k in range(len(layers))]:
         return False
     del layers[1:]
     try:

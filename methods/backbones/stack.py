@@ -114,8 +114,9 @@ def _members(module: nn.Module, prefix: str = "") -> list[str]:
 
 
 def _is_chain(calls: list[Call]) -> bool:
-    """Whether most calls take what the one before gave; what stands between two stages may change it."""
-    links = [_same(before.given, after.taken) for before, after in pairwise(calls)]
+    """Whether most calls take what the one before of the same list gave; between two stages other things may stand."""
+    together = (pair for pair in pairwise(calls) if len({call.name.rpartition(".")[0] for call in pair}) == 1)
+    links = [_same(before.given, after.taken) for before, after in together]
     return not links or sum(links) > len(links) / 2
 
 

@@ -64,7 +64,7 @@ class IISAN(Method[IISANEncoder]):
         design = SideDesign(
             self.chosen.networks, self.chosen.gated, self.chosen.bottleneck, first_state=self.chosen.first_state
         )
-        widths = {name: shape.hidden_size for name, shape in backbones.shapes.items()}
+        widths = {name: shape.width(levels[name][-1]) for name, shape in backbones.shapes.items()}
         return IISANEncoder(self.reader(backbones, levels), SideNetworks(widths, blocks, width, design))
 
     def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> TowerReader | CacheReader:

@@ -15,8 +15,19 @@ Layers = Annotated[
 
 
 def side_levels(method: str, layers: Layers, backbones: Backbones) -> dict[str, tuple[int, ...]]:
-    """State 0 and the chosen layers of each tower, by modality. BenchError for layers that a tower has not."""
-    return {name: (0, *_layers(method, layers, name, shape.depth)) for name, shape in backbones.shapes.items()}
+    """State 0 and the chosen layers of each tower, by modality.
+
+    BenchError for layers that a tower has not, and for those of a staged tower, which are of several widths.
+    """
+    chosen = {name: (0, *_layers(method, layers, name, shape.depth)) for name, shape in backbones.shapes.items()}
+    for name, shape in backbones.shapes.items():
+        widths = sorted({shape.width(level) for level in chosen[name]})
+        if len(widths) > 1:
+            raise BenchError(
+                f"method '{method}': the {name} tower's levels are {', '.join(map(str, widths))} wide, and it reads "
+                "levels of one width; use frozen, or a method inside the towers"
+            )
+    return chosen
 
 
 def _layers(method: str, layers: Any, modality: str, depth: int) -> tuple[int, ...]:

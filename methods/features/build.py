@@ -110,7 +110,7 @@ def _build(job: BuildJob, folder: Path) -> None:
         narrow_last_layer(tower)
     shared = 0 in job.key.levels and tower.shape.shares_first_state
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
-    shape = (job.content.items + 1, len(levels), tower.shape.hidden_size)
+    shape = (job.content.items + 1, len(levels), _width(tower, levels))
     batches = _batches(job.content)
     states, done = _open_states(partial, shape, np.dtype(job.key.dtype), len(batches))
     with torch.no_grad():
@@ -122,6 +122,17 @@ def _build(job: BuildJob, folder: Path) -> None:
         seconds = done.seconds + time.monotonic() - start
         measured = job.meter.stop(tower, lambda: _encode_heaviest(job, tower, levels)) if job.meter else {}
     _finish(job.key, partial, folder, {"seconds": seconds, **measured})
+
+
+def _width(tower: Tower | GeneratedTower, levels: tuple[int, ...]) -> int:
+    """Columns of the levels to keep. BenchError where they are not all that many."""
+    widths = {tower.shape.width(level) for level in levels}
+    if len(widths) > 1:
+        raise BenchError(
+            f"the {tower.shape.modality} tower's levels are {', '.join(map(str, sorted(widths)))} wide, and the "
+            "feature cache keeps levels of one width; use a method that reads the output alone (frozen-cached)"
+        )
+    return widths.pop()
 
 
 class Done(BaseModel):
