@@ -231,6 +231,13 @@ class Code(Schema):
     training: str = ""
 
 
+class SelfCheck(Schema):
+    """What a cell's towers and method passed before it ran: seconds for all tried together, and items tried."""
+
+    seconds: Seconds
+    items: Count
+
+
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
@@ -257,6 +264,7 @@ class Record(Schema):
     status: Status
     error: str | None = None
     warnings: list[str] = []
+    self_check: SelfCheck | None = None
     started: Moment
     code: Code = Code()
     environment: Environment = Environment()

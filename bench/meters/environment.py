@@ -37,7 +37,7 @@ def describe(device: Any = "cpu", deterministic: bool = False) -> Environment:
         ram=psutil.virtual_memory().total,
         gpu=torch.cuda.get_device_name(name) if on_cuda else None,
         driver=(cuda.driver_version(name) or _driver_from_proc()) if on_cuda else None,
-        versions=_versions() | ({"cuda": torch.version.cuda} if on_cuda and torch.version.cuda else {}),
+        versions=versions() | ({"cuda": torch.version.cuda} if on_cuda and torch.version.cuda else {}),
         commit=commit,
         dirty=dirty,
         deterministic=deterministic,
@@ -115,7 +115,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:
         try:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from queue import Empty, Queue
 from typing import IO, Any
 
+from ...cell import Cell
 from ..nursery import AVAILABLE, Nursery, Process, Program, start_fresh
 
 _GRACE_SECONDS = 5.0
@@ -52,14 +53,17 @@ class Start:
 
 
 class CellProcess:
-    """The worker of one cell. `environment`: its variables; `log`: the file for all that is printed in it."""
+    """The worker of one cell. `environment`: its variables; `log`: the file for all that is printed in it.
 
-    def __init__(self, start: Start, environment: dict[str, str], log: IO[bytes]) -> None:
+    `module`: whose `main` it runs.
+    """
+
+    def __init__(self, start: Start, environment: dict[str, str], log: IO[bytes], module: str = WORKER) -> None:
         jobs, mine = os.pipe()
         self._jobs = os.fdopen(mine, "wb", buffering=0)  # closed by `finish`: the process takes its end for ours
         self._events, events = os.pipe()
         try:
-            self._process = start(Program(WORKER, (), (jobs, events, log.fileno())), environment)
+            self._process = start(Program(module, (), (jobs, events, log.fileno())), environment)
         finally:
             os.close(jobs)
             os.close(events)
@@ -131,3 +135,25 @@ def _read(events: int, lines: Queue[bytes]) -> None:
     with os.fdopen(events, "rb") as stream:
         for line in iter(stream.readline, b""):
             lines.put(line)
+
+
+def cell_environment(cell: Cell) -> dict[str, str]:
+    """The variables of a cell's process: the user's, and what must be set before it starts."""
+    environment = dict(os.environ)
+    if cell.threads:
+        environment["OMP_NUM_THREADS"] = str(cell.threads)
+    if cell.deterministic:
+        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    environment["TOKENIZERS_PARALLELISM"] = "true"
+    # A library that looks for a GPU while it is imported would open the driver, which does not survive the fork of a
+    # cell. With this torch asks NVML instead.
+    environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    # A thread of OpenMP that waits for its team spins for some 20 ms. Beside other work it burns the core that the one
+    # it waits for needs: an epoch of two threads took 40 times as long. 1,000 turns, 70 µs, outlast most waits.
+    if "OMP_WAIT_POLICY" not in environment:
+        environment.setdefault("GOMP_SPINCOUNT", "1000")  # GNU's runtime, which torch's wheels for Linux hold
+        environment.setdefault("KMP_BLOCKTIME", "1")  # LLVM's and Intel's: milliseconds
+    # glibc would hand a step's memory back to the system and take it anew, page by page, in the next step.
+    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
+    return environment

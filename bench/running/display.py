@@ -40,6 +40,10 @@ class Display:
         if self._live:
             self._live.stop()
 
+    def say(self, line: str) -> None:
+        """What is no cell's."""
+        self._print(line)
+
     def start(self, number: int, total: int, cell: Cell, label: str = "") -> None:
         """A cell begins; `label` tells its method from other variants of it."""
         self._name = f"[{number}/{total}] {describe(cell, label)}"

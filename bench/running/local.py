@@ -1,6 +1,5 @@
 """Runs cells one after another, each in a process of its own, and keeps a row for whatever becomes of them."""
 
-import os
 import signal
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -19,9 +18,10 @@ from ..study.digests import code_of
 from ..study.grid import Planned
 from ..worker.job import Job, MachineRates
 from ..worker.places import Places
-from .cell_process import CellProcess, Start, TimeLimitReached
+from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
 from .preflight import check_places
+from .self_checks import Verdicts, check_cells
 
 _LOG_TAIL = 1 << 16
 
@@ -65,21 +65,28 @@ class Runner:
         check_places(self.directory, cells)
         records = []
         with closing(Start(_libraries(cells))) as start:
+            verdicts = check_cells(cells, start, self.display, self.directory)
             for number, planned in enumerate(cells, 1):
                 self.display.start(number, len(cells), planned.cell, planned.label)
-                record = self._run_cell(planned, start)
+                record = self._refused(planned, verdicts) or self._run_cell(planned, start, verdicts)
                 self.rates.learn(record)
                 self.display.finish(record, log_path(self.directory, record.cell_id))
                 records.append(record)
         return records
 
-    def _run_cell(self, planned: Planned, start: Start) -> Record:
+    def _refused(self, planned: Planned, verdicts: Verdicts) -> Record | None:
+        """The row of a cell that is known not to be able to run."""
+        reason = verdicts.refused.get(planned.cell.id)
+        return self._failed(self._blank(planned), "refused", reason) if reason else None
+
+    def _run_cell(self, planned: Planned, start: Start, verdicts: Verdicts) -> Record:
         blank, kills, done = self._blank(planned), out_of_memory_kills(), False
+        blank.self_check = verdicts.passed.get(planned.cell.id)
         blank.warnings += self._clear_the_way(blank.cell_id)
         log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as printed:
-            process = CellProcess(start, cell_environment(planned), printed)
+            process = CellProcess(start, cell_environment(planned.cell), printed)
             try:
                 process.give(self._job(blank, planned.places).model_dump_json())
                 for event in process.events(planned.cell.timeout):
@@ -173,28 +180,6 @@ class Runner:
 def _libraries(cells: list[Planned]) -> tuple[str, ...]:
     reads_towers = any(planned.method.family != "reference" for planned in cells)
     return LIBRARIES + (TOWER_LIBRARIES if reads_towers else ())
-
-
-def cell_environment(planned: Planned) -> dict[str, str]:
-    """The variables of a cell's process: the user's, and what must be set before it starts."""
-    environment = dict(os.environ)
-    if planned.cell.threads:
-        environment["OMP_NUM_THREADS"] = str(planned.cell.threads)
-    if planned.cell.deterministic:
-        environment["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    environment["TOKENIZERS_PARALLELISM"] = "true"
-    # A library that looks for a GPU while it is imported would open the driver, which does not survive the fork of a
-    # cell. With this torch asks NVML instead.
-    environment.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-    # A thread of OpenMP that waits for its team spins for some 20 ms. Beside other work it burns the core that the one
-    # it waits for needs: an epoch of two threads took 40 times as long. 1,000 turns, 70 µs, outlast most waits.
-    if "OMP_WAIT_POLICY" not in environment:
-        environment.setdefault("GOMP_SPINCOUNT", "1000")  # GNU's runtime, which torch's wheels for Linux hold
-        environment.setdefault("KMP_BLOCKTIME", "1")  # LLVM's and Intel's: milliseconds
-    # glibc would hand a step's memory back to the system and take it anew, page by page, in the next step.
-    environment.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
-    environment.setdefault("MALLOC_TRIM_THRESHOLD_", str(2**31))
-    return environment
 
 
 def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, str]:

@@ -55,7 +55,7 @@ def content_of(
     An entry that is not there is built `apart`, or here when nothing is given.
     """
     reads = method.reads(materials.backbones)
-    raw = {name: _raw_content(materials, name) for name in reads}
+    raw = {name: raw_content(materials, name) for name in reads}
     use, caches = CacheUse(), dict[str, FeatureCache]()
     for name, how in reads.items():
         if isinstance(how, States):
@@ -69,7 +69,7 @@ def shelf_of(materials: Materials, ranker: Ranker, apart: BuildApart | None = No
     """What a ranking knows of a cell's items, and what the feature cache cost if it reads any of that."""
     dataset, use, states = materials.dataset, CacheUse(), dict[str, list[np.ndarray]]()
     for name, how in ranker.reads(materials.backbones).items():
-        cache = _cached(materials, name, how, _raw_content(materials, name), use, apart)
+        cache = _cached(materials, name, how, raw_content(materials, name), use, apart)
         levels = cache.gather(torch.arange(dataset.catalogue.size + 1))
         states[name] = [level.float().expand(dataset.catalogue.size + 1, -1).numpy() for level in levels]
     return Shelf(dataset.train_counts, states), use if states else None
@@ -79,10 +79,10 @@ def build_entry(materials: Materials, method: Method[Any] | Ranker, modality: st
     """Builds the entry of a modality that a method reads, unless it is there, and measures that."""
     how = method.reads(materials.backbones)[modality]
     assert isinstance(how, States), "only what is read from the cache is built"
-    ensure_features(replace(_build_job(materials, modality, how, _raw_content(materials, modality)), meter=meter))
+    ensure_features(replace(_build_job(materials, modality, how, raw_content(materials, modality)), meter=meter))
 
 
-def _raw_content(materials: Materials, modality: str) -> RawContent:
+def raw_content(materials: Materials, modality: str) -> RawContent:
     """Tokens or pixels of the whole catalogue, and the key of their content."""
     catalogue, source, chosen = materials.dataset.catalogue, materials.sources[modality], materials.cell.backbones
     if source.is_generated:

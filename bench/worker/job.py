@@ -8,6 +8,7 @@ from typing import Any, TextIO
 import numpy as np
 from pydantic import BaseModel
 
+from ...cell import Cell
 from ...files import atomic_path
 from ...reports.records import Record, ranks_path
 from .places import Places
@@ -36,6 +37,19 @@ class Job(BaseModel):
     repeat_disturbed: int = 0
     test_every_epoch: bool = True
     rates: MachineRates | None = None
+
+
+class Subject(BaseModel):
+    """A cell to check, for its method and its options, and where its parts stand."""
+
+    cell: Cell
+    places: Places
+
+
+class CheckJob(BaseModel):
+    """What the self-check is given: cells of one dataset and one pair of towers, read alike, of different methods."""
+
+    subjects: list[Subject]
 
 
 class Events:

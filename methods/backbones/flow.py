@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from ..inputs import ItemInputs
 from .tower import Tower
 
+_LARGE = 10**7
+"""Parameters of a tower that takes longer to run than to trace."""
 _LENGTH, _SIDE = 8, 224
 """Of a text in tokens; of a picture whose model states no size."""
 
@@ -95,15 +98,14 @@ class LayerFlow:
 def layer_flows(tower: Tower, kinds: tuple[type[nn.Module], ...]) -> list[LayerFlow]:
     """The flow of each layer that a tiny batch goes through, by its first run, over maps of these kinds.
 
-    A copy of the tower runs, in eval mode, on the meta device where it can: no numbers are computed, and what a model
-    keeps of the sizes that it has seen stays as it was. Raises whatever the model raises.
+    A copy of the tower runs, in eval mode, so that what a model keeps of the sizes that it has seen stays as it was. A
+    large one runs on the meta device, without numbers, if it can. Raises whatever the model raises.
     """
-    try:
-        return _flows(_without_numbers(tower).eval(), kinds)
-    except Exception:  # some models look at values, or keep tensors that cannot be moved
-        if next(tower.parameters()).device.type == "meta":
-            raise
-        return _flows(copy.deepcopy(tower).eval(), kinds)
+    parameters = list(tower.parameters())
+    if parameters[0].device.type != "meta" and sum(each.numel() for each in parameters) > _LARGE:
+        with suppress(Exception):  # some models look at values, or keep tensors that cannot be moved
+            return _flows(_without_numbers(tower).eval(), kinds)
+    return _flows(copy.deepcopy(tower).eval(), kinds)
 
 
 def _without_numbers(tower: Tower) -> Tower:

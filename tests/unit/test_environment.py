@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tpmebench.bench.meters import cuda, environment, parameters, process
-from tpmebench.bench.running.local import cell_environment
+from tpmebench.bench.running.cell_process import cell_environment
 from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import Study
 
@@ -164,25 +164,25 @@ def test_a_cells_memory_settings_give_way_to_the_users(monkeypatch: pytest.Monke
     (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
     for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"):
         monkeypatch.delenv(name, raising=False)
-    assert cell_environment(planned).keys() >= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
+    assert cell_environment(planned.cell).keys() >= {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
-    assert cell_environment(planned)["MALLOC_TRIM_THRESHOLD_"] == "0"
+    assert cell_environment(planned.cell)["MALLOC_TRIM_THRESHOLD_"] == "0"
 
 
 def test_waiting_threads_give_way_soon_unless_the_user_says_how_they_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
         monkeypatch.delenv(name, raising=False)
-    assert cell_environment(planned)["GOMP_SPINCOUNT"] == "1000"
+    assert cell_environment(planned.cell)["GOMP_SPINCOUNT"] == "1000"
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    assert cell_environment(planned)["GOMP_SPINCOUNT"] == "7"
+    assert cell_environment(planned.cell)["GOMP_SPINCOUNT"] == "7"
     monkeypatch.delenv("GOMP_SPINCOUNT")
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")  # which the count of turns would override
-    assert not cell_environment(planned).keys() & {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
+    assert not cell_environment(planned.cell).keys() & {"GOMP_SPINCOUNT", "KMP_BLOCKTIME"}
 
 
 def test_looking_for_a_card_does_not_open_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Libraries do it while they are imported, and a process that is forked afterwards could use no card."""
     (planned, *_) = plan(Study(methods=["fft"], device="cpu"), Path("nowhere"), "0.1.0")
     monkeypatch.delenv("PYTORCH_NVML_BASED_CUDA_CHECK", raising=False)
-    assert cell_environment(planned)["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"
+    assert cell_environment(planned.cell)["PYTORCH_NVML_BASED_CUDA_CHECK"] == "1"

@@ -1,0 +1,217 @@
+"""The self-check's process: tries the towers and methods of some cells on a few of their real items.
+
+Reads a job on standard input and tells on standard output, per cell, which check was not passed. Nothing that it builds
+stays: its feature cache and pictures are in a folder of its own.
+"""
+
+import copy
+import os
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
+
+from ...cell import Cell
+from ...datasets.catalogue import Catalogue
+from ...datasets.images import SelectedImages
+from ...methods.backbones.generated import GeneratedTower
+from ...methods.backbones.pair import Backbones
+from ...methods.backbones.preprocessing import token_table
+from ...methods.backbones.tower import Tower
+from ...methods.features.content import joined
+from ...methods.inputs import ItemInputs, States
+from ...methods.method import Method
+from ...methods.references.ranker import Ranker
+from ...methods.registry import make_method
+from ..tasks.registry import find_task
+from . import checks
+from .content import content_of, raw_content, shelf_of
+from .job import CheckJob, Events, Subject
+from .lifeline import die_with_parent, keep_to_the_log
+from .preparation import prepare_process
+from .read import Materials, read
+
+LOOKED_AT, PARTS = 64, (0.0, 1.0)
+"""Of how many items those that are tried are chosen, and which: the shortest text and the longest."""
+
+
+def main() -> int:
+    """Checks a job's cells. A fault that is none of the checks' is left to the cells, which show it themselves."""
+    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
+    keep_to_the_log()
+    job = CheckJob.model_validate_json(jobs.readline())
+    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        items, faults = run_checks(job.subjects, folder)
+    events.tell("checked", items=items, seconds=time.perf_counter() - start, faults=faults)
+    events.tell("done")
+    return 0
+
+
+def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str]]:
+    """How many items were tried, and by the number of a subject the check that it did not pass."""
+    cell, places = subjects[0].cell, subjects[0].places
+    prepare_process(cell)
+    materials = read(cell, places, find_task(places.task)(cell), lambda *_: None)
+    os.environ["TPMEBENCH_CACHE"] = cache  # from here on
+    trial = Trial(_with_few_items(materials), checks.Tolerance.of(*_precisions(cell)))
+    faults: dict[int, str] = {}
+    for number, subject in enumerate(subjects):
+        try:
+            trial.check(make_method(subject.places.method, subject.cell.options))
+        except checks.CheckFailed as failed:
+            faults[number] = f"self-check of method '{subject.cell.method}' on {trial.towers}: {failed}"
+        except Exception:
+            traceback.print_exc()
+    return trial.materials.dataset.catalogue.size, faults
+
+
+def _precisions(cell: Cell) -> tuple[str, str, str]:
+    return cell.training.precision, cell.training.cache_dtype, cell.device
+
+
+@dataclass(frozen=True)
+class FewItems(Materials):
+    """A few items, and towers that are loaded once: whoever asks for them gets copies, to change as he likes."""
+
+    loaded: dict[str, Tower | GeneratedTower] = field(default_factory=dict)
+
+    @property
+    def backbones(self) -> Backbones:  # type: ignore[override]
+        shapes = {name: source.shape for name, source in self.sources.items()}
+        return Backbones(shapes, lambda name: copy.deepcopy(self.tower(name)), self.dataset.catalogue.size)
+
+    def tower(self, name: str) -> Any:
+        """A modality's tower as it was loaded."""
+        if name not in self.loaded:
+            self.loaded[name] = self.sources[name].tower()
+        return self.loaded[name]
+
+
+def _with_few_items(materials: Materials) -> FewItems:
+    """The same with a few items alone: texts of several lengths, and as far as there are any, no two alike."""
+    catalogue = materials.dataset.catalogue
+    looked_at = np.unique(np.linspace(1, catalogue.size, min(LOOKED_AT, catalogue.size)).astype(np.int64)).tolist()
+    tokens = _tokens(materials, looked_at)
+    pictures = [catalogue.images.fingerprint(item) if catalogue.images else "" for item in looked_at]
+    shown = dict(zip(zip(tokens, pictures, strict=True), looked_at, strict=True))
+    distinct = [shown[key] for key in sorted(shown, key=lambda key: (len(key[0]), shown[key]))]
+    chosen = [distinct[place] for place in sorted({round(part * (len(distinct) - 1)) for part in PARTS})]
+    ids, texts = catalogue.ids, catalogue.texts
+    few = Catalogue(
+        ids=[str(ids[item]) for item in (0, *chosen)],
+        texts=None if texts is None else [str(texts[item]) for item in (0, *chosen)],
+        images=SelectedImages(catalogue.images, np.array(chosen) - 1) if catalogue.images else None,
+    )
+    dataset = replace(materials.dataset, catalogue=few)
+    return FewItems(materials.cell, materials.places, dataset, materials.sources, materials.device, materials.tell)
+
+
+def _tokens(materials: Materials, items: list[int]) -> list[bytes]:
+    """The tokens of some items' texts; nothing where no tower reads them."""
+    texts, source = materials.dataset.catalogue.texts, materials.sources.get("text")
+    if texts is None or source is None or source.is_generated:
+        return [b""] * len(items)
+    length = materials.cell.backbones.text_length
+    table = token_table([texts[item] for item in items], source.tokenizer(), length)
+    return [table.ids[start:stop].tobytes() for start, stop in pairwise(table.offsets)]
+
+
+@dataclass
+class Trial:
+    """What the subjects are tried on. Towers are loaded once, checked once, and copied for each method."""
+
+    materials: FewItems
+    tolerance: checks.Tolerance
+
+    @property
+    def towers(self) -> str:
+        """Their names."""
+        return " and ".join(f"{name} tower '{source.label}'" for name, source in self.materials.sources.items())
+
+    def check(self, method: Method[Any] | Ranker) -> None:
+        """CheckFailed for the first check that a method, or a tower that it reads, does not pass."""
+        reads = method.reads(self.materials.backbones)
+        for name in reads:
+            if name in self.seen and (fault := self.faults[name]):
+                raise fault
+        states = self._cached(method)
+        for name, how in reads.items():
+            if isinstance(how, States) and name in self.seen:
+                with self._precise():
+                    checks.check_cached(how.levels, states[name], self.seen[name], self.tolerance)
+        if method.kind == "method":
+            encoder = method.item_encoder(self.materials.backbones, self.materials.cell.head.width).to(
+                self.materials.device
+            )
+            several = any(isinstance(module, BatchNorm) for module in encoder.modules())  # of one it knows no variance
+            inputs = checks.first_of(self.inputs, 0, 1 + several)
+            inputs = replace(inputs, states={name: [level[: 1 + several] for level in states[name]] for name in states})
+            checks.check_trains(method, encoder.to(self.materials.device), inputs)
+
+    @cached_property
+    def inputs(self) -> ItemInputs:
+        """All of the items, raw, on the device."""
+        size = self.materials.dataset.catalogue.size
+        raw = {name: raw_content(self.materials, name) for name in self.materials.sources}
+        content = joined(size, raw, {})
+        return content.gather(torch.arange(1, size + 1)).to(self.materials.device)
+
+    @cached_property
+    def seen(self) -> dict[str, checks.Seen]:
+        """What each tower that runs gives of the items."""
+        with self._precise():
+            return {
+                name: checks.see(self._on_device(name), self.inputs)
+                for name, source in self.materials.sources.items()
+                if not source.is_generated
+            }
+
+    @cached_property
+    def faults(self) -> dict[str, checks.CheckFailed | None]:
+        """What is wrong with each tower, whatever the method."""
+        return {name: self._fault(name, seen) for name, seen in self.seen.items()}
+
+    def _fault(self, name: str, seen: checks.Seen) -> checks.CheckFailed | None:
+        tower = self._on_device(name)
+        try:
+            with self._precise():
+                checks.check_repeats(tower, seen, self.tolerance)
+                checks.check_alone(seen, self.tolerance)
+                checks.check_tells_apart(tower, seen)
+                if self.materials.cell.training.encode == "unique":
+                    checks.check_cut(tower, self._on_device(name), seen, self.tolerance)
+        except checks.CheckFailed as failed:
+            return failed
+        return None
+
+    def _on_device(self, name: str) -> Tower:
+        return copy.deepcopy(self.materials.tower(name)).to(self.materials.device)
+
+    def _cached(self, method: Method[Any] | Ranker) -> dict[str, list[torch.Tensor]]:
+        """The states that a method's cache holds of the items, built as a cell would."""
+        if method.kind == "ranker":
+            shelf, _ = shelf_of(self.materials, method)
+            return {name: [torch.from_numpy(level[1:]) for level in levels] for name, levels in shelf.states.items()}
+        items = torch.arange(1, self.materials.dataset.catalogue.size + 1)
+        content, _ = content_of(self.materials, method)
+        return content.gather(items).to(self.materials.device).states or {}
+
+    @contextmanager
+    def _precise(self) -> Iterator[None]:
+        """Towers run as precisely as the cells run them."""
+        cell = self.materials.cell
+        dtype = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[cell.training.precision]
+        with torch.autocast(self.materials.device.type, dtype, enabled=dtype is not None):
+            yield
