@@ -159,8 +159,8 @@ def searched(comparison: Comparison) -> Section:
 def tried(comparison: Comparison) -> Section:
     """Every setting that was tried, a table a search."""
     section = Section("tried", "Every setting that was tried", aside=True)
-    for label, one in zip(search.rows(comparison), comparison.searches, strict=True):
-        section.table(search.points_table, comparison, one, label)
+    for number, (label, one) in enumerate(zip(search.rows(comparison), comparison.searches, strict=True), 1):
+        section.table(search.points_table, comparison, one, label, number)
     return section
 
 

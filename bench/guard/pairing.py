@@ -2,7 +2,7 @@
 
 Two cells match when all settings are equal except those that say where and with which code they ran: version,
 fingerprints of data and weights, threads, time-out, the number of the GPU, and where a local folder stands (its name
-counts). Seed and repeat are paired apart.
+counts). Seed and repeat are paired apart; whether a cell is a point of a search changes nothing of it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from ...reports.records import Record
 
 Settings = dict[str, Any]
 
-_NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout"}
+_NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout", "search"}
 _OF_METHOD = ("options.", "rates.")
 """Beginnings of the settings that a method alone has."""
 _PLACES = ("dataset", "backbones.text", "backbones.image")

@@ -6,7 +6,7 @@ from ...text import visible
 from ..pages import Page
 from ..tables.table import Table
 
-LEFT_OUT = ("cells", "settings", "failures")
+LEFT_OUT = ("cells", "settings", "failures", "search-")
 SIGNS = {"†": r"\dag{}", "‡": r"\ddag{}", "±": r"$\pm$", "–": "--", "Δ": r"$\Delta$", "−": "$-$"}
 # A row that begins with a bracket or a star would be an argument of the line break before it.
 ESCAPES = {
@@ -58,7 +58,7 @@ def render(title: str, pages: list[Page]) -> str:
         suffix = f"-{page.comparison.name}" if page.comparison.name else ""
         lines.append(f"% {visible(page.comparison.title)}")
         lines += [f"% {visible(failure)}" for failure in page.failures()]
-        lines += [tabular(t, t.name + suffix) for t in page.tables() if t.name not in LEFT_OUT]
+        lines += [tabular(t, t.name + suffix) for t in page.tables() if not t.name.startswith(LEFT_OUT)]
     needs = ["% needs \\usepackage{booktabs}"]
     if not "".join(lines).isascii():
         needs.append("% and, for letters beyond ASCII, XeLaTeX or LuaLaTeX with a font that has them")

@@ -47,5 +47,6 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
             values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
             grid.add_row(str(label), *values)
         notes = tables.disturbance_notes(main.frame) + tables.bound_notes(bounds(comparison))
+        notes += tables.choices_note(comparison)
         parts += [grid, *(plain(note, "yellow") for note in notes)]
     return Group(*parts)

@@ -39,8 +39,10 @@ def choices_table(comparison: Comparison) -> Table | None:
     return Table("searches", "What was tried and chosen", frame, present(frame, columns), notes=notes)
 
 
-def points_table(comparison: Comparison, search: Search, label: str) -> Table:
-    """Every setting that a search tried, the best first, with what decides between equal ones."""
+def points_table(comparison: Comparison, search: Search, label: str, number: int) -> Table:
+    """Every setting that a search, the report's `number`th, tried: the best first, with what decides between equal ones
+    and what became of those that failed.
+    """
     metric, more = comparison.primary, comparison.primary.better == "more"
     chosen = search.chosen
     names = [f"{number}, chosen" if point is chosen else str(number) for number, point in enumerate(search.points, 1)]
@@ -54,9 +56,10 @@ def points_table(comparison: Comparison, search: Search, label: str) -> Table:
         Column("time", "T", "seconds", "less"),
         Column("seeds", "runs", "integer"),
         Column("status", "status"),
+        Column("cause", "cause"),
         Column("cell", "cell"),
     )
-    return Table(f"search-{label}", f"Settings tried of {label}", frame, present(frame, columns), index="setting")
+    return Table(f"search-{number}", f"Settings tried of {label}", frame, present(frame, columns), index="setting")
 
 
 def rows(comparison: Comparison) -> list[str]:
@@ -81,6 +84,7 @@ def _choice(comparison: Comparison, search: Search) -> dict[str, object]:
 
 def _tried(search: Search, point: Point) -> dict[str, object]:
     used = point.used
+    told = next((result for result in point.results if result.record.status != "ok"), None)
     parameters, operations, seconds = (None if cost == float("inf") else cost for cost in point.costs)
     return {
         **{key: written(used[key]) if not missing(used.get(key)) else NONE for key in search.keys},
@@ -90,5 +94,6 @@ def _tried(search: Search, point: Point) -> dict[str, object]:
         "time": seconds,
         "seeds": len(point.results),
         "status": point.status,
-        "cell": ", ".join(result.record.cell_id for result in point.results[:1]),
+        "cause": None if told is None else (told.record.error or "not recorded").split("\n")[0],
+        "cell": (told or point.results[0]).record.cell_id,
     }

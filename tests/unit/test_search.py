@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tpmebench.bench.guard import pairing
 from tpmebench.metrics import METRICS
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
@@ -82,7 +83,10 @@ def test_a_setting_counts_by_the_mean_of_its_seeds_and_only_if_all_ended_well(ce
     tried[-1].record.status, tried[-1].record.error = "diverged", "loss is nan"
     [comparison] = compare(tried)
     assert [record.cell.options["r"] for record in row(comparison)] == [8, 8]
-    assert [point.status for point in comparison.searches[0].points] == ["ok", "ok", "diverged"]
+    every = points_table(comparison, comparison.searches[0], "lora", 1)
+    assert list(every.texts["status"]) == ["ok", "ok", "diverged"]
+    assert list(every.texts["cause"]) == ["–", "–", "loss is nan"]
+    assert every.texts["cell"].iloc[-1] == tried[-1].record.cell_id
     assert list(comparison.methods.index) == ["lora"]
 
 
@@ -136,7 +140,7 @@ def test_a_report_shows_one_row_a_method_with_the_choice_named_and_all_that_was_
     )
     assert (texts["valid HR@10, chosen"], texts["valid HR@10, as it is"]) == ("0.2500", "0.2000")
     assert choices.frame["search_time"].iloc[0] == sum(each.record.time.total or 0 for each in tried)
-    every = points_table(comparison, comparison.searches[0], "lora")
+    every = points_table(comparison, comparison.searches[0], "lora", 1)
     assert list(every.texts.index) == ["2, chosen", "3", "1"]
     assert list(every.texts["learning_rate_scale"]) == ["3", "9", "1"]
     page = pages.build(comparison, CostWeights(), "fft")
@@ -146,6 +150,12 @@ def test_a_report_shows_one_row_a_method_with_the_choice_named_and_all_that_was_
     assert "lora 0.2500" in picture.alt
     assert names["tried"].aside and len(names["tried"].tables) == 1
     assert (comparison.methods.loc["lora", "time"], comparison.methods.loc["lora", "seeds"]) == (1.0, 2)
+
+
+def test_a_point_of_a_search_is_the_same_experiment_as_any_run_of_its_setting(cell_of: Callable[..., Result]):
+    point, run = cell_of(8, 3.0, 0.2).record.cell, cell_of(8, 3.0, 0.2, seed=0, keys=[]).record.cell
+    assert point.id != run.id
+    assert pairing.settings(point) == pairing.settings(run)
 
 
 def test_a_report_without_a_search_has_nothing_of_it(make_record: Make):
