@@ -13,8 +13,9 @@ from .jinja import environment
 if TYPE_CHECKING:
     from ..pages import Page
 
-# What begins a heading, a list, a quotation or a rule; and, anywhere, formulas, struck text, entities, bare links.
-_BLOCK = re.compile(r"^(#{1,6}(?=\s|$)|>|[-+=](?=[-+=]*(?:\s|$))|\d+(?=[.)](?:\s|$)))")
+# What begins a heading, a list, a quotation or a rule, or a workflow's command where a log shows the page; and,
+# anywhere, formulas, struck text, entities, bare links.
+_BLOCK = re.compile(r"^(#{1,6}(?=\s|$)|>|::|[-+=](?=[-+=]*(?:\s|$))|\d+(?=[.)](?:\s|$)))")
 _RARE = re.compile(r"[~$]|&(?=#?\w+;)|#(?=#*$)|:(?=//)|(?<=www)\.")
 
 
