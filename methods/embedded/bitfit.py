@@ -18,13 +18,13 @@ class BitFit(TowerMethod):
         """A tower without any (Qwen3, T5, ModernBERT) gets one of zeros for each linear map of its layers, and a note
         says so: a map without a bias is one whose bias is zero. BenchError for one that has no such map either.
         """
+        biases = [bias for bias in _biases(tower) if bias.requires_grad]  # what nothing reads is no part of the tower
         tower.requires_grad_(False)
-        biases = _biases(tower)
         if not biases:
             without = [module for module in nn.ModuleList(tower.layers).modules() if isinstance(module, nn.Linear)]
             for linear in without:
                 linear.bias = nn.Parameter(linear.weight.new_zeros(linear.out_features))
-            biases = _biases(tower)
+            biases = [linear.bias for linear in without]
             self.note(tower, f"it has no bias: one of zeros was added to each of its {len(without)} linear maps")
         if not biases:
             raise BenchError(
