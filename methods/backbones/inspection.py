@@ -10,7 +10,7 @@ from ...errors import BenchError
 from .anatomy import Anatomy, Level, Place, first_tensor
 from .pooled import Reading
 from .stack import Run, Stack, find_stack, watch
-from .trial import SAME, Items, call_model, close, takes
+from .trial import SAME, Items, call_model, check_callable, close, takes
 
 
 def inspect(model: nn.Module, items: Items, made_up: Sequence[str] = ()) -> Anatomy:
@@ -19,6 +19,7 @@ def inspect(model: nn.Module, items: Items, made_up: Sequence[str] = ()) -> Anat
     BenchError says what was looked for and not found, or what makes its states useless.
     """
     model = model.eval()
+    check_callable(model, items)
     with torch.enable_grad(), torch.device("cpu"):
         masks, seen = _stable_run(model, items)
         stack = find_stack(model, seen, len(items))

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...errors import BenchError
 from .anatomy import Place
 
 _CONTENT = 5
@@ -84,6 +85,20 @@ def call_model(model: nn.Module, items: Items, masks: bool) -> Any:
     if masks:
         more["noise"] = in_order(model, items.pixels)
     return model(items.pixels, **more)
+
+
+def check_callable(model: nn.Module, items: Items) -> None:
+    """BenchError for a model that has to be told more than what an item shows."""
+    wanted = [
+        parameter.name
+        for parameter in list(signature(type(model).forward).parameters.values())[2:]
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if wanted:
+        shown = "pixels" if items.ids is None else "token ids and their mask"
+        raise BenchError(
+            f"{type(model).__name__}: wants {' and '.join(wanted)} beside {shown}; choose another backbone"
+        )
 
 
 def takes(model: nn.Module, argument: str) -> bool:
