@@ -1,66 +1,79 @@
-"""The page of families in `docs/backbones.md`: `python tests/family_page.py` writes its table anew, a test holds it."""
+"""The table of families in `docs/backbones.md`.
+
+    python tests/family_page.py     # writes it anew: read its difference before you commit it
+
+`unit/test_families.py` holds each row to what is found.
+"""
 
 import os
 import re
 import tempfile
-from functools import cache
 from pathlib import Path
 
-from families import FAMILIES, Family, seen
-from family_checks import METHODS, Shelf, step
+from families.reading import FAMILIES, refusal, subject
+from families.steps import METHODS, reason
 
 PAGE = Path(__file__).parents[1] / "docs" / "backbones.md"
 _BEGIN, _END = "<!-- generated: families -->\n", "<!-- end -->"
-
-
-@cache
-def steps(family_kind: str) -> dict[str, str]:
-    """What became of a training step, by method."""
-    family = next(each for each in FAMILIES if each.kind == family_kind)
-    return {name: step(family, name, Shelf(family)) for name in METHODS}
+_HEAD = ["family", "reads", "read at", "levels", "attention", *METHODS, "why not"]
+_ATTENTION = {"sdpa": "torch's", "eager": "its own", "none": "–"}
 
 
 def page(text: str) -> str:
     """The page with its table as it is found now."""
     before, _, rest = text.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}{_table()}{_END}{after}"
+    after = rest.partition(_END)[2]
+    lines = [_line(_HEAD), _line(["---"] * len(_HEAD)), *map(row, FAMILIES)]
+    return before + _BEGIN + "".join(f"{line}\n" for line in lines) + _END + after
 
 
-def _table() -> str:
-    notes: list[str] = []
-    rows = [_row(family, notes) for family in FAMILIES]
-    head = ["family", "reads", "read at", "levels", "attention", *METHODS]
-    lines = [head, ["---"] * len(head), *rows]
-    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
-    return table + "".join(f"\n{number}. {note}" for number, note in enumerate(notes, 1)) + "\n"
+def rows(text: str) -> dict[str, str]:
+    """The rows of a page by family."""
+    lines = text.partition(_BEGIN)[2].partition(_END)[0].splitlines()[2:]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
 
 
-def _row(family: Family, notes: list[str]) -> list[str]:
-    _, found = seen(family.kind)
-    widths = [level.width for level in found.levels]
+def row(kind: str) -> str:
+    """A family's row as it is found now."""
+    family, refused = FAMILIES[kind], refusal(kind)
+    if refused:
+        return _line([kind, family.modality, *["–"] * (len(_HEAD) - 3), _general(refused)])
+    on = subject(kind)
+    widths = [level.width for level in on.anatomy.levels]
     levels = f"{len(widths)} × {widths[0]}" if len(set(widths)) == 1 else ", ".join(map(str, widths))
-    pooling = found.pooling(family.modality, "auto")
-    place = f"{pooling} (below: {found.place})" if pooling == "pooler" else pooling
-    marks = []
-    for reason in steps(family.kind).values():
-        if reason == "yes":
-            marks.append("✓")
-            continue
-        note = _general(reason)
-        if note not in notes:
-            notes.append(note)
-        marks.append(f"({notes.index(note) + 1})")
-    attention = {"sdpa": "torch's", "eager": "its own", "none": "–"}[found.attention]
-    return [family.kind, family.modality, place, levels, attention, *marks]
+    pooling, place = on.shape.pooling, on.anatomy.place_of(on.shape.pooling)
+    reasons = {method: reason(kind, method) for method in METHODS}
+    return _line(
+        [
+            kind,
+            family.modality,
+            pooling if pooling == place else f"{pooling} (levels: {place})",
+            levels,
+            _ATTENTION[on.anatomy.attention],
+            *("–" if found else "✓" for found in reasons.values()),
+            _why(reasons),
+        ]
+    )
 
 
-def _general(reason: str) -> str:
-    """A reason without the names that differ from tower to tower."""
-    reason = re.sub(r"^method '[^']*': ", "", reason)
-    reason = re.sub(r" \([A-Za-z0-9]+(Model|Encoder)\)", "", reason)
-    reason = re.sub(r"are [\d, ]+ wide", "are of several widths", reason)
-    return reason.partition(";")[0]
+def _why(reasons: dict[str, str]) -> str:
+    """Each reason once, after the methods that give it."""
+    given = dict[str, list[str]]()
+    for method, found in reasons.items():
+        if found:
+            given.setdefault(_general(found), []).append(method)
+    return "; ".join(f"{', '.join(methods)}: {found}" for found, methods in given.items())
+
+
+def _general(found: str) -> str:
+    """A reason without method, class and remedy, which the row says or which are no reason."""
+    found = re.sub(r"^(method '[^']*'|\w+Model): ", "", found).partition(";")[0]
+    found = re.sub(r" in the \w+ tower \(\w+\)", "", found)
+    return re.sub(r"the \w+ tower's levels are [\d, ]+ wide", "its levels are of several widths", found)
+
+
+def _line(columns: list[str]) -> str:
+    return f"| {' | '.join(columns)} |"
 
 
 if __name__ == "__main__":
