@@ -151,6 +151,7 @@ class Cell(Schema):
     `rates`: learning rates that stand in place of the method's own, which no `learning_rate_scale` touches; one that
     stands among them does so in place of the study's. `search`: the settings of which this cell is one point of a sweep
     or search; of all points of one, a single setting becomes a row.
+    `costs`: only what training costs is measured, and no accuracy.
     """
 
     task: RecordedName = SEQUENTIAL
@@ -166,6 +167,7 @@ class Cell(Schema):
     training: Training = Training()
     head: Head = Head()
     evaluation: Evaluation = Evaluation()
+    costs: bool = False
     seed: Count = 0
     repeat: Count = 0
     device: RecordedName = "cpu"
@@ -186,7 +188,7 @@ class Cell(Schema):
         if self.backbones.image_pooling == "auto":  # as before there was a choice
             del reading["image_pooling"]
         settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
-        for name in ("rates", "search"):
+        for name in ("rates", "search", "costs"):
             if not settings[name]:  # as before there were any
                 del settings[name]
         if self.task == SEQUENTIAL:  # as before there was another

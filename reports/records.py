@@ -85,12 +85,12 @@ class Epoch(Schema):
     """One training epoch: mean loss per position, seconds by phase (`total`: their wall time), metrics after it.
 
     `valid` choose the best epoch; `test`, of the same embeddings, are empty where they were not asked for.
-
     `loss` has a penalty of the method's own in it. `items` counts what was encoded. `evaluation` is the time of
     validation, which is no part of `total`. `resumed`: the epoch began in a continued cell. `waited`: seconds that
     threads were ready and had no core, summed over threads, None where the system does not tell. `cpu`: processor
     seconds of all threads. `preempted`: involuntary switches. `others`: other processes on the GPU. `attempts`: how
-    often the epoch was run, the least disturbed one kept.
+    often the epoch was run, the least disturbed one kept. `share`: of how much of the epoch all this was measured and
+    then scaled to the whole, where only costs were wanted.
     """
 
     loss: float
@@ -111,6 +111,7 @@ class Epoch(Schema):
     preempted: Count | None = None
     others: Count = 0
     attempts: Count = 1
+    share: Share = 1.0
 
     @property
     def disturbance(self) -> float:

@@ -9,6 +9,7 @@ from ..files import write_atomic
 from ..ownership import claim
 from . import pages
 from .analysis.comparison import Comparison, compare
+from .analysis.joining import apart
 from .analysis.results import load
 from .analysis.tpme import CostWeights
 from .formats import export, html, latex, markdown
@@ -55,14 +56,14 @@ def write_report(
     options = options or ReportOptions()
     output = options.output or directories[0]
     damage: list[str] = []
-    comparisons = compare(load(directories, damage), options.disturbed)
+    results = load(directories, damage)
+    comparisons = compare(results, options.disturbed)
     if not comparisons:
         raise BenchError(f"{directories[0]}: no record can be read, the first as {damage[0]}")
     for line in damage:
         say(f"left out: {line}")
-    head = Head(
-        title(comparisons), [*notes(comparisons), *towers(comparisons), *(f"Left out: {line}." for line in damage)]
-    )
+    left_out = [f"Left out: {line}." for line in damage]
+    head = Head(title(comparisons), [*notes(comparisons), *towers(comparisons), *apart(results), *left_out])
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]

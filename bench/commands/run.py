@@ -23,6 +23,7 @@ def run(
     seeds: Annotated[int | None, typer.Option(help="How many training seeds, from 0.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Timing repeats of each seed, methods taking turns.")] = None,
     epochs: arguments.Epochs = None,
+    costs: Annotated[bool, typer.Option("--costs", help="Measure only what training costs, no accuracy.")] = False,
     device: arguments.Device = None,
     settings: arguments.Settings = None,
     sweep: Annotated[
@@ -46,7 +47,8 @@ def run(
 
     what = {"methods": methods, "datasets": dataset, "modalities": modalities, "seeds": seeds, "repeats": repeats}
     towers = {"backbones": backbones, "text_backbone": text_backbone, "image_backbone": image_backbone}
-    overrides: dict[str, Any] = what | towers | {"weights": weights, "training.epochs": epochs, "device": device}
+    how = {"weights": weights, "training.epochs": epochs, "device": device, "costs": costs or None}
+    overrides: dict[str, Any] = what | towers | how
     overrides["sweep"] = read_sweeps(sweep) if sweep else None
     if epochs is not None:
         overrides["epochs"] = {}  # the flag speaks for every method

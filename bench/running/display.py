@@ -7,7 +7,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
 
 from ...cell import Cell
-from ...reports.analysis.cells import MARKED, SIGN
+from ...reports.analysis.cells import MARKED, SIGN, mean_epoch
 from ...reports.records import Record
 from ..console import Screen
 
@@ -84,6 +84,9 @@ class Display:
         if record.status == "ok" and record.accuracy is not None:
             name = record.primary_metric
             outcome = f"ok  {name} {record.accuracy.test.metrics[name]:.4f}"
+        elif record.status == "ok":  # the costs alone
+            seconds_an_epoch = mean_epoch(record, lambda epoch: epoch.total)
+            outcome = "ok  no T: disturbed" if seconds_an_epoch is None else f"ok  T {seconds_an_epoch:.3g} s"
         else:
             outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log else "")
         self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")

@@ -54,6 +54,7 @@ class Runner:
     checkpoint_seconds: float
     repeat_disturbed: int = 0
     test_every_epoch: bool = True
+    costs_seconds: float = 300.0
     rates: Rates = field(default_factory=Rates)
 
     def run(self, cells: list[Planned]) -> list[Record]:
@@ -144,6 +145,7 @@ class Runner:
             checkpoint_seconds=self.checkpoint_seconds,
             repeat_disturbed=self.repeat_disturbed,
             test_every_epoch=self.test_every_epoch,
+            costs_seconds=self.costs_seconds,
             rates=self.rates.of(blank.cell),
         )
 

@@ -169,6 +169,7 @@ def _round(console: Screen, study: Study, request: Request, cells: list[Planned]
             study.checkpoint_seconds,
             study.repeat_disturbed,
             study.test_every_epoch,
+            study.costs_seconds,
         )
         try:
             runner.run(wanted)

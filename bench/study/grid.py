@@ -91,9 +91,12 @@ class Grid:
         return [
             self._planned(where, each, seed, repeat)
             for seed, repeat, each in product(seeds, range(repeats), asked)
-            # What trains nothing is not timed, and counting is the same for every seed.
-            if each.settled.method.kind == "method" or not (repeat or (seed and not each.settled.method.stochastic))
+            if self._counts(each.settled.method, seed, repeat)
         ]
+
+    def _counts(self, method: Entry, seed: int, repeat: int) -> bool:
+        """Whether a cell is one: what trains nothing has no costs or times, and counting is the same for every seed."""
+        return method.kind == "method" or not (self._study.costs or repeat or (seed and not method.stochastic))
 
     def _planned(self, where: tuple[str, "_Towers"], asked: Asked, seed: int, repeat: int) -> Planned:
         study, (dataset, towers), method = self._study, where, asked.settled.method
@@ -104,6 +107,7 @@ class Grid:
             options=asked.settled.options,
             rates=asked.settled.rates,
             search=list(asked.search),
+            costs=study.costs,
             dataset=sources.label(dataset),
             dataset_fingerprint=self._fingerprints[dataset],
             modalities=study.modalities,

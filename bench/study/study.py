@@ -88,7 +88,8 @@ class Study(BaseModel):
     `points`: how many settings `bench tune` tries of every method.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
-    after those that are the best so far.
+    after those that are the best so far. `costs`: whether only the costs are measured, by as many steps of each method
+    as these need, for `costs_seconds` at most.
     """
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
@@ -117,6 +118,8 @@ class Study(BaseModel):
     checkpoint_seconds: Seconds = 60.0
     repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
     test_every_epoch: bool = True
+    costs: bool = False
+    costs_seconds: PositiveSeconds = 300.0
     training: Training = Training()
     head: Head = Head()
     evaluation: Evaluation = Evaluation()

@@ -1,9 +1,11 @@
 """What happens inside a cell's process: assemble, measure, train, rank, and fill in the record."""
 
+import math
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from .build import RankedCell, TrainedCell, assemble
 from .cache_build import build_apart
 from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
 from .content import CacheUse
+from .costing import PRECISION, Costing, CostMeter
 from .evaluation import Evaluator
 from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
@@ -116,9 +119,11 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     def disturbed(epoch: Epoch, number: int) -> None:
         events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
 
-    fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch)
-    progress = _fit(record, job, events, fit)
-    _keep(record, job, parts, progress)
+    if cell.costs:
+        _cost(record, events, CostMeter(trainer, memory, len(parts.dataset.train), job.costs_seconds))
+    else:
+        fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch)
+        _keep(record, job, parts, _fit(record, job, events, fit))
     record.memory = _with_phases(measured, memory)
 
 
@@ -168,18 +173,37 @@ def _sum(before: float | None, now: float | None) -> float | None:
 def _keep(record: Record, job: Job, parts: TrainedCell, progress: Progress) -> None:
     """Epochs, step percentiles, accuracy and ranks."""
     assert progress.valid_ranks is not None and progress.test_ranks is not None
-    record.time.epochs = progress.epochs
-    p50, p90, p99 = np.percentile(progress.step_times, (50, 90, 99))
-    record.time.steps = StepTimes(p50=float(p50), p90=float(p90), p99=float(p99))
+    record.time.epochs, record.time.steps = progress.epochs, _percentiles(progress.step_times)
     record.time.test = progress.test_seconds
     judged = progress.valid_ranks, progress.test_ranks
     record.accuracy = parts.task.accuracy(parts.dataset, *judged, progress.best_epoch)
     save_ranks(job.directory, record.cell_id, progress.test_ranks)
 
 
+def _cost(record: Record, events: Events, meter: CostMeter) -> None:
+    """The costs alone; a mean that is not as sure as it should be is said."""
+
+    def after_block(costing: Costing) -> None:
+        events.phase("measuring costs", len(costing.epochs) - 1, 0)
+
+    found = replace(meter, after_block=after_block).run()
+    record.time.epochs, record.time.steps = found.epochs, _percentiles(found.step_times)
+    if found.width > PRECISION:
+        width = f"± {found.width:.0%}" if math.isfinite(found.width) else "unknown"
+        record.warnings.append(
+            f"T is less sure than it should be: its interval is {width} after {meter.seconds:g} s; give it more time "
+            "by --set costs_seconds=…, or a quieter machine"
+        )
+
+
+def _percentiles(step_times: list[float]) -> StepTimes:
+    p50, p90, p99 = np.percentile(step_times, (50, 90, 99))
+    return StepTimes(p50=float(p50), p90=float(p90), p99=float(p99))
+
+
 def _with_phases(measured: Memory, memory: MemoryMeter) -> Memory:
     """The exact tensor peaks joined with what the process and the GPU needed in each phase."""
-    for name in ("training", "evaluation"):
+    for name in memory.phases:
         exact: PhaseMemory | None = getattr(measured, name)
         phase = memory.phases[name].model_copy(update={"tensors": exact.tensors if exact else None})
         setattr(measured, name, phase)

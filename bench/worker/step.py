@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import torch
 from torch import Tensor, nn
@@ -102,15 +103,15 @@ class Trainer:
             self.optimiser.zero_grad(set_to_none=True)
         return loss.detach()
 
-    def epoch(self, number: int) -> Trained:
-        """Trains one epoch. Raises Diverged when its loss is not finite."""
+    def epoch(self, number: int, most: int | None = None) -> Trained:
+        """Trains one epoch, or the first `most` steps of it. Raises Diverged when its loss is not finite."""
         self.recommender.train()
         total = torch.zeros((), device=self.device)
         terms = steps = items = 0
         clock = self.clock
         self.waits.start()
         clock.start_epoch()
-        batches = prefetch(self.load(self.batches.epoch(number)), self.device)
+        batches = prefetch(self.load(islice(self.batches.epoch(number), most)), self.device)
         while True:
             with clock.phase("data"):
                 loaded = next(batches, None)

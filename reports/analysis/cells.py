@@ -6,6 +6,7 @@ from typing import Any, get_args
 from ...cell import Family
 from ...metrics import headline
 from ..records import Epoch, Record
+from .machine import machine
 
 FAMILIES = get_args(Family)
 PHASES = ("data", "forward", "backward", "update")
@@ -53,6 +54,10 @@ def origin(record: Record) -> str:
     return "cuda-allocated" if record.cell.device.startswith("cuda") else "cpu-tensors"
 
 
+KEPT = ("epochs", "validation", "test_time", "total_time", "energy")
+"""What is told of the run of an accuracy cell whose costs were measured by another."""
+
+
 def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
     """Everything of a record that is shown, in seconds, bytes and scalars. None where it was not measured.
 
@@ -65,6 +70,8 @@ def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "cell_id": record.cell_id,
         "seed": record.cell.seed,
         "repeat": record.cell.repeat,
+        "costs": record.cell.costs,
+        "machine": ", ".join(machine(record).values()),
         "status": record.status,
         "error": record.error,
         "started": record.started,

@@ -14,9 +14,10 @@ import pandas as pd
 from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
-from .cells import row
+from .cells import KEPT, row, sizes, times
 from .conditions import OF_THE_DEVICE, conditions, trains_nothing
-from .machine import machine
+from .joining import partners
+from .machine import MACHINE, machine
 from .results import Result
 from .rows import label_cells, older, told_apart
 from .search import Search, settle
@@ -27,6 +28,9 @@ ORIGINS = {
     "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
+
+
+Key = tuple[tuple[str, str], ...]
 
 
 @dataclass
@@ -85,13 +89,21 @@ class Comparison:
             for result in self.results
         ]
         frame = pd.DataFrame(rows)
-        texts = {"label", "method", "family", "study", "cell_id", "status", "error", "started"}
+        texts = {"machine", "label", "method", "family", "study", "cell_id", "status", "error", "started"}
         numeric = [name for name in frame.columns if name not in texts]
         frame[numeric] = frame[numeric].apply(pd.to_numeric)
         frame["time"] = frame["time"].where(frame["time"] > 0)  # nothing takes no time: a broken clock, or edited
+        frame["costs"] = frame["costs"].astype(bool)
+        here = ", ".join(self.conditions[name] for name in MACHINE if name in self.conditions)
+        joined = frame["label"].isin(frame["label"][frame["costs"] & (frame["status"] == "ok")])
+        joined |= ~frame["machine"].isin(["", here])  # an accuracy that was reached elsewhere
+        costs = [name for name in (*times(self.results[0].record), *sizes(self.results[0].record)) if name not in KEPT]
+        if joined.any():  # what another run has measured
+            frame[costs] = frame[costs].astype(float).where(~joined | frame["costs"])
+        frame["epochs"] = frame["epochs"].where(~frame["costs"])
         # Spread over the epochs, so that what a cache cost can be added to what an epoch costs.
-        spread = frame["cache_build"].fillna(0.0) / frame["epochs"]
-        return frame.assign(time_with_cache=frame["time"] + spread)
+        epochs = frame["epochs"].fillna(frame.groupby("label")["epochs"].transform("mean"))
+        return frame.assign(time_with_cache=frame["time"] + frame["cache_build"].fillna(0.0) / epochs)
 
     @cached_property
     def methods(self) -> pd.DataFrame:
@@ -128,7 +140,17 @@ class Comparison:
         return str(of_method.sort_values(["ok", "epochs"], na_position="first").index[-1])
 
     def ok(self, label: str) -> list[Result]:
-        """The cells of a method that ended well, in order of seed and repeat."""
+        """The cells of a method that ended well, in order of seed and repeat: those of its accuracy, if it has any."""
+        every = self._ended_well(label)
+        return [result for result in every if not result.record.cell.costs] or every
+
+    def costs_of(self, label: str) -> list[Result]:
+        """The cells that a method's costs are of: those that measured nothing else, if it has any."""
+        every = self._ended_well(label)
+        own = [result for result in every if machine(result.record).items() <= self.conditions.items()]
+        return [result for result in every if result.record.cell.costs] or own
+
+    def _ended_well(self, label: str) -> list[Result]:
         of_label = [s for s in self.results if self.labels[s.record.cell_id] == label and s.record.status == "ok"]
         return sorted(of_label, key=lambda result: (result.record.cell.seed, result.record.cell.repeat))
 
@@ -136,7 +158,7 @@ class Comparison:
         """Mean of a record's parts by name, methods × parts; methods without any are left out."""
         means = {}
         for label in self.methods.index:
-            rows = [found for result in self.ok(label) if (found := parts(result.record))]
+            rows = [found for result in self.costs_of(label) if (found := parts(result.record))]
             if rows:
                 means[label] = pd.DataFrame(rows).rename(columns=visible).fillna(0).mean()
         return pd.DataFrame(means).T.fillna(0.0)
@@ -144,16 +166,24 @@ class Comparison:
 
 def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
     """Sorts cells into comparisons, in the order of `in_order`; see `Comparison` for `disturbed`."""
-    groups: dict[tuple[tuple[str, str], ...], list[Result]] = {}
-    machines: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
-    for result in sorted(results, key=lambda result: (trains_nothing(result.record), machine(result.record) == {})):
-        protocol = tuple(conditions(result.record).items())
-        place = machine(result.record) or machines.get(protocol, {})
+    groups: dict[Key, list[Result]] = {}
+    machines: dict[Key, dict[str, str]] = {}
+    measured = partners(results)
+
+    def key_of(record: Record) -> Key:
+        protocol = tuple(conditions(record).items())
+        place = machine(record) or machines.get(protocol, {})
         machines.setdefault(protocol, place)
-        key = (*protocol, *place.items())
+        return (*protocol, *place.items())
+
+    for result in sorted(results, key=lambda result: (trains_nothing(result.record), machine(result.record) == {})):
+        key = key_of(result.record)
         if trains_nothing(result.record) and key not in groups:  # beside what a GPU trained, it ran on the CPU
             key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
-        groups.setdefault(key, []).append(result)
+        # An accuracy stands where its costs were measured, on whichever machine it was reached.
+        costs = measured.get(result.record.cell_id, [])
+        for place in dict.fromkeys(key_of(cost.record) for cost in costs) or [key]:
+            groups.setdefault(place, []).append(result)
     comparisons = []
     for key, group in groups.items():
         rows, searches = settle(group)
@@ -163,7 +193,7 @@ def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
     return comparisons
 
 
-def _but_for_the_device(key: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+def _but_for_the_device(key: Key) -> list[tuple[str, str]]:
     return [(name, value) for name, value in key if name not in OF_THE_DEVICE]
 
 

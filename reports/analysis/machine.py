@@ -2,6 +2,9 @@
 
 from ..records import Record
 
+MACHINE = ("CPU", "cores", "threads", "GPU")
+"""What tells one machine from another, in order."""
+
 
 def machine(record: Record) -> dict[str, str]:
     """The machine in words; empty for a cell that failed before it could say."""

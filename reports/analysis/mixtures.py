@@ -2,6 +2,7 @@
 
 from ..tables.settings import by_method
 from .comparison import Comparison, shared
+from .joining import origins
 
 SHOWN = 6
 
@@ -12,7 +13,7 @@ def mixtures(comparison: Comparison) -> list[str]:
     for name, fact in (("versions of the suite", lambda r: r.cell.version), ("studies", lambda r: r.study)):
         if len(shared(comparison, fact)) > 1:
             lines.append(f"Cells of several {name} are put together: {by_method(comparison, fact)}.")
-    return lines + replaced(comparison)
+    return lines + origins(comparison.results, comparison.labels) + replaced(comparison)
 
 
 def replaced(comparison: Comparison) -> list[str]:

@@ -18,6 +18,8 @@ def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:
     facts = cells.groupby("label", sort=False).agg(
         method=("method", "first"), family=("family", "first"), cells=("status", "size"), seeds=("seed", "nunique")
     )
+    seeds = cells[~cells["costs"]].groupby("label")["seed"].nunique()  # of accuracies, where there are any
+    facts["seeds"] = seeds.reindex(facts.index).fillna(facts["seeds"]).astype(int)
     facts["ok"] = ok.groupby("label").size().reindex(facts.index).fillna(0).astype(int)
     facts["status"] = [status(cells[cells["label"] == label]["status"].tolist()) for label in facts.index]
     single = ok.groupby("label")["epochs"].min() == 1

@@ -16,7 +16,7 @@ DRAWS = 2000
 def times_by_run(comparison: Comparison, label: str) -> dict[tuple[int, int], list[float]]:
     """A method's raw epoch times that count for T, by seed and repeat."""
     found = {}
-    for result in comparison.ok(label):
+    for result in comparison.costs_of(label):
         times = [epoch.total for epoch in timed_epochs(result.record, comparison.disturbed)]
         if sum(times) > 0:
             found[result.record.cell.seed, result.record.cell.repeat] = times
@@ -27,7 +27,7 @@ def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[floa
     """A method's peak memory, in bytes, by seed and repeat."""
     return {
         (result.record.cell.seed, result.record.cell.repeat): [float(result.record.memory.peak)]
-        for result in comparison.ok(label)
+        for result in comparison.costs_of(label)
         if result.record.memory and result.record.memory.peak is not None
     }
 

@@ -18,8 +18,8 @@ def settings_table(comparison: Comparison) -> Table:
     """Every setting and its value, one a row; a setting that differs between methods says for which."""
     rows = {name: value for name, value in comparison.conditions.items() if value and value != "None"}
     rows |= {
-        "epochs, at most": by_method(comparison, lambda record: record.cell.training.epochs),
-        "patience": by_method(comparison, lambda record: in_words(record.cell.training.patience)),
+        "epochs, at most": by_method(comparison, lambda record: length(record, record.cell.training.epochs)),
+        "patience": by_method(comparison, lambda record: length(record, in_words(record.cell.training.patience))),
         "batch, in effect": by_method(comparison, lambda record: record.batch or None),
         "warm-up steps, untimed": by_method(comparison, lambda record: record.time.warmup_steps or None),
         "learning rates": by_method(comparison, lambda record: rates(record) or None),
@@ -40,6 +40,16 @@ def settings_table(comparison: Comparison) -> Table:
     rows["record schema"] = joined(shared(comparison, lambda record: record.schema_version))
     frame = pd.DataFrame({"value": {name: str(value) for name, value in rows.items() if value not in (None, "")}})
     return Table("settings", "Settings", frame, (Column("value", "value"),), index="setting")
+
+
+def length(record: Record, value: Any) -> Any:
+    """A setting of how long training goes on, which a cell of costs alone has not."""
+    return None if record.cell.costs else value
+
+
+def epochs_allowed(record: Record) -> int | None:
+    """Of a method; of a reference row or a cell of costs alone it is no matter."""
+    return None if record.family == "reference" else length(record, record.cell.training.epochs)
 
 
 def joined(values: list[Any]) -> str:
@@ -136,7 +146,7 @@ def warnings(comparison: Comparison) -> list[str]:
         if result.record.additions
     }
     lines += [f"{label} adds to a training step: {', '.join(names)}." for label, names in added.items()]
-    epochs = by_method(comparison, lambda record: record.cell.training.epochs if record.family != "reference" else None)
+    epochs = by_method(comparison, epochs_allowed)
     if ";" in epochs:
         lines.append(f"Epochs allowed differ, so accuracies are not on a par: {epochs}.")
     if len([c for c in shared(comparison, commit) if c]) > 1:

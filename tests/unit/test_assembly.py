@@ -356,6 +356,7 @@ STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
         lambda cell: (cell.backbones.text, cell.backbones.image),
         ("bert-base", "micro"),
     ),
+    "costs": (True, lambda cell: cell.costs, True),
     "weights": ("random", lambda cell: cell.backbones.weights, "random"),
 }
 CELLS: dict[str, tuple[Any, Callable[[Cell], Any], list[Any]]] = {
@@ -370,6 +371,7 @@ JOBS: dict[str, tuple[Any, Callable[[Job], Any]]] = {
     "name": ("mine", lambda job: job.record.study),
     "checkpoint_seconds": (7.0, lambda job: job.checkpoint_seconds),
     "repeat_disturbed": (2, lambda job: job.repeat_disturbed),
+    "costs_seconds": (9.0, lambda job: job.costs_seconds),
     "test_every_epoch": (False, lambda job: job.test_every_epoch),
 }
 
