@@ -88,7 +88,7 @@ class Display:
             seconds_an_epoch = mean_epoch(record, lambda epoch: epoch.total)
             outcome = "ok  no T: disturbed" if seconds_an_epoch is None else f"ok  T {seconds_an_epoch:.3g} s"
         else:
-            outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log else "")
+            outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log and log.exists() else "")
         self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")
         if self._live and self._cells is not None:
             self._live.advance(self._cells)

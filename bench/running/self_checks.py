@@ -17,7 +17,7 @@ from ...files import canonical_json, digest, read_json, write_atomic
 from ...reports.records import SelfCheck, log_path
 from ..meters.environment import versions
 from ..study.digests import code_of
-from ..study.grid import Planned
+from ..study.grid import Planned, reads_towers
 from ..worker.job import CheckJob, Subject
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
@@ -50,7 +50,7 @@ class Group:
 
 def check_cells(cells: Sequence[Planned], start: Start, display: Display, directory: Path) -> Verdicts:
     """Checks what has not been checked before, and says so in a line for each dataset and pair of towers."""
-    verdicts = Verdicts()
+    verdicts = Verdicts(refused={planned.cell.id: planned.unfit for planned in cells if planned.unfit})
     for group in _groups(cells):
         path = directory / "checks" / f"{group.name}.json"
         passed = _read(path)
@@ -66,7 +66,7 @@ def check_cells(cells: Sequence[Planned], start: Start, display: Display, direct
 def _groups(cells: Sequence[Planned]) -> list[Group]:
     groups: dict[str, Group] = {}
     for planned in cells:
-        if planned.method.family == "reference" and not _reads_towers(planned):
+        if planned.unfit or not reads_towers(planned.method):
             continue
         code = code_of(planned.method, source_class(planned.places.dataset), planned.task)
         name = digest(canonical_json(_read_alike(planned.cell).identity()), code.training, canonical_json(versions()))[
@@ -75,10 +75,6 @@ def _groups(cells: Sequence[Planned]) -> list[Group]:
         method = digest(planned.cell.method, canonical_json(planned.cell.options), code.method)[:16]
         groups.setdefault(name, Group(name)).cells.setdefault(method, []).append(planned)
     return list(groups.values())
-
-
-def _reads_towers(planned: Planned) -> bool:
-    return planned.method.kind == "ranker" and planned.method.reads_towers()
 
 
 def _read_alike(cell: Cell) -> Cell:

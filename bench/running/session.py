@@ -248,7 +248,9 @@ def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
     for planned in failed:
         assert planned.record is not None
         log = log_path(directory, planned.id)
-        console.say(f"{describe(planned.cell, planned.label)}: {planned.record.status}: {planned.record.error} ({log})")
+        where = f" ({log})" if log.exists() else ""  # one that never ran has none
+        said = f"{planned.record.status}: {planned.record.error}{where}"
+        console.say(f"{describe(planned.cell, planned.label)}: {said}")
     if failed:
         console.say(f"{len(failed)} failed: --only-failed runs them again")
     console.say(f"report: {written[0]}")
@@ -278,6 +280,8 @@ def _state(planned: Planned, request: Request) -> str:
     """What there is of a cell, and whether it runs: `ok`, `oom, to run`, `stale: method changed, to run`."""
     stale = f"stale: {', '.join(planned.stale)}" if planned.stale else None
     known = planned.status or ("interrupted" if planned.record else None)
+    if planned.unfit and not known:
+        return f"refused: {planned.unfit}"
     to_run = "to run" if request.wants(planned) else None
     return ", ".join(filter(None, (known, stale, to_run))) or "left out"
 

@@ -9,7 +9,7 @@ from typing import Any
 from ...cell import BackboneChoice, Cell, Modality
 from ...datasets.sources import registry as sources
 from ...errors import BenchError
-from ...methods.backbones.check import check_backbone
+from ...methods.backbones.check import DoesNotFit, check_backbone
 from ...methods.backbones.names import parse_pair
 from ...methods.backbones.source import BackboneSource
 from ...methods.registry import Entry, make_method
@@ -30,13 +30,14 @@ class Planned:
     """A cell, the method and the task behind it, where its parts stand, and the record that an earlier run left of it.
 
     `stale`: why that record no longer holds, in words. `replaces`: whether a new record takes its place, as it does
-    unless the old one is of other data or towers.
+    unless the old one is of other data or towers. `unfit`: why it cannot run, where that is known already.
     """
 
     cell: Cell
     method: Entry
     task: type[Task]
     places: Places
+    unfit: str = ""
     record: Record | None = None
     stale: tuple[str, ...] = ()
     replaces: bool = True
@@ -80,6 +81,8 @@ class Grid:
         self._task(study)  # which refuses settings that it cannot serve
         self._device = resolve_device(study.device)
         towers = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
+        if all(pair.unfit for pair in towers):
+            raise BenchError(towers[0].unfit)  # nothing of the study could run
         self._fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
         self.places = list(product(study.datasets, towers))
         """Each dataset with each pair of towers."""
@@ -125,7 +128,12 @@ class Grid:
             version=self._version,
         )
         places = Places(dataset=dataset, text=towers.text, image=towers.image, method=asked.name, task=study.task)
-        return Planned(cell, method, self._task, places)
+        return Planned(cell, method, self._task, places, unfit=towers.unfit if reads_towers(method) else "")
+
+
+def reads_towers(method: Entry) -> bool:
+    """Whether a method or ranking reads anything of the towers."""
+    return method.family != "reference" or (method.kind == "ranker" and method.reads_towers())
 
 
 def plan(study: Study, directory: Path, version: str) -> list[Planned]:
@@ -205,6 +213,7 @@ class _Towers:
     choice: BackboneChoice
     text: str | None
     image: str | None
+    unfit: str
 
     @classmethod
     def of(cls, study: Study, alias: str, pair: Towers) -> "_Towers":
@@ -220,8 +229,7 @@ class _Towers:
                 raise BenchError(f'backbones.{alias}: names no {name} tower; add {name} = "…", or set modalities')
         own = {"text": study.text_backbone, "image": study.image_backbone}
         towers = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
-        for each in towers:
-            check_backbone(each, study.text_length, study.image_side)
+        unfit = [reason for each in towers if (reason := _unfit(each, study))]
         labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in towers}
         choice = BackboneChoice(
             text=labels.get("text"),
@@ -233,4 +241,13 @@ class _Towers:
             image_side=study.image_side,
             fingerprint="+".join(each.fingerprint()[:16] for each in towers),
         )
-        return cls(choice, places["text"], places["image"])
+        return cls(choice, places["text"], places["image"], "; ".join(unfit))
+
+
+def _unfit(source: BackboneSource, study: Study) -> str:
+    """Why a tower cannot read what the study gives it; "" when it can. BenchError for one that cannot be had at all."""
+    try:
+        check_backbone(source, study.text_length, study.image_side)
+    except DoesNotFit as error:
+        return str(error)
+    return ""

@@ -24,6 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from ...cell import Cell
 from ...datasets.catalogue import Catalogue
 from ...datasets.images import SelectedImages
+from ...errors import BenchError
 from ...methods.backbones.generated import GeneratedTower
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.preprocessing import token_table
@@ -72,6 +73,8 @@ def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str]
             trial.check(make_method(subject.places.method, subject.cell.options))
         except checks.CheckFailed as failed:
             faults[number] = f"self-check of method '{subject.cell.method}' on {trial.towers}: {failed}"
+        except BenchError as error:  # it says itself what it cannot be used with
+            faults[number] = str(error)
         except Exception:
             traceback.print_exc()
     return trial.materials.dataset.catalogue.size, faults

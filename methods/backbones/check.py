@@ -18,8 +18,13 @@ from .trial import Items, call_model
 _MOST_PARAMETERS = 10**11
 
 
+class DoesNotFit(BenchError):
+    """A tower that is sound and cannot read what this study gives it: the rest of the study may be able to run."""
+
+
 def check_backbone(source: BackboneSource, text_length: int, image_side: int | None) -> None:
-    """BenchError when a backbone cannot be what a study asks of it, naming the folder or the study's key.
+    """BenchError when a backbone cannot be what a study asks of it, naming the folder or the study's key; DoesNotFit
+    when the study's texts or pictures are too large for it.
 
     `text_length` in tokens, `image_side` in pixels (None: the model's own). Of a folder the files' headers are read;
     the model is built and run without data. A hub id is left to its cell: nothing is fetched here.
@@ -115,7 +120,7 @@ def _positions(model: nn.Module) -> int | None:
 
 def _check_length(source: BackboneSource, length: int, positions: int | None) -> None:
     if positions is not None and length > positions:
-        raise BenchError(
+        raise DoesNotFit(
             f"text_length: {length} tokens, but text backbone '{source.name}' has {positions} positions; "
             f"give --set text_length={positions} or less"
         )
@@ -126,7 +131,7 @@ def _check_side(source: BackboneSource, side: Any, patch: Any) -> None:
     for size in sizes:
         if isinstance(size, int) and isinstance(side, int) and size > 0 and side % size:
             nearest = max(side // size, 1) * size
-            raise BenchError(
+            raise DoesNotFit(
                 f"image_side: {side} pixels do not divide into the patches of {size} of image backbone "
                 f"'{source.name}'; give --set image_side={nearest}"
             )

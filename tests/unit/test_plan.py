@@ -10,6 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tpmebench.bench.console import Screen
+from tpmebench.bench.running.display import Display
+from tpmebench.bench.running.self_checks import check_cells
+from tpmebench.bench.running.session import Request, _state
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import REFERENCE_ROWS, Study
 from tpmebench.errors import BenchError
@@ -222,3 +226,18 @@ def test_a_model_folder_without_weights_or_configuration_is_named(tmp_path: Path
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(BenchError, match=r"no \.safetensors weights.*--weights random"):
         cells(**study)
+
+
+def test_a_pair_that_cannot_read_the_texts_is_refused_and_the_others_run(tmp_path: Path):
+    """The only pair is the study's mistake; beside another it is a row."""
+    settings: dict[str, Any] = {"methods": ["frozen"], "references": True, "text_length": 100, "weights": "random"}
+    with pytest.raises(BenchError, match="text_length: 100 tokens, but text backbone 'clip-b32' has 77 positions"):
+        plan(Study(backbones=["clip-b32"], **settings), tmp_path, "1")
+    cells = plan(Study(backbones=["clip-b32", "bert-base+vit-base"], **settings), tmp_path, "1")
+    reasons = {(each.cell.backbones.text, each.cell.method): each.unfit for each in cells}
+    assert "has 77 positions" in reasons["clip-b32", "frozen"]
+    assert reasons["bert-base", "frozen"] == reasons["clip-b32", "popularity"] == reasons["clip-b32", "sasrec-id"] == ""
+    refused = [planned for planned in cells if planned.unfit]
+    found = check_cells(refused, None, Display(Screen()), tmp_path)  # type: ignore[arg-type]
+    assert list(found.refused.values()) == [planned.unfit for planned in refused]
+    assert "has 77 positions" in _state(refused[0], Request(tmp_path))
