@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 from .. import __version__
 from ..errors import BenchError
 from ..files import remedy
-from .commands import cache
+from .commands import cache, show
 from .commands.check import check
 from .commands.compare import compare
 from .commands.list import list_
@@ -86,3 +86,4 @@ for command in (run, tune, report, compare, check):
     app.command()(command)
 app.command(name="list")(list_)
 app.add_typer(cache.app, name="cache")
+app.add_typer(show.app, name="show")

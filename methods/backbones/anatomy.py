@@ -80,6 +80,11 @@ class Anatomy(BaseModel):
         """How many levels there are above level 0."""
         return len(self.layers)
 
+    @property
+    def repeats(self) -> bool:
+        """Whether one module makes several of its levels."""
+        return len(set(self.layers)) < len(self.layers)
+
     def pooling(self, modality: str, chosen: Choice, stated: Place | None = None) -> Pooling:
         """The pooling for a choice; `stated` is what the model's folder says of it.
 

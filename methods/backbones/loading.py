@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
 from .hugging_face import transformers_quietly
+from .trial import takes
 
 _PARTS = {
     "text": ("text_model",),
@@ -44,9 +45,9 @@ def part_of(model: Any, modality: str) -> Any:
     part = next(
         (found for name in _PARTS[modality] if isinstance(found := getattr(model, name, None), nn.Module)), model
     )
-    config: Any = getattr(part, "config", None)
-    if getattr(config, "is_encoder_decoder", False) and hasattr(part, "get_encoder"):
-        part = cast(Any, part).get_encoder()
+    encoder, decoder = (getattr(part, name, None) for name in ("encoder", "decoder"))
+    if isinstance(encoder, nn.Module) and isinstance(decoder, nn.Module) and takes(encoder, "input_ids"):
+        part = encoder
     for key, value in (("use_cache", False), ("return_dict", True)):  # no keys and values kept for generation
         setattr(part.config, key, value)
     return part

@@ -103,7 +103,7 @@ class PretrainedTokenizer:
                     location, trust_remote_code=False, revision=revision or "main"
                 )
         except Exception as error:  # whatever transformers and tokenizers raise
-            if "sentencepiece" in str(error).lower() and not find_spec("sentencepiece"):
+            if _lacks_sentencepiece(folder):
                 raise BenchError(
                     f"{location}: its vocabulary is sentencepiece's, which is not installed; "
                     "pip install 'tpme-bench[sentencepiece]', or add tokenizer.json to the model folder"
@@ -135,9 +135,12 @@ class PretrainedTokenizer:
     def frame(self) -> Frame:
         """What it puts around every text."""
         words = self._words()
-        text = self._tokenizer.decode(words[:1]) if words else "a"  # a word that it knows, for not all know others
-        found = self._tokenizer(text, return_special_tokens_mask=True)
-        ids, special = list(found["input_ids"]), list(found["special_tokens_mask"])
+        ids, special = list[int](), list[int]()
+        for word in [*words[-8:], *words[:8]]:  # words that it knows, for not all know others
+            found = self._tokenizer(self._tokenizer.decode([word]), return_special_tokens_mask=True)
+            ids, special = list(found["input_ids"]), list(found["special_tokens_mask"])
+            if 0 in special:
+                break
         inside = special.index(0) if 0 in special else len(ids)
         before = ids[:inside]
         after = [token for token, is_special in zip(ids[inside:], special[inside:], strict=True) if is_special]
@@ -161,6 +164,12 @@ def _frame(before: list[int], after: list[int], words: list[int], padding: int, 
     elif after and after[-1] == own:
         place = "last"
     return Frame(before, after, chosen, padding, place)
+
+
+def _lacks_sentencepiece(folder: Path) -> bool:
+    """Whether a folder's vocabulary is sentencepiece's alone, and what reads that is not installed."""
+    alone = bool(_matching(folder, ("*.model",))) and not (folder / "tokenizer.json").exists()
+    return alone and not (find_spec("sentencepiece") and find_spec("google") and find_spec("google.protobuf"))
 
 
 def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
