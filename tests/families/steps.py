@@ -17,7 +17,7 @@ from tpmebench.methods.features.content import CachedContent, Content
 from tpmebench.methods.inputs import States
 
 from .items import ITEMS
-from .reading import CPU, Subject, subject
+from .reading import CPU, subject
 
 BATCH = 4
 METHODS = ("fft", "lora", "adapter", "bitfit", "iisan", "iisan-cached")
@@ -78,9 +78,9 @@ def _copied(parts: TrainedCell) -> dict[str, Tensor]:
     return {name: parameter.detach().clone() for name, parameter in parts.recommender.named_parameters()}
 
 
-def cached_name(on: Subject) -> str:
-    """The method by which cached and live vectors are compared: one that reads levels, else the output alone."""
-    return "frozen-cached" if reason(on.family.kind, "iisan-cached") else "iisan-cached"
+def cached_name(kind: str) -> str:
+    """The method by which cached and live are compared: one that reads levels, else the output alone."""
+    return "frozen-cached" if reason(kind, "iisan-cached") else "iisan-cached"
 
 
 @torch.no_grad()

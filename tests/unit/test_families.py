@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import family_page
 import pytest
 import torch
-from families.family import Family
 from families import oracle
+from families.family import Family
+from families.items import ITEMS
 from families.pictures import PICTURES
 from families.reading import FAMILIES, OUTPUT, refusal, subject
 from families.steps import cached_name, embeddings, reason
@@ -58,8 +59,18 @@ def test_an_item_has_the_same_vectors_alone_in_a_batch_and_again(kind: str) -> N
 
 
 @_of_each(READ)
-def test_cached_is_live(kind: str) -> None:
-    cached = cached_name(subject(kind))
+def test_cached_is_live_at_every_level(kind: str) -> None:
+    on = subject(kind)
+    live = dict(zip(on.levels, on.states(*on.shelf.numbers), strict=True))
+    for width in {on.shape.width(level) for level in on.levels}:
+        levels = tuple(level for level in on.levels if on.shape.width(level) == width)
+        for level, cached in zip(levels, on.features(levels).gather(torch.tensor(on.shelf.numbers)), strict=True):
+            assert _difference(cached.expand(ITEMS, -1), live[level]) < 1e-5, level
+
+
+@_of_each(READ)
+def test_methods_make_the_same_of_cached_and_live(kind: str) -> None:
+    cached = cached_name(kind)
     assert _difference(embeddings(kind, cached), embeddings(kind, cached.removesuffix("-cached"))) < 1e-5
 
 
