@@ -222,3 +222,16 @@ def test_a_tower_that_detaches_its_gradients_fails(tiny_tower: MakeTower, items:
         encoder = BitFit().item_encoder(backbones, 8)
         with pytest.raises(CheckFailed, match=f"gradients reach: {expected}"):
             checks.check_trains(BitFit(), encoder, items)
+
+
+def test_a_layer_that_is_left_out_now_and_then_is_reached(tiny_tower: MakeTower, items: ItemInputs) -> None:
+    runs = iter(range(100))
+
+    def skip(hidden: Tensor) -> Tensor:
+        return hidden.detach() if next(runs) == 0 else hidden
+
+    tower = changed(tiny_tower("text", "bert"), skip, 1)
+    encoder = BitFit().item_encoder(Backbones({"text": tower.shape}, lambda _: tower, 3), 8)
+    runs = iter(range(100))  # adapting may have run it
+    checks.check_trains(BitFit(), encoder, items)
+    assert next(runs) == 2
