@@ -92,7 +92,9 @@ def check_callable(model: nn.Module, items: Items) -> None:
     wanted = [
         parameter.name
         for parameter in list(signature(type(model).forward).parameters.values())[2:]
-        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        if parameter.default is parameter.empty
+        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        and parameter.name != ("noise" if items.ids is None else "attention_mask")  # which it is told
     ]
     if wanted:
         shown = "pixels" if items.ids is None else "token ids and their mask"
