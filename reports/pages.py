@@ -15,11 +15,12 @@ from .analysis.tpme import COSTS, CostWeights, tpme
 from .analysis.uncertainty import user_tests
 from .figures import accuracy as plot_accuracy
 from .figures import costs as plot_costs
+from .figures import equal_time as plot_equal_time
 from .figures import search as plot_search
 from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
 from .quantities import quantity, show, unit
-from .tables import anatomy, caching, headline, search, significance
+from .tables import anatomy, caching, equal_time, headline, search, significance
 from .tables.convergence import convergence_table
 from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, main_table, targets_table
@@ -205,6 +206,11 @@ def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Sec
     section.table(convergence_table, comparison)
     section.table(targets_table, comparison)
     section.picture(plot_accuracy.learning_curves, comparison)
+    for metric in comparison.headline:
+        section.table(equal_time.equal_time_table, comparison, reference, metric)
+    section.table(equal_time.target_table, comparison, reference)
+    for metric in comparison.headline:
+        section.picture(plot_equal_time.equal_time, comparison, metric.name)
     for cost in COSTS:
         section.picture(accuracy_against, comparison, cost)
     return section

@@ -1,0 +1,121 @@
+"""Accuracy at equal time and the time to a target, worked by hand."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tpmebench.reports import pages
+from tpmebench.reports.analysis.comparison import Comparison, compare
+from tpmebench.reports.analysis.equal_time import Curve, at_equal_time, best_so_far, multiples, time_to_target
+from tpmebench.reports.analysis.results import Result
+from tpmebench.reports.analysis.tpme import CostWeights
+from tpmebench.reports.records import Record
+from tpmebench.reports.tables.equal_time import equal_time_table, target_table
+
+Make = Callable[..., Record]
+
+
+def run(
+    make: Make,
+    method: str,
+    seconds: float,
+    valid: Sequence[float],
+    test: Sequence[float],
+    seed: int = 0,
+    build: float = 0,
+) -> Record:
+    """A record of epochs of so many seconds, the first of which, a warm-up, takes ten times as long."""
+    record = make(method, seed=seed, epochs=len(valid)).model_copy(deep=True)
+    record.time.cache_build = build or None
+    for number, epoch in enumerate(record.time.epochs):
+        epoch.total = seconds if number else 10 * seconds
+        epoch.valid = dict.fromkeys(epoch.valid, valid[number])
+        epoch.test = dict.fromkeys(epoch.valid, test[number]) | {"NDCG@10": test[number] / 2}
+    assert record.accuracy is not None
+    record.accuracy.best_epoch = list(valid).index(max(valid)) + 1
+    return record
+
+
+def row_of(frame: pd.DataFrame, label: str) -> list[object]:
+    return list(frame.T[label])
+
+
+@pytest.fixture(name="one")
+def example(make_record: Make) -> Comparison:
+    """fft takes 10 s an epoch; iisan-cached 2 s after 7 s of building; two seeds of that."""
+    records = [
+        run(make_record, "fft", 10, [0.1, 0.2, 0.3, 0.2], [0.12, 0.20, 0.28, 0.40]),
+        run(make_record, "iisan-cached", 2, [0.1, 0.2, 0.1], [0.10, 0.24, 0.9], seed=0, build=7),
+        run(make_record, "iisan-cached", 2, [0.2, 0.1, 0.1, 0.1, 0.3], [0.20, 0.9, 0.9, 0.9, 0.30], seed=1, build=7),
+    ]
+    [found] = compare([Result(record) for record in records])
+    return found
+
+
+def test_the_best_epoch_so_far_is_chosen_on_valid_and_its_test_metric_counts() -> None:
+    assert best_so_far([0.1, 0.3, 0.2, 0.3, 0.4], [1, 2, 3, 4, 5], "more") == [1, 2, 2, 2, 5]
+    assert best_so_far([0.3, 0.4, 0.1], [1, 2, 3], "less") == [1, 1, 3]
+
+
+def test_between_two_epochs_nothing_changes() -> None:
+    curve = Curve(np.array([9.0, 11.0]), np.array([[0.1, 0.3], [0.2, 0.4]]), 11.0)
+    assert curve.at(8.99) is None, "its first epoch is not over"
+    for seconds, values in ((9, [0.1, 0.2]), (10.99, [0.1, 0.2]), (11, [0.3, 0.4]), (1000, [0.3, 0.4])):
+        found = curve.at(seconds)
+        assert found is not None and found.tolist() == values
+
+
+def test_accuracy_at_equal_time_by_hand(one: Comparison) -> None:
+    """At 10 s the cached one has ended one epoch (9 s), at 20 s all six that would fit, of which it ran 3 and 5."""
+    frame = at_equal_time(one, "fft", "HR@10")
+    assert list(frame.columns) == ["end_seconds", *(f"{n}{s}" for n in ("1", "2", "end") for s in ("", " sd"))]
+    fft, cached = frame.loc["fft"].to_dict(), frame.loc["iisan-cached"].to_dict()
+    assert (fft["1"], fft["2"], fft["end"], fft["end_seconds"]) == (0.12, 0.20, 0.28, 40)
+    assert math.isnan(fft["1 sd"])
+    assert cached["1"] == pytest.approx((0.10 + 0.20) / 2)
+    assert cached["1 sd"] == pytest.approx(0.1 / math.sqrt(2))
+    assert cached["2"] == cached["end"] == pytest.approx((0.24 + 0.30) / 2)
+    assert cached["end_seconds"] == 7 + 2 * (3 + 5) / 2
+
+
+def test_the_time_to_a_target_by_hand(one: Comparison) -> None:
+    """fft reaches 0.28: 0.252, 0.266 and 0.28. The means of the cached one: .15, .22, .22, .22, .27."""
+    times = time_to_target(one, "fft")
+    assert row_of(times, "fft") == [30, 30, 30, 40]
+    assert row_of(times, "iisan-cached") == [17, 17, math.inf, 17]
+    table = target_table(one, "fft")
+    assert table is not None
+    assert row_of(table.texts, "iisan-cached") == ["17.0 s", "17.0 s", "> 17.0 s"], "censored at its end"
+
+
+def test_columns_name_what_the_reference_s_epochs_take(one: Comparison) -> None:
+    table = equal_time_table(one, "fft", one.primary)
+    assert table is not None
+    assert list(table.texts.columns) == ["1 × (10.0 s)", "2 × (20.0 s)", "at its end", "its end (s)"]
+    assert any("Not trained to convergence" in note for note in table.notes)
+
+
+def test_multiples_go_as_far_as_the_longest() -> None:
+    assert multiples(0.3) == [1]
+    assert multiples(20.0) == [1, 2, 5, 10, 20]
+
+
+def test_without_the_reference_or_without_curves_there_is_nothing(one: Comparison, make_record: Make) -> None:
+    assert at_equal_time(one, "lora", "HR@10").empty and time_to_target(one, "lora").empty
+    [old] = compare([Result(make_record("fft"))])
+    assert equal_time_table(old, "fft", old.primary) is None and target_table(old, "fft") is None
+
+
+def test_the_page_has_a_table_a_metric_and_a_picture(one: Comparison) -> None:
+    page = pages.build(one, CostWeights(), "fft")
+    assert page.failures() == []
+    names = [table.name for table in page.tables()]
+    assert [name for name in names if "time" in name and name != "time"][:3] == [
+        "equal-time-hr-10",
+        "equal-time-ndcg-10",
+        "time-to-target",
+    ]
+    assert "equal-time-hr-10" in [picture.name for picture in page.pictures()]
