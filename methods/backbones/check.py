@@ -10,7 +10,7 @@ from torch import nn
 from ...errors import BenchError
 from ...files import read_json
 from .hugging_face import without_the_hub
-from .loading import build_model, part_of
+from .loading import build_model, part_of, without_choice
 from .model_folder import loading_fault, stated_weights
 from .source import BackboneSource
 from .trial import Items, call_model
@@ -75,7 +75,7 @@ def _without_data(source: BackboneSource) -> nn.Module:
     if pretrained:
         model, found = type(model).from_pretrained(
             None,
-            config=source.whole_config,
+            config=without_choice(source.whole_config),
             state_dict=stated_weights(Path(source.location)),
             device_map={"": "meta"},
             dtype=torch.float32,

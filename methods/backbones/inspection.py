@@ -71,6 +71,8 @@ def _stable_run(model: nn.Module, items: Items) -> tuple[bool, Run]:
         hidden = getattr(seen.output, "last_hidden_state", None)
         if not isinstance(hidden, Tensor):
             return masks, seen  # which is found out next
+        if not hidden.isfinite().all():
+            raise BenchError(f"{type(model).__name__}: gives states that are not finite; fetch its weights again")
         with torch.no_grad():
             again = call_model(model, items.row(0), masks).last_hidden_state
         if close(hidden[:1], hidden[-1:]) and close(hidden[:1], again, 1e-3):

@@ -19,14 +19,14 @@ _CONFIGS = {"text": ("text_config",), "image": ("vision_config", "image_config")
 
 def build_model(config: Any) -> Any:
     """A model with random weights. Its attention is torch's fused one where the family has that, else its own."""
-    return transformers_quietly().AutoModel.from_config(_without_choice(config), trust_remote_code=False)
+    return transformers_quietly().AutoModel.from_config(without_choice(config), trust_remote_code=False)
 
 
 def load_model(location: str, config: Any, pinned: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """A model with the weights of a folder or hub id, and transformers' account of what was found."""
     return transformers_quietly().AutoModel.from_pretrained(
         location,
-        config=_without_choice(config),
+        config=without_choice(config),
         trust_remote_code=False,
         dtype=torch.float32,
         use_safetensors=True,
@@ -63,7 +63,7 @@ def own_names(model: nn.Module, part: nn.Module, names: Iterable[str]) -> Iterat
             yield name.removeprefix(f"{inside}.")
 
 
-def _without_choice(config: Any) -> Any:
+def without_choice(config: Any) -> Any:
     """A copy of the configuration with no attention of its own choice, which the family may not have."""
     config = deepcopy(config)
     config._attn_implementation = None

@@ -35,12 +35,11 @@ def check_files(folder: Path) -> None:
         if path.suffix in READ:
             with open_file(path):
                 pass
-    if (folder / "adapter_config.json").exists():
-        raise BenchError(f"{folder}: holds an adapter (adapter_config.json), no model; merge it into its model first")
+    check_no_adapter(folder)
     config = read_json(folder / "config.json", _CONFIG_BYTES)
     if not isinstance(config, dict):
         raise BenchError(f"{folder / 'config.json'}: no table of a model's settings; restore the model's own file")
-    if config.get("quantization_config") is not None:
+    if _is_quantised(config):
         raise BenchError(f"{folder}: a quantised checkpoint; give one with floating-point weights")
     elsewhere = _from_elsewhere(config)
     if elsewhere:
@@ -48,6 +47,18 @@ def check_files(folder: Path) -> None:
     wrong = _out_of_bounds(config)
     if wrong:
         raise BenchError(f"{folder / 'config.json'}: {wrong}; restore the model's own file")
+
+
+def check_no_adapter(folder: Path) -> None:
+    """BenchError for a folder of what peft saves: the change to a model, not the model."""
+    if (folder / "adapter_config.json").exists():
+        raise BenchError(f"{folder}: holds an adapter (adapter_config.json), no model; merge it into its model first")
+
+
+def _is_quantised(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration, or one of its parts', says so."""
+    parts = [value for value in config.values() if isinstance(value, Mapping)]
+    return config.get("quantization_config") is not None or any(map(_is_quantised, parts))
 
 
 def _from_elsewhere(config: Mapping[str, Any]) -> str | None:
@@ -119,6 +130,7 @@ def loading_fault(model: nn.Module, tower: nn.Module, found: Mapping[str, Any]) 
     """
     own = {id(parameter) for parameter in tower.parameters()}
     others = {name for name, parameter in model.named_parameters() if id(parameter) not in own}
+    others |= {name for name, buffer in model.named_buffers() if not buffer.is_floating_point()}  # counters, indices
     missing = sorted(key for key in set(found["missing_keys"]) - others if not any(part in key for part in UNREAD))
     if missing:
         return f"its files lack {len(missing)} weights, {missing[0]} among them"

@@ -18,7 +18,7 @@ from .hugging_face import transformers_quietly
 from .inspection import inspect
 from .loading import build_model, config_of, load_model, own_names, part_of
 from .memory import remembered
-from .model_folder import READ, check_files, loading_fault
+from .model_folder import READ, check_files, check_no_adapter, loading_fault
 from .names import IMAGE, MICRO, TEXT, Named
 from .pixels import FILES, HALF, Normalisation, Pixels, read_pixels
 from .preprocessing import CostTokenizer, PretrainedTokenizer, Tokenizer, has_tokenizer
@@ -180,7 +180,8 @@ class BackboneSource:
         """Width, depth and pooling, as the loaded model has shown them."""
         if self.is_generated:
             return generated_shape(self.modality)
-        pooling = self.anatomy.pooling(self.modality, self.pooling, self.stated_pooling)
+        stated = self.stated_pooling if self.pooling == "auto" else None  # what else it may say does not matter then
+        pooling = self.anatomy.pooling(self.modality, self.pooling, stated)
         return TowerShape.of(self.anatomy, self.modality, pooling)
 
     @cached_property
@@ -265,6 +266,7 @@ class BackboneSource:
             raise self.unloadable(error) from error
 
     def _check_folder(self, path: Path) -> None:
+        check_no_adapter(path)
         if not (path / "config.json").exists():
             raise BenchError(f"{path}: no config.json; a {self.modality} backbone is a folder in Hugging Face layout")
         if self.weights == "pretrained" and not any(path.glob("*.safetensors")):

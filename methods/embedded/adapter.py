@@ -53,7 +53,7 @@ class Adapter(TowerMethod):
             raise BenchError(
                 f"method 'adapter': no linear map ends an attention or a feed-forward network in the "
                 f"{tower.shape.modality} tower ({type(tower.model).__name__}); "
-                "use a method that needs none, such as iisan"
+                "use one that needs none, such as fft"
             )
         for found, what in ((attentions, "attentions"), (networks, "feed-forward networks")):
             if not found:

@@ -77,7 +77,7 @@ class LoRA(TowerMethod):
         if not found:
             raise BenchError(
                 f"method 'lora': no linear map gives queries or values in the {tower.shape.modality} tower "
-                f"({type(model).__name__}), and peft has no targets for it; use a method that needs none, such as iisan"
+                f"({type(model).__name__}), and peft has no targets for it; use one that needs none, such as fft"
             )
         self.note(tower, f"no map gives queries or values: peft's own targets for {kind}, {', '.join(ends)}")
         return found

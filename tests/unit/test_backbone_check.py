@@ -174,6 +174,40 @@ def test_integer_weights_a_damaged_file_and_an_adapter_are_refused(copied: Copy)
         check("text", folder)
 
 
+def test_an_adapter_alone_and_a_quantised_part_are_named(copied: Copy, tmp_path: Path) -> None:
+    alone = tmp_path / "adapter"
+    alone.mkdir()
+    (alone / "adapter_config.json").write_text("{}")
+    with pytest.raises(BenchError, match="holds an adapter"):
+        check("text", alone)
+    with pytest.raises(BenchError, match="a quantised checkpoint"):
+        check("image", copied("clip", vision_config={"quantization_config": {"bits": 4}}))
+
+
+def test_counters_beside_the_weights_are_no_weights(tmp_path: Path) -> None:
+    import transformers
+
+    settings: Any = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+    transformers.ResNetModel(transformers.ResNetConfig(**settings)).save_pretrained(tmp_path)
+    check("image", tmp_path, side=32)
+    assert BackboneSource("image", str(tmp_path)).tower().shape.depth == 2
+
+
+def test_of_an_encoder_decoder_the_encoder_s_files_are_enough(tmp_path: Path) -> None:
+    import transformers
+
+    settings: Any = {"vocab_size": 120, "d_model": 16, "d_ff": 16, "d_kv": 8, "num_layers": 2, "num_heads": 2}
+    transformers.T5EncoderModel(transformers.T5Config(**settings)).save_pretrained(tmp_path)
+    _write_tokenizer(tmp_path, 100)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    check("text", tmp_path)
+    assert BackboneSource("text", str(tmp_path)).anatomy.model == "T5Stack"
+
+
+def test_an_attention_that_a_configuration_asks_for_is_not_needed(copied: Copy) -> None:
+    check("text", copied("bert", _attn_implementation="flash_attention_2"))
+
+
 def test_what_the_study_asks_is_held_against_the_model(copied: Copy) -> None:
     bert, vit = copied("bert", max_position_embeddings=16), copied("vit")
     with pytest.raises(BenchError, match=r"text_length: 30 tokens.*16 positions; give --set text_length=16 or less"):

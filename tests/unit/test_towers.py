@@ -287,6 +287,24 @@ def test_pooling_can_be_chosen(model_folder: Folder) -> None:
     assert BackboneSource("image", str(model_folder("clip"))).shape.pooling == "cls"
 
 
+def test_a_chosen_pooling_stands_above_one_of_the_folder_that_is_not_done(model_folder: Folder, tmp_path: Path) -> None:
+    folder = copy_of(model_folder("bert"), tmp_path)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_max_tokens": true}')
+    with pytest.raises(BenchError, match="give --set text_pooling=mean"):
+        _ = BackboneSource("text", str(folder)).shape
+    assert BackboneSource("text", str(folder), pooling="mean").shape.pooling == "mean"
+
+
+def test_weights_that_are_no_numbers_are_an_error(model_folder: Folder, tmp_path: Path) -> None:
+    folder = copy_of(model_folder("bert"), tmp_path)
+    state = load_file(folder / "model.safetensors")
+    state = {key: value * float("nan") if "query.weight" in key else value for key, value in state.items()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BenchError, match="not finite"):
+        BackboneSource("text", str(folder)).tower()
+
+
 def test_causal_models_keep_no_keys_for_generation(tiny_tower: MakeTower, items: ItemInputs) -> None:
     tower = tiny_tower("text", "qwen2")
     assert items.text is not None
