@@ -1,19 +1,23 @@
 """Which folders are ours. What the suite fills carries a marker: without it nothing is overwritten or deleted there.
 
-A new or an empty folder is taken and marked. Links are never followed when deleting.
+A new or an empty folder is taken and marked. A study may also stand beside somebody's files, in a folder where nothing
+has a name that it takes. Links are never followed when deleting.
 """
 
 import os
 import shutil
 from pathlib import Path
 
-from .errors import BenchError
+from .errors import BenchError, quoted
 from .files import cache_directory, read_bytes, write_atomic
 
 MARKER = ".tpmebench"
 STUDY_FOLDERS = ("records", "ranks", "logs", "checkpoints", "pictures", "checks")
 """What a study keeps in its directory, a folder each; nothing else belongs in them."""
 _TEXT = "This folder was made by tpme-bench, which may overwrite and delete what is in it.\n"
+_SHARED = (
+    f"tpme-bench keeps its report.* and {', '.join(STUDY_FOLDERS)} here and may overwrite and delete these alone.\n"
+)
 
 
 def is_ours(folder: Path) -> bool:
@@ -39,34 +43,44 @@ def take_over(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Deletes a folder of ours, and of links in it the links alone. BenchError when it is not ours."""
-    if not is_ours(folder):
+    """Deletes a folder of ours, and of links in it the links alone. BenchError when not all of it is ours."""
+    if not is_ours(folder) or read_bytes(folder / MARKER, _MARKER_BYTES) == _SHARED.encode():
         raise BenchError(f"{folder}: not made by this command, so it is not removed; remove it yourself")
     shutil.rmtree(folder)
 
 
-def check_output(folder: Path, option: str) -> None:
+def check_output(folder: Path, option: str, *, beside: bool = False) -> None:
     """BenchError, naming `option`, when a folder is none to write results into. Changes nothing.
 
-    It may be one of ours, a study's of a version that set no marker, or a new or empty one outside the cache.
+    It may be one of ours, a study's of a version that set no marker, or a new or empty one outside the cache. `beside`:
+    somebody's files may be in it, of which none has a name that results take, where the caller knows what they are.
     """
     try:
         check_place(folder, option)
-        taken = folder.exists() and not (is_ours(folder) or _is_older(folder)) and any(folder.iterdir())
+        taken = None if not folder.exists() or is_ours(folder) or _is_older(folder) else _taken(folder, beside)
     except (OSError, ValueError) as error:
         raise _unusable(folder, option, error) from error
     if taken:
-        raise BenchError(f"{option} {folder}: holds files that are not ours; name a new or an empty directory")
+        raise BenchError(f"{option} {folder}: holds {quoted(taken)}, not ours; name a new or an empty directory")
 
 
-def claim(folder: Path, option: str) -> None:
+def claim(folder: Path, option: str, *, beside: bool = False) -> None:
     """Makes a folder ours to write results into; BenchError as `check_output`, or when it cannot be made."""
-    check_output(folder, option)
+    check_output(folder, option, beside=beside)
     try:
-        if not _is_older(folder):
-            take(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (is_ours(folder) or _is_older(folder)):
+            write_atomic(folder / MARKER, _SHARED if any(folder.iterdir()) else _TEXT)
     except (OSError, ValueError) as error:
         raise _unusable(folder, option, error) from error
+
+
+def _taken(folder: Path, beside: bool) -> str | None:
+    """The first entry of a folder, or of those by a name that results take."""
+    names = sorted(path.name for path in folder.iterdir())
+    if beside:
+        names = [name for name in names if name.lower().startswith(("report.", MARKER)) or name in STUDY_FOLDERS]
+    return next(iter(names), None)
 
 
 def check_place(place: Path, option: str) -> None:
@@ -99,6 +113,7 @@ def _is_older(folder: Path) -> bool:
 
 
 _REPORT_BYTES = 1 << 28
+_MARKER_BYTES = 1 << 12
 
 
 def _unusable(folder: Path, option: str, error: OSError | ValueError) -> BenchError:

@@ -1,9 +1,10 @@
-"""Where a study may write: nowhere that holds somebody's data, model or cache."""
+"""Where a study may write: not among somebody's data. A model's folder may hold results, but no cache."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...datasets.sources.registry import open_source
+from ...errors import BenchError
 from ...files import CACHE_FOLDERS, cache_directory
 from ...methods.backbones.source import BackboneSource
 from ...ownership import refuse_inside
@@ -13,8 +14,14 @@ from ..worker.places import Places
 def check_study_output(read: Iterable[Places], directory: Path) -> None:
     """BenchError when a study's directory, or the cache, is a folder that its cells read from."""
     places = list(read)
-    for folder, what in [*_data(places), *_towers(places)]:
+    for dataset in dict.fromkeys(each.dataset for each in places):
+        source = open_source(dataset)
+        if source.takes_path and directory.resolve() == source.path.resolve():
+            raise BenchError(f"--out {directory}: is the folder of dataset '{dataset}'; name another directory")
+    data = list(_data(places))
+    for folder, what in data:
         refuse_inside(directory, folder, "--out", what)
+    for folder, what in [*data, *_towers(places)]:
         for kept in CACHE_FOLDERS:
             refuse_inside(cache_directory() / kept, folder, "TPMEBENCH_CACHE", what)
 

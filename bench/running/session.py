@@ -88,7 +88,7 @@ def run_study(study: Study, request: Request) -> int:
     """
     console = Screen()
     _announce_outside(console, study)
-    check_output(request.directory, "--out")  # before records are looked for in it
+    check_output(request.directory, "--out", beside=True)  # before records are looked for in it
     cells = plan(study, request.directory, __version__)
     return _session(console, study, request, cells, lambda _: look_again(cells, request.directory))
 
@@ -97,7 +97,7 @@ def tune_study(study: Study, request: Request) -> int:
     """Searches each method of a study, runs what was chosen on all seeds, and writes the report; otherwise as above."""
     console = Screen()
     _announce_outside(console, study)
-    check_output(request.directory, "--out")
+    check_output(request.directory, "--out", beside=True)
     tuning = Tuning(study, __version__)
     cells = tuning.plan(request.directory, request.settles)
     return _session(console, study, request, cells, partial(tuning.plan, request.directory), tuning.outlook(cells))
@@ -113,7 +113,7 @@ def _session(
     if request.dry_run:
         _show_plan(console, cells, request, outlook)
         return 0
-    claim(request.directory, "--out")
+    claim(request.directory, "--out", beside=True)
     with _turn(console, request.directory):
         return _run(console, study, request, again)
 

@@ -1,11 +1,13 @@
 """Files of the user's in every folder that the command can be pointed at: no command changes or removes one."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tpmebench.bench.cli import main
+from tpmebench.methods.backbones.source import BackboneSource
 
 FILES = ("report.md", "report.html", "pictures/tpme-parts.png", "study", "notes.txt", "records/mine.json", "logs/a.log")
 
@@ -95,7 +97,6 @@ run {small} --out dangling
 run {small} --out older
 run {small} --out study/records
 run {small} --out linked-study/logs/more
-run {small} --text-backbone {model} --out {model}/runs
 report study --out thesis --format md,html,tex,csv,parquet
 report study --out link
 report study --out shop/pictures
@@ -110,6 +111,17 @@ check study --baseline study/records/x.json --update
 check study --baseline cache/x.json --update
 compare thesis study
 """
+
+
+def test_results_may_stand_in_a_models_folder(command, small: list[str], towers: str, tmp_path: Path):
+    model = tmp_path / "model"
+    shutil.copytree(towers.partition("+")[0], model)
+    before, fingerprint = contents(model), BackboneSource("text", str(model)).fingerprint()
+    for _ in range(2):
+        assert command("run", *small, "--text-backbone", model, "--out", model, cwd=tmp_path) == (0, "")
+    after = contents(model)
+    assert "report.md" in after and {name: after[name] for name in before} == before
+    assert BackboneSource("text", str(model)).fingerprint() == fingerprint
 
 
 def test_no_command_takes_a_folder_that_is_not_its_own(

@@ -39,12 +39,31 @@ def test_a_new_and_an_empty_folder_are_taken(tmp_path: Path):
         claim(tmp_path / name, "--out")  # and once more
 
 
-def test_a_folder_with_files_of_the_users_is_refused_and_stays_as_it_is(tmp_path: Path):
+def test_a_folder_with_files_of_the_users_is_neither_taken_nor_removed(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("mine")
-    for attempt in (lambda: claim(tmp_path, "--out"), lambda: take(tmp_path), lambda: remove(tmp_path)):
+    for attempt in (lambda: take(tmp_path), lambda: remove(tmp_path)):
         with pytest.raises(BenchError):
             attempt()
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_results_stand_beside_files_of_the_users_and_never_delete_them(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(BenchError, match="not ours"):
+        claim(tmp_path, "--out")  # whoever doesn't know what these files are
+    claim(tmp_path, "--out", beside=True)
+    claim(tmp_path, "--out", beside=True)  # and once more
+    with pytest.raises(BenchError, match="not made by this command"):
+        remove(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.md", "Report.HTML", "records", "pictures", "checks", ".tpmebench"])
+def test_no_results_go_where_something_of_the_users_has_a_name_that_they_take(tmp_path: Path, name: str):
+    (tmp_path / name).mkdir()
+    with pytest.raises(BenchError, match=rf"--out .*{name}.*not ours"):
+        claim(tmp_path, "--out", beside=True)
+    assert not any((tmp_path / name).iterdir())
 
 
 def test_looking_makes_nothing(tmp_path: Path):
