@@ -1,6 +1,6 @@
 """What a report says of a comparison, section by section, for every format alike."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ import pandas as pd
 
 from ..errors import BenchError
 from .analysis import sensitivity
+from .analysis.across import alike
 from .analysis.comparison import Comparison
 from .analysis.convergence import doubts
 from .analysis.mixtures import mixtures
@@ -21,6 +22,7 @@ from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
 from .quantities import quantity, show, unit
 from .tables import anatomy, caching, equal_time, headline, search, significance
+from .tables.across import across_table
 from .tables.convergence import convergence_table
 from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, main_table, targets_table
@@ -120,6 +122,17 @@ def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
     lines = attempt(failures, findings, comparison, weights) or []
     remarks = [line for of in (doubts, mixtures, warnings) for line in attempt(failures, of, comparison) or []]
     return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections))
+
+
+def with_summary(page: Page, pages: Sequence[Page], reference: str) -> Page:
+    """The page with a summary over datasets at its top, where it is the first of several that differ in that alone."""
+    for group in alike([each.comparison for each in pages]):
+        if group[0] is page.comparison:
+            titles = ", ".join(comparison.conditions["dataset"] for comparison in group)
+            section = Section("datasets", f"Over {len(group)} datasets", [f"This and what follows: {titles}."])
+            section.table(across_table, group, page.comparison.row(reference))
+            return replace(page, sections=(section, *page.sections)) if section.tables or section.failures else page
+    return page
 
 
 def aside(name: str, title: str, build_table: Callable[[Comparison], Table], comparison: Comparison) -> Section:

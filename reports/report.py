@@ -67,6 +67,7 @@ def write_report(
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
+    built = [pages.with_summary(page, built, options.reference) for page in built]
     written, failures = [], []
     for kind in FORMATS:
         if kind in options.formats:

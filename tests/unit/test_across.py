@@ -1,0 +1,86 @@
+"""The summary over datasets, worked by hand."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tpmebench.cell import Training
+from tpmebench.reports.analysis.across import alike, geometric, over_datasets
+from tpmebench.reports.analysis.comparison import Comparison, compare
+from tpmebench.reports.analysis.results import Result
+from tpmebench.reports.records import Record
+from tpmebench.reports.report import ReportOptions, write_report
+
+Make = Callable[..., Record]
+SHOPS = ("bazaar", "bazaar:seed=1", "bazaar:seed=2")
+REACHED = {"fft": (0.10, 0.20, 0.10), "lora": (0.20, 0.20, 0.05), "frozen": (0.05, 0.05, 0.05)}
+
+
+def records(make: Make) -> list[Record]:
+    found = []
+    for method, values in REACHED.items():
+        for shop, value in zip(SHOPS, values, strict=True):
+            record = make(method, dataset=shop).model_copy(deep=True)
+            assert record.accuracy is not None
+            record.accuracy.test.metrics["HR@10"] = value
+            found.append(record)
+    return found
+
+
+def comparisons(*found: Record) -> list[Comparison]:
+    return compare([Result(record) for record in found])
+
+
+def test_ranks_ratios_and_wins_by_hand(make_record: Make) -> None:
+    """Ranks of fft 2, 1½ (equal to lora), 1; of lora 1, 1½, 2½ (equal to frozen); of frozen 3, 3, 2½."""
+    [group] = alike(comparisons(*records(make_record)))
+    frame = over_datasets(group, "fft")
+    assert list(frame.index) == ["fft", "lora", "frozen"]
+    assert frame["rank"].tolist() == pytest.approx([1.5, 5 / 3, 17 / 6])
+    assert frame["ratio"].tolist() == pytest.approx([1.0, (2 * 1 * 0.5) ** (1 / 3), (0.5 * 0.25 * 0.5) ** (1 / 3)])
+    assert frame["wins"].tolist() == [2, 2, 0]
+    assert frame["datasets"].tolist() == [3, 3, 3]
+
+
+def test_an_interval_by_hand() -> None:
+    """Logarithms log 2, 0, −log 2: mean 0, deviation log 2, Student's t of 2 degrees 4.302653."""
+    ratio, low, high = geometric([2, 1, 1], [1, 1, 2])
+    width = 4.302653 * math.log(2) / math.sqrt(3)
+    assert (ratio, low, high) == pytest.approx((1, math.exp(-width), math.exp(width)), rel=1e-6)
+    assert all(map(math.isnan, geometric([1, 0], [1, 1]))), "nothing is how many times 0"
+
+
+def test_only_what_differs_in_its_dataset_alone_is_summed_up(make_record: Make) -> None:
+    one, other = make_record("fft"), make_record("fft", dataset="shop", training=Training(batch=32))
+    assert alike(comparisons(one, other)) == []
+    assert [len(group) for group in alike(comparisons(one, make_record("fft", dataset="shop")))] == [2]
+
+
+def test_a_row_that_a_dataset_lacks_is_left_out(make_record: Make) -> None:
+    kept = [r for r in records(make_record) if not (r.cell.method == "lora" and r.cell.dataset == SHOPS[1])]
+    [group] = alike(comparisons(*kept))
+    assert set(over_datasets(group, "fft").index) == {"fft", "frozen"}
+
+
+def test_without_the_reference_there_are_ranks_and_no_ratios(make_record: Make) -> None:
+    [group] = alike(comparisons(*[r for r in records(make_record) if r.cell.method != "fft"]))
+    frame = over_datasets(group, "fft")
+    assert frame["rank"].notna().all() and frame["ratio"].isna().all()
+
+
+def test_the_report_begins_with_it(make_record: Make, tmp_path: Path, write_study: Callable[..., Path]) -> None:
+    many, one = records(make_record), [r for r in records(make_record) if r.cell.dataset == "bazaar"]
+    for each in (*many, *one):
+        each.status = "ok"
+    for name, found in (("many", many), ("one", one)):
+        for record in found:
+            record.save(tmp_path / name)
+        write_report([tmp_path / name], ReportOptions(formats=("md", "html")))
+    text = (tmp_path / "many" / "report.md").read_text()
+    assert text.index("Over 3 datasets") < text.index("Accuracy, costs and TPME")
+    [line] = [line for line in text.replace("\\", "").splitlines() if line.startswith("This and what follows: ")]
+    assert all(shop in line for shop in SHOPS)
+    assert "Over 3 datasets" in (tmp_path / "many" / "report.html").read_text()
+    assert "This and what follows" not in (tmp_path / "one" / "report.md").read_text()
