@@ -1,12 +1,12 @@
 """What a record says of the machine, the process and the parameters."""
 
+import mmap
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -92,9 +92,9 @@ def test_the_driver_is_known_without_bindings(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks restart on Linux only")
 def test_the_peak_of_resident_memory_starts_anew() -> None:
     size = 200 * 2**20
-    block = np.ones(size, dtype=np.uint8)
-    high = process.peak_rss()
-    del block
+    with mmap.mmap(-1, size) as block:  # new pages: malloc would give what other tests have freed
+        block[:: mmap.PAGESIZE] = b"1" * (size // mmap.PAGESIZE)
+        high = process.peak_rss()
     assert process.reset_peak_rss()
     low = process.peak_rss()
     assert high - low > 0.8 * size

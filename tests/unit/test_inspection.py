@@ -24,6 +24,7 @@ T5: dict[str, Any] = {"d_model": 16, "d_ff": 24, "d_kv": 8, "num_layers": 2, "nu
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("tpmebench.methods.backbones.memory._asked", {})
 
 
 @pytest.mark.parametrize("kind", ["T5EncoderModel", "T5Model"])
