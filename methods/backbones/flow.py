@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..inputs import ItemInputs
 from .tower import Tower
 
-_LARGE = 10**7
+_LARGE = 10**9
 """Parameters of a tower that takes longer to run than to trace."""
 _LENGTH, _SIDE = 8, 224
 """Of a text in tokens; of a picture whose model states no size."""
