@@ -57,7 +57,7 @@ def apart(results: Sequence[Result]) -> list[str]:
     lines: dict[str, None] = {}
     for result in results:
         record = result.record
-        if not record.cell.costs or record.cell_id in joined:
+        if not record.cell.costs or record.status != "ok" or record.cell_id in joined:
             continue
         others = [each.record for each in results if not each.record.cell.costs]
         differences = [_differing(record, other) for other in others if other.cell.method == record.cell.method]

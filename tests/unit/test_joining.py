@@ -95,6 +95,11 @@ def test_settings_that_differ_are_not_joined_and_named(make_record: Make, cell: 
     assert line.startswith("The costs of lora are not joined to its accuracy: the runs differ in ") and named in line
 
 
+def test_costs_that_failed_are_said_to_have_failed_and_not_to_differ(make_record: Make) -> None:
+    none = costs(make_record, "lora").model_copy(update={"status": "oom", "error": "out of memory"})
+    assert apart([Result(none), Result(accuracy(make_record, "lora"))]) == []
+
+
 def test_costs_of_two_machines_are_never_put_together(make_record: Make) -> None:
     """Each machine's comparison has the accuracy, which is the same everywhere, and its own costs alone."""
     one, other = costs(make_record, "lora", cpu="One"), costs(make_record, "lora", cpu="Other", scale=3.0)
