@@ -24,19 +24,19 @@ TARGETS = (0.90, 0.95, 1.00)
 
 @dataclass(frozen=True)
 class Curve:
-    """A row's way: `seconds` `[epochs]` at the end of each epoch, `values` `[cells, epochs]`, `end` in seconds."""
+    """A row's way: `seconds` `[epochs]` at the end of each epoch, `values` `[seeds, epochs]`, `end` in seconds."""
 
     seconds: np.ndarray
     values: np.ndarray
     end: float
 
     def at(self, seconds: float) -> np.ndarray | None:
-        """What each cell had reached by then, `[cells]`; None before the end of the first epoch."""
+        """What each seed had reached by then, `[seeds]`; None before the end of the first epoch."""
         done = int(np.searchsorted(self.seconds, seconds * (1 + 1e-9), side="right"))
         return self.values[:, done - 1] if done else None
 
     def until(self, target: float, better: str) -> float:
-        """When the mean over the cells first was as good as the target; infinite if it never was."""
+        """When the mean over the seeds first was as good as the target; infinite if it never was."""
         means = self.values.mean(axis=0)
         reached = means >= target - 1e-12 if better == "more" else means <= target + 1e-12
         return float(self.seconds[reached.argmax()]) if reached.any() else float("inf")
@@ -60,7 +60,11 @@ def curves(comparison: Comparison, metric: str) -> dict[str, Curve]:
 
 def _curve(comparison: Comparison, label: str, metric: str) -> Curve | None:
     time, cache = (_number(comparison, label, name) for name in ("time", "cache_build"))
-    ways = [way for result in comparison.ok(label) if (way := _way(result.record, metric, comparison.primary.better))]
+    by_seed: dict[int, list[float]] = {}
+    for result in comparison.ok(label):  # repeats of a seed only time it again: the first stands for all
+        if way := _way(result.record, metric, comparison.primary.better):
+            by_seed.setdefault(result.record.cell.seed, way)
+    ways = list(by_seed.values())
     if not ways or math.isnan(time):
         return None
     longest = max(map(len, ways))
@@ -89,7 +93,7 @@ def multiples(longest: float) -> list[int]:
 
 def at_equal_time(comparison: Comparison, reference: str, metric: str) -> pd.DataFrame:
     """One row a method, with `1`, `2`, `5`, … (epochs' time of the reference), `end`, and `end_seconds`; `… sd` over
-    the cells. NaN where no epoch was over. Empty without the reference's curve.
+    the seeds. NaN where no epoch was over. Empty without the reference's curve.
     """
     found = curves(comparison, metric)
     if reference not in found:

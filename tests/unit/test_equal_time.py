@@ -91,6 +91,15 @@ def test_the_time_to_a_target_by_hand(one: Comparison) -> None:
     assert row_of(table.texts, "iisan-cached") == ["17.0 s", "17.0 s", "> 17.0 s"], "censored at its end"
 
 
+def test_a_repeat_of_a_seed_is_no_further_seed(one: Comparison) -> None:
+    again = [result.record.model_copy(deep=True) for result in one.results if result.record.cell.seed == 1]
+    for record in again:
+        record.cell.repeat, record.cell_id = 1, "f" * 16
+    [both] = compare([*one.results, *map(Result, again)])
+    assert len(both.results) == len(one.results) + 1
+    pd.testing.assert_frame_equal(at_equal_time(both, "fft", "HR@10"), at_equal_time(one, "fft", "HR@10"))
+
+
 def test_columns_name_what_the_reference_s_epochs_take(one: Comparison) -> None:
     table = equal_time_table(one, "fft", one.primary)
     assert table is not None
