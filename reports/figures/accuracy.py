@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from ...metrics import axis_label
 from ..analysis.comparison import Comparison
 from ..analysis.tpme import pareto
-from ..quantities import Unit, show
+from ..quantities import Unit, missing, show
 from .costs import logarithmic
 from .drawing import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, legend, line_looks, written
 from .labels import place_labels
@@ -111,15 +111,20 @@ def learning_curves(comparison: Comparison) -> Picture | None:
 
 
 def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
-    """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went."""
+    """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went.
+
+    Seconds are a cell's own; where other cells measured the costs, those of the row.
+    """
     rows, metric = [], comparison.primary.name
-    cost = comparison.cells.set_index("cell_id")["cache_build"]
+    costs = dict(comparison.methods.T[label])
+    timed = {result.record.cell_id for result in comparison.costs_of(label)}
     results = comparison.ok(label)
     for result in results:
-        built = cost[result.record.cell_id]
-        seconds = 0.0 if pd.isna(built) else float(built)
-        for number, epoch in enumerate(result.record.time.epochs, start=1):
-            seconds += epoch.total
+        time, own = result.record.time, result.record.cell_id in timed
+        built = time.cache_build if own else costs["cache_build"]
+        seconds = 0.0 if missing(built) else float(built)
+        for number, epoch in enumerate(time.epochs, start=1):
+            seconds += epoch.total if own else float(costs["time"])
             if metric in epoch.valid:
                 rows.append({"epoch": number, "seconds": seconds, "valid": epoch.valid[metric]})
     if not rows:

@@ -11,6 +11,7 @@ from tpmebench.reports.analysis.joining import apart
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.analysis.uncertainty import peaks, times_by_run
+from tpmebench.reports.figures.accuracy import mean_curve
 from tpmebench.reports.records import Record
 
 Make = Callable[..., Record]
@@ -63,6 +64,23 @@ def test_the_cache_is_spread_over_the_epochs_of_the_accuracy(make_record: Make) 
     of_cost = costs(make_record, "iisan-cached")
     [one] = comparisons(of_cost, accuracy(make_record, "iisan-cached"))
     assert one.methods.loc["iisan-cached", "time_with_cache"] == pytest.approx(mean_time(of_cost) + 21.5 / 12)
+
+
+def test_learning_curves_take_the_seconds_of_the_run_that_measured_them(make_record: Make) -> None:
+    """Not of the busy machine, and with the cache, whose build the accuracy's run does not tell."""
+    reached = accuracy(make_record, "iisan-cached")
+    reached.time.cache_build = None
+    of_cost = costs(make_record, "iisan-cached")
+    [one] = comparisons(of_cost, reached)
+    curve = mean_curve(one, "iisan-cached")
+    assert curve is not None
+    assert curve["seconds"].tolist() == pytest.approx([21.5 + epoch * mean_time(of_cost) for epoch in range(1, 13)])
+    [alone] = comparisons(make_record("iisan-cached"))
+    curve = mean_curve(alone, "iisan-cached")
+    assert curve is not None
+    assert curve["seconds"].iloc[1] == pytest.approx(
+        21.5 + sum(epoch.total for epoch in alone.results[0].record.time.epochs[:2])
+    )
 
 
 def test_a_cell_s_own_costs_hold_where_nothing_else_measured_them(make_record: Make) -> None:
