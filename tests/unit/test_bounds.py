@@ -11,6 +11,7 @@ from tpmebench.errors import BenchError
 
 
 def test_what_ends_well_or_in_one_line_holds() -> None:
+    """Of the two nothing is raised, the error of one line is swallowed."""
     for error in (None, BenchError("x.toml: wrong: mend it")):
         with bounded("x.toml"):
             if error:

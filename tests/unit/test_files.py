@@ -161,5 +161,5 @@ def test_a_changed_array_file_is_an_array_or_an_error(tmp_path_factory: pytest.T
     content = bytearray(whole(folder, np.arange(6, dtype=np.uint8)))
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    with bounded("array.npy"):
+    with bounded("array.npy"):  # asserts that an error names the file
         map_array(npy(folder, bytes(content)))

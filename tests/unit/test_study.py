@@ -204,8 +204,8 @@ VALID = {
 }
 
 
-def reads_or_refuses(read: Callable[[], Study]) -> None:
-    """A study, or a BenchError, within bounds."""
+def assert_read_or_refused(read: Callable[[], Study]) -> None:
+    """A study that is the same written and read again, or a BenchError, within bounds; else AssertionError."""
     with bounded():
         study = read()
         assert Study.model_validate(study.model_dump()) == study
@@ -216,13 +216,13 @@ def reads_or_refuses(read: Callable[[], Study]) -> None:
 def test_a_study_file_is_read_or_refused_whatever_its_keys_hold(tmp_path_factory, values):
     path = tmp_path_factory.getbasetemp() / "mutated.toml"
     path.write_bytes(as_toml(values).encode("utf-8", "surrogatepass"))
-    reads_or_refuses(lambda: read_study(str(path), {}, []))
+    assert_read_or_refused(lambda: read_study(str(path), {}, []))
 
 
 @given(st.sampled_from([*keys(Study), ("unheard", "of")]), strange() | st.text())
 def test_a_setting_is_read_or_refused_whatever_it_holds(key, value):
     for text in (str(value), toml_value(value)):
-        reads_or_refuses(lambda text=text: read_study(None, VALID, [f"{'.'.join(key)}={text}"]))
+        assert_read_or_refused(lambda text=text: read_study(None, VALID, [f"{'.'.join(key)}={text}"]))
 
 
 @given(st.binary() | st.text().map(str.encode), st.integers(0, 200), st.integers(0, 200))
@@ -230,7 +230,7 @@ def test_a_study_file_is_read_or_refused_whatever_bytes_it_holds(tmp_path_factor
     whole = as_toml(VALID).encode()
     path = tmp_path_factory.getbasetemp() / "bytes.toml"
     path.write_bytes(whole[:start] + piece + whole[start + length :])
-    reads_or_refuses(lambda: read_study(str(path), {}, []))
+    assert_read_or_refused(lambda: read_study(str(path), {}, []))
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.toml")))
