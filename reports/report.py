@@ -141,6 +141,6 @@ def towers(comparisons: list[Comparison]) -> list[str]:
         return []
     return [
         "The built-in micro towers were trained so that their last state loses much of what the states below it hold "
-        "(methods/micro/CARD.md): that methods which read those below, as iisan and frozen-mix do, are ahead of frozen "
-        "is half decided by these towers, and need not hold of others."
+        "(methods/micro/CARD.md): where methods that read those below, as iisan and frozen-mix do, are ahead of "
+        "frozen, that may be these towers' doing and need not hold of others."
     ]
