@@ -33,7 +33,7 @@ def peaks(comparison: Comparison, label: str) -> dict[tuple[int, int], list[floa
 
 
 def epoch_times(comparison: Comparison) -> dict[str, dict[tuple[int, int], list[float]]]:
-    """The `runs` of every ranked method."""
+    """The `times_by_run` of every ranked method."""
     return {str(label): times_by_run(comparison, str(label)) for label in comparison.ranked.index}
 
 
