@@ -127,7 +127,9 @@ def bounds(comparison: Comparison) -> set[str]:
 
 
 def doubts(comparison: Comparison) -> list[str]:
-    """What a reader must know of the accuracies before any table, a line each."""
+    """What a reader must know of the accuracies before any table, a line each; of random towers they say nothing."""
+    if comparison.conditions["backbone weights"] == "random":
+        return []
     of_rows = endings(comparison)
     adapting = [label for label in of_rows if comparison.methods["family"][label] != "reference"]
     cells = [ending for label in adapting or of_rows for ending in of_rows[label]]

@@ -158,6 +158,13 @@ def test_nothing_is_doubted_of_what_ended_well(make_record: Make) -> None:
     assert doubts(comparison(run(make_record, "fft", CURVE), make_record("popularity"))) == []
 
 
+def test_nothing_is_doubted_of_accuracies_that_say_nothing(make_record: Make) -> None:
+    record = run(make_record, "lora", [0.3, 0.2, 0.1])
+    assert len(doubts(comparison(record))) == 1
+    record.cell.backbones = record.cell.backbones.model_copy(update={"weights": "random"})
+    assert doubts(comparison(record)) == []
+
+
 def test_of_a_single_epoch_no_rate_is_suspected(make_record: Make) -> None:
     [line] = doubts(comparison(run(make_record, "fft", [0.1])))
     assert "1 of 1 cells was best at its last epoch" in line
