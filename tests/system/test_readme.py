@@ -10,6 +10,7 @@ import typer.main
 
 from tpmebench.bench.cli import app, main
 from tpmebench.reports.readme import refresh
+from tpmebench.reports.report import ReportOptions, write_report
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md")
@@ -89,6 +90,16 @@ def test_every_table_shown_is_the_one_that_its_records_give(page: str, block: st
     text = (ROOT / page).read_text(encoding="utf-8")
     assert f"<!-- generated: {block} -->" in text
     assert refresh(text, (ROOT / page).parent) == text, "the records have changed: `make readme`"
+
+
+@pytest.mark.parametrize("study", ["demo", "base-unique", "base-every-slot"])
+def test_every_published_report_is_the_one_that_its_records_give(study: str, undrawn: None, tmp_path: Path):
+    folder = ROOT / "reports" / "published" / study
+    write_report([folder], ReportOptions(output=tmp_path / "report"))
+    published = (folder / "report.md").read_text(encoding="utf-8")
+    assert (tmp_path / "report" / "report.md").read_text(encoding="utf-8") == re.sub(
+        r"\n!\[.*\]\(pictures/.*\)\n\n\*.*\*\n", "", published
+    ), f"make it anew: `bench report reports/published/{study}`"
 
 
 def test_every_method_has_a_row_in_the_readme():
