@@ -11,13 +11,11 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from ...cell import Cell, Evaluation, Training
-from ...datasets.sources.registry import source_class
 from ...errors import BenchError
 from ...files import canonical_json, digest, read_json, write_atomic
 from ...reports.records import SelfCheck, log_path
 from ..meters.environment import versions
-from ..study.digests import code_of
-from ..study.grid import Planned, reads_towers
+from ..study.grid import Planned, codes, reads_towers
 from ..worker.job import CheckJob, Subject
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
@@ -65,13 +63,10 @@ def check_cells(cells: Sequence[Planned], start: Start, display: Display, direct
 
 def _groups(cells: Sequence[Planned]) -> list[Group]:
     groups: dict[str, Group] = {}
-    for planned in cells:
-        if planned.unfit or not reads_towers(planned.method):
-            continue
-        code = code_of(planned.method, source_class(planned.places.dataset), planned.task)
-        name = digest(canonical_json(_read_alike(planned.cell).identity()), code.training, canonical_json(versions()))[
-            :16
-        ]
+    checked = [planned for planned in cells if reads_towers(planned.method) and not planned.unfit]
+    libraries = canonical_json(versions())
+    for planned, code in zip(checked, codes(checked), strict=True):
+        name = digest(canonical_json(_read_alike(planned.cell).identity()), code.training, libraries)[:16]
         method = digest(planned.cell.method, canonical_json(planned.cell.options), code.method)[:16]
         groups.setdefault(name, Group(name)).cells.setdefault(method, []).append(planned)
     return list(groups.values())

@@ -73,14 +73,14 @@ def _code_behind(found: type) -> set[Path]:
     source = Path(file) if file else None
     if source is None or source.suffix != ".py" or not source.is_file():
         return set()
-    return _reached(source.resolve(), _home(found.__module__, source.resolve()))
+    return _reached([source.resolve()], _home(found.__module__, source.resolve()))
 
 
 def training_sources() -> set[Path]:
     """Our own files that decide a result whatever the method: those that a cell's process reaches, without methods."""
     methods = {ROOT.joinpath("methods", *name.split(".")).with_suffix(".py") for name in methods_built_in()}
     readers = [ROOT.joinpath("datasets", "sources", f"{name}.py") for name in sources_built_in()]
-    return set().union(*(_reached(file, Home(ROOT, OURS), frozenset(methods)) for file in (_FIRST, *readers)))
+    return _reached([_FIRST, *readers], Home(ROOT, OURS), frozenset(methods))
 
 
 def _home(module: str, source: Path) -> Home:
@@ -94,9 +94,9 @@ def _home(module: str, source: Path) -> Home:
     return Home(source.parent, parts[0] if source.parent in installed else None)
 
 
-def _reached(first: Path, home: Home, left_out: frozenset[Path] = frozenset()) -> set[Path]:
-    """A file and whatever it imports, directly or not, of its home and of ours; what decides nothing is left out."""
-    waiting, found = [first], set[Path]()
+def _reached(first: Iterable[Path], home: Home, left_out: frozenset[Path] = frozenset()) -> set[Path]:
+    """Files and whatever they import, directly or not, of their home and of ours; what decides nothing is left out."""
+    waiting, found = list(first), set[Path]()
     while waiting:
         file = waiting.pop()
         if file in found or file in left_out or _is_undeciding(file):

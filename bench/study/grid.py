@@ -14,7 +14,7 @@ from ...methods.backbones.names import parse_pair
 from ...methods.backbones.source import BackboneSource
 from ...methods.registry import Entry, make_method
 from ...outside import canonical_name
-from ...reports.records import Record, Status
+from ...reports.records import Code, Record, Status
 from ..tasks.registry import find_task
 from ..tasks.task import Task
 from ..worker.places import Places
@@ -154,20 +154,27 @@ def distinct(cells: Iterable[Planned]) -> list[Planned]:
 
 def look_again(cells: Sequence[Planned], directory: Path) -> list[Planned]:
     """The same cells with the records that a directory holds of them now."""
-    defaults = {each.cell.method: make_method(each.places.method).chosen.model_dump(mode="json") for each in cells}
-    readers = {each.places.dataset: sources.source_class(each.places.dataset) for each in cells}
-    task = next((each.task for each in cells), None)
-    codes = codes_of({(each.method, readers[each.places.dataset]) for each in cells}, task)
+    methods = {each.cell.method: each.places.method for each in cells}
+    defaults = {name: make_method(place).chosen.model_dump(mode="json") for name, place in methods.items()}
     data = {each.places.dataset: each.cell.dataset_fingerprint for each in cells}
     earlier, ids = Earlier(directory, defaults, data), frozenset(each.cell.id for each in cells)
     result = []
-    for each in cells:
-        found = earlier.find(each.cell, codes[each.method, readers[each.places.dataset]], ids)
+    for each, code in zip(cells, codes(cells), strict=True):
+        found = earlier.find(each.cell, code, ids)
         changes: dict[str, Any] = {"record": None, "stale": (), "replaces": True}
         if found:
             changes = {"record": found.record, "stale": found.stale, "replaces": found.same}
         result.append(replace(each, **changes))
     return result
+
+
+def codes(cells: Sequence[Planned]) -> list[Code]:
+    """Today's digests of the code behind each cell of a study."""
+    names = {each.places.dataset for each in cells}
+    readers = {name: sources.source_class(name) for name in names}
+    task = next((each.task for each in cells), None)
+    found = codes_of({(each.method, readers[each.places.dataset]) for each in cells}, task)
+    return [found[each.method, readers[each.places.dataset]] for each in cells]
 
 
 def resolve_device(device: str) -> str:
