@@ -1,1 +1,1 @@
-"""What the commands beside `run`, `report`, `check` and `compare` do."""
+"""The commands, one file each, and what several of them share."""

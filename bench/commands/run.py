@@ -1,8 +1,7 @@
 """`bench run`."""
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -48,17 +47,8 @@ def run(
     what = {"methods": methods, "datasets": dataset, "modalities": modalities, "seeds": seeds, "repeats": repeats}
     towers = {"backbones": backbones, "text_backbone": text_backbone, "image_backbone": image_backbone}
     how = {"weights": weights, "training.epochs": epochs, "device": device, "costs": costs or None}
-    overrides: dict[str, Any] = what | towers | how
-    overrides["sweep"] = read_sweeps(sweep) if sweep else None
-    if epochs is not None:
-        overrides["epochs"] = {}  # the flag speaks for every method
+    overrides = what | towers | how | {"sweep": read_sweeps(sweep) if sweep else None}
     chosen = read_study(study, overrides, settings or [])
-    request = Request(
-        out or Path("runs") / chosen.name,
-        dry_run=dry_run,
-        only_failed=only_failed,
-        rerun=tuple(split_methods(rerun or "")),
-        keep_stale=keep_stale,
-        strict=strict,
-    )
+    again = tuple(split_methods(rerun or ""))
+    request = Request(out or chosen.directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict)
     sys.exit(run_study(chosen, request))

@@ -1,8 +1,7 @@
 """`bench tune`."""
 
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -36,15 +35,7 @@ def tune(
     from ..study.study import read_study
 
     what = {"methods": methods, "datasets": dataset, "backbones": backbones, "modalities": modalities, "seeds": seeds}
-    overrides: dict[str, Any] = what | {"training.epochs": epochs, "device": device, "points": points}
-    if epochs is not None:
-        overrides["epochs"] = {}  # the flag speaks for every method
-    chosen = read_study(study, overrides, settings or [])
-    request = Request(
-        out or Path("runs") / chosen.name,
-        dry_run=dry_run,
-        only_failed=only_failed,
-        keep_stale=keep_stale,
-        strict=strict,
-    )
+    how = {"training.epochs": epochs, "device": device, "points": points}
+    chosen = read_study(study, what | how, settings or [])
+    request = Request(out or chosen.directory, dry_run, only_failed, keep_stale=keep_stale, strict=strict)
     sys.exit(tune_study(chosen, request))

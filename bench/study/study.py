@@ -129,6 +129,11 @@ class Study(BaseModel):
     sweep: dict[Name, dict[Name, Values]] = {}
     points: Annotated[int, Field(ge=1, le=1000)] = 8
 
+    @property
+    def directory(self) -> Path:
+        """Where it works, unless it is told another place."""
+        return Path("runs") / self.name
+
     @field_validator("methods", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -147,17 +152,20 @@ class Study(BaseModel):
         return self
 
 
-def read_study(source: str | None, overrides: dict[str, Any], settings: Sequence[str]) -> Study:
+def read_study(source: str | None, overrides: Mapping[str, Any], settings: Sequence[str]) -> Study:
     """The study in a file or of a shipped name, with flags and `--set key.path=value` put over it.
 
-    Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol.
-    BenchError names the file, line and key, or the option, at fault.
+    Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol. Epochs
+    among the flags are those of every method, whatever the file says of some. BenchError names the file, line and key,
+    or the option, at fault.
     """
     path = _find(source) if source else STUDIES / "demo.toml"
     named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
     written = _read_file(path) if source or not named else {}
     values = deepcopy(written)
     origins: dict[str, str] = {}
+    if overrides.get("training.epochs") is not None:
+        overrides = {**overrides, "epochs": {}}
     for key, value in overrides.items():
         if value is not None:
             origins[key] = _OPTIONS.get(key, "--" + key.replace("_", "-"))

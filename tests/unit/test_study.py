@@ -63,6 +63,13 @@ def test_a_flag_that_was_not_given_changes_nothing(study_file):
     assert read_study(study_file("seeds = 2"), {"seeds": None}, []).seeds == 2
 
 
+def test_epochs_among_the_flags_are_those_of_every_method(study_file):
+    source = study_file("[training]\nepochs = 3\n[epochs]\nfft = 2")
+    assert read_study(source, {"training.epochs": None}, []).epochs == {"fft": 2}
+    study = read_study(source, {"training.epochs": 7}, ["epochs.lora=9"])
+    assert (study.training.epochs, study.epochs) == (7, {"lora": 9})
+
+
 def test_methods_may_be_written_with_commas():
     assert read_study(None, {"methods": "lora, iisan,"}, []).methods == ["lora", "iisan"]
 
