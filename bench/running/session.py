@@ -76,7 +76,8 @@ class Request:
             if variant.canonical_name not in known:
                 raise BenchError(f"--rerun: {unknown('method of this study', variant.canonical_name, [*known, ALL])}")
             if not any(variant.covers(planned.cell) for planned in cells):
-                labels = ", ".join(dict.fromkeys(each.label for each in cells if each.cell.method == variant.name))
+                own = [each.label for each in cells if each.cell.method == variant.canonical_name]
+                labels = ", ".join(dict.fromkeys(own))
                 raise BenchError(f"--rerun: no cell of this study is {quoted(text)}: there are {labels}")
 
 
@@ -202,7 +203,7 @@ def _turn(console: Screen, directory: Path) -> Iterator[None]:
 
 def _announce_outside(console: Screen, study: Study) -> None:
     """Names the code from outside that planning a study imports, before it does."""
-    named = [*study.methods, *study.options, *study.epochs]
+    named = [*study.methods, *study.options, *study.rates, *study.epochs]
     variants = [Variant.read(name) for name in named]
     outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
     outside |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))

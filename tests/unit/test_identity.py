@@ -358,6 +358,15 @@ def test_a_method_s_digest_follows_its_code_and_that_of_its_neighbours_alone(out
     assert digests.code_of(method, Bazaar) == first
 
 
+@pytest.mark.parametrize("key", ["options", "rates", "epochs"])
+def test_code_from_outside_is_named_wherever_a_study_names_it(
+    outside: Path, key: str, capsys: pytest.CaptureFixture[str]
+):
+    study = Study.model_validate({key: {f"{outside / 'mine_method.py'}:Mine": 3 if key == "epochs" else {"lr": 0.1}}})
+    session._announce_outside(Screen(), study)
+    assert "importing code from outside: mine_method:Mine" in capsys.readouterr().out
+
+
 def test_a_method_without_a_source_has_no_digest(monkeypatch: pytest.MonkeyPatch):
     made = type("Made", (LoRA,), {"__module__": "nowhere_to_be_read"})
     monkeypatch.setitem(sys.modules, "nowhere_to_be_read", ModuleType("nowhere_to_be_read"))

@@ -291,3 +291,10 @@ def test_rerun_names_variants_that_the_study_has():
         Request(NOWHERE, rerun=("lora:r=3",)).check(planned)
     with pytest.raises(BenchError, match=r"'rank'.*r, alpha"):
         Request(NOWHERE, rerun=("lora:rank=3",)).check(planned)
+
+
+def test_rerun_says_what_there_is_of_a_method_that_is_named_by_its_file(tmp_path: Path):
+    (tmp_path / "own_again.py").write_text(OWN)
+    planned = cells(f"{tmp_path}/own_again.py:Own")
+    with pytest.raises(BenchError, match=r"own_again\.py:Own:lr=3': there are own_again:Own$"):
+        Request(NOWHERE, rerun=(f"{tmp_path}/own_again.py:Own:lr=3",)).check(planned)
