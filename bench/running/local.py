@@ -15,7 +15,7 @@ from ...reports.records import Record, Status, log_path, record_path
 from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
-from ..study.grid import Planned
+from ..study.grid import Planned, reads_towers
 from ..worker.job import Job, MachineRates
 from ..worker.places import Places
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
@@ -180,8 +180,7 @@ class Runner:
 
 
 def _libraries(cells: list[Planned]) -> tuple[str, ...]:
-    reads_towers = any(planned.method.family != "reference" for planned in cells)
-    return LIBRARIES + (TOWER_LIBRARIES if reads_towers else ())
+    return LIBRARIES + (TOWER_LIBRARIES if any(reads_towers(planned.method) for planned in cells) else ())
 
 
 def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, str]:

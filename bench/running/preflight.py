@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import BenchError
 from ...files import CACHE_FOLDERS, cache_directory
 from ...ownership import STUDY_FOLDERS
-from ..study.grid import Planned
+from ..study.grid import Planned, reads_towers
 
 _CACHE = "set TPMEBENCH_CACHE to a folder that can be written"
 
@@ -32,7 +32,8 @@ def check_places(directory: Path, cells: Sequence[Planned]) -> None:
 def _fills_cache(planned: Planned) -> bool:
     """Whether a cell keeps decoded pictures or features; towers whose states come from a formula may not."""
     method, image = planned.method, planned.cell.backbones.image
-    return bool(method.uncached) or (method.family != "reference" and image is not None)
+    keeps_features = bool(method.uncached) or method.kind == "ranker"
+    return reads_towers(method) and (keeps_features or image is not None)
 
 
 def _check(folder: Path, remedy: str) -> None:

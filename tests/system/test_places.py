@@ -102,11 +102,12 @@ def test_a_place_for_a_baseline(refused, write_study, make_record, tmp_path: Pat
 
 
 @PLACES
+@pytest.mark.parametrize("method", ["iisan-cached", "content-knn"])
 def test_a_place_for_the_cache_is_asked_for_before_the_first_cell(
-    refused, no_cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place
+    refused, no_cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Place, method: str
 ) -> None:
     monkeypatch.setenv("TPMEBENCH_CACHE", str(place(tmp_path)))
-    message = refused("run", *BAZAAR, "--methods", "iisan-cached", "--out", "out")
+    message = refused("run", *BAZAAR, "--methods", method, "--out", "out")
     assert "TPMEBENCH_CACHE" in message
 
 
