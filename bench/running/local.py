@@ -16,6 +16,7 @@ from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
 from ..study.grid import Planned, reads_towers
+from ..study.study import Study
 from ..worker.job import Job, MachineRates
 from ..worker.places import Places
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
@@ -47,14 +48,10 @@ class Rates:
 class Runner:
     """Where a study's cells run. `warnings` are what the machine looked like before the first of them."""
 
-    study: str
+    study: Study
     directory: Path
     display: Display
     warnings: list[str]
-    checkpoint_seconds: float
-    repeat_disturbed: int = 0
-    test_every_epoch: bool = True
-    costs_seconds: float = 300.0
     rates: Rates = field(default_factory=Rates)
 
     def run(self, cells: list[Planned]) -> list[Record]:
@@ -137,22 +134,23 @@ class Runner:
         return []
 
     def _job(self, blank: Record, places: Places) -> Job:
+        study = self.study
         return Job(
             record=blank,
             directory=self.directory.resolve(),
             places=places,
             warnings=self.warnings,
-            checkpoint_seconds=self.checkpoint_seconds,
-            repeat_disturbed=self.repeat_disturbed,
-            test_every_epoch=self.test_every_epoch,
-            costs_seconds=self.costs_seconds,
+            checkpoint_seconds=study.checkpoint_seconds,
+            repeat_disturbed=study.repeat_disturbed,
+            test_every_epoch=study.test_every_epoch,
+            costs_seconds=study.costs_seconds,
             rates=self.rates.of(blank.cell),
         )
 
     def _blank(self, planned: Planned) -> Record:
         """The record that the cell completes; as it is, it says that the cell crashed."""
         return Record(
-            study=self.study,
+            study=self.study.name,
             cell=planned.cell,
             cell_id=planned.id,
             # as it is when the cell's process starts

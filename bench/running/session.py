@@ -162,18 +162,8 @@ def _round(console: Screen, study: Study, request: Request, cells: list[Planned]
     for planned in filter(request.reruns, wanted):
         drop_checkpoints(request.directory, planned.id)
     with Display(console) as display:
-        runner = Runner(
-            study.name,
-            request.directory,
-            display,
-            warnings,
-            study.checkpoint_seconds,
-            study.repeat_disturbed,
-            study.test_every_epoch,
-            study.costs_seconds,
-        )
         try:
-            runner.run(wanted)
+            Runner(study, request.directory, display, warnings).run(wanted)
         except KeyboardInterrupt:  # within a cell, which then has a row, or between two
             return True
     return False

@@ -81,7 +81,7 @@ def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         monkeypatch.setattr(local, "Start", lambda *_: Start(f"{WORKER}\n{does}"))
         planned = replace(cell, cell=cell.cell.model_copy(update={"timeout": timeout}), record=None)
         shown = display or Display(quiet())
-        (record,) = Runner("study", tmp_path, shown, [], 60.0).run([planned])
+        (record,) = Runner(Study(), tmp_path, shown, []).run([planned])
         assert read_record(record_path(tmp_path, record.cell_id)) == record
         return record
 
