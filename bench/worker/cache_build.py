@@ -1,6 +1,6 @@
 """Builds a feature cache in a process of its own, so that its time and its peaks are of nothing else.
 
-    python -m tpmebench.bench.worker.cache_build MODALITY < cell-and-places.jsonl
+    python -m tpmebench.bench.worker.cache_build MODALITY < subject.json
 
 What building took stands in the entry: every cell that reads it reports the same.
 """
@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -27,8 +26,8 @@ from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
 from .build import build_features
 from .failure import classify, one_line
-from .job import Events
-from .lifeline import die_with_parent, keep_to_the_log
+from .job import Subject
+from .lifeline import begin
 from .places import Places
 from .preparation import prepare_process
 from .read import Tell
@@ -72,8 +71,7 @@ def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
     # The builder takes the end of what it is given for ours, so that stays open until it has ended.
     with os.fdopen(given, "wb", buffering=0) as job, os.fdopen(told, "rb") as lines:
         with suppress(BrokenPipeError):  # it is gone already; its exit status says why
-            for part in (cell, places):
-                job.write(part.model_dump_json().encode() + b"\n")
+            job.write(Subject(cell=cell, places=places).model_dump_json().encode() + b"\n")
         failure = _follow(lines, tell)
         code = builder.wait()
     _judge(failure, code, modality, out_of_memory_kills() != kills)
@@ -108,13 +106,10 @@ def _judge(failure: dict[str, str] | None, code: int, modality: str, killed_for_
 
 def main(modality: str) -> int:
     """Builds; 0 when the entry is there."""
-    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
-    keep_to_the_log()
-    cell, places = Cell.model_validate_json(jobs.readline()), Places.model_validate_json(jobs.readline())
-    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    events, job = begin(Subject)
     try:
-        prepare_process(cell)
-        build_features(cell, places, modality, events.phase, CacheMeter(cell))
+        prepare_process(job.cell)
+        build_features(job.cell, job.places, modality, events.phase, CacheMeter(job.cell))
     except BaseException as error:
         traceback.print_exc()
         events.tell("failed", status=classify(error), message=one_line(error))

@@ -42,7 +42,7 @@ class Job(BaseModel):
 
 
 class Subject(BaseModel):
-    """A cell to check, for its method and its options, and where its parts stand."""
+    """A cell, and where its parts stand."""
 
     cell: Cell
     places: Places

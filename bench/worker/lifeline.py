@@ -1,10 +1,29 @@
-"""A cell's process apart from its work: where its words go, and when it ends."""
+"""A cell's process apart from its work: what it is given, where its words go, and when it ends."""
 
 import io
 import os
 import signal
 import sys
-from typing import IO
+import threading
+from typing import IO, TypeVar
+
+from pydantic import BaseModel
+
+from .job import Events
+
+J = TypeVar("J", bound=BaseModel)
+
+
+def begin(job: type[J]) -> tuple[Events, J]:
+    """What this process was given to do, a line on standard input, and where it tells of it, on standard output.
+
+    From here on it prints to the log, and ends with whoever started it.
+    """
+    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
+    keep_to_the_log()
+    given = job.model_validate_json(jobs.readline())
+    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    return events, given
 
 
 def keep_to_the_log() -> None:

@@ -4,21 +4,16 @@ Started by `cell_process`, and ended when its standard input does. Everything el
 error, which the harness keeps as the cell's log.
 """
 
-import os
-import threading
 import traceback
 
 from ...reports.records import Record
 from .job import Events, Job
-from .lifeline import die_with_parent, keep_to_the_log
+from .lifeline import begin
 
 
 def main() -> int:
     """Runs the job; 0 when a record was written, whatever its status."""
-    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
-    keep_to_the_log()
-    job = Job.model_validate_json(jobs.readline())
-    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    events, job = begin(Job)
     record = _run(job, events)
     record.save(job.directory)
     events.tell("done", status=record.status)

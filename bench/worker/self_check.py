@@ -7,7 +7,6 @@ stays: its feature cache and pictures are in a folder of its own.
 import copy
 import os
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -37,8 +36,8 @@ from ...methods.registry import make_method
 from ..tasks.registry import find_task
 from . import checks
 from .content import content_of, raw_content, shelf_of
-from .job import CheckJob, Events, Subject
-from .lifeline import die_with_parent, keep_to_the_log
+from .job import CheckJob, Subject
+from .lifeline import begin
 from .preparation import prepare_process
 from .read import Materials, read
 
@@ -50,10 +49,7 @@ CORNER = 64
 
 def main() -> int:
     """Checks a job's cells. A fault that is none of the checks' is left to the cells, which show it themselves."""
-    events, jobs = Events(os.fdopen(os.dup(1), "w", encoding="utf-8")), os.fdopen(os.dup(0), "rb")
-    keep_to_the_log()
-    job = CheckJob.model_validate_json(jobs.readline())
-    threading.Thread(target=die_with_parent, args=(jobs,), daemon=True).start()
+    events, job = begin(CheckJob)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         items, faults = run_checks(job.subjects, folder)
