@@ -17,7 +17,7 @@ from ...errors import BenchError
 from ...metrics import is_better
 from ...ownership import check_place
 from .baseline import Baseline, Case, kind_of, read
-from .findings import QUIET, Finding, Outcome, Verdict, relative
+from .findings import QUIET, Finding, Outcome, Verdict, judge_exact, relative
 from .measured import measure
 from .pairing import changes
 from .renewal import pairs, renew
@@ -114,12 +114,9 @@ def _exact(known: Case, now: Case, run: Baseline, baseline: Baseline) -> Iterato
             continue
         if not measured:
             continue
-        by_rise = sorted(measured, key=lambda pair: pair[1] - pair[0])
-        outside = [(b, a) for b, a in (by_rise[-1], by_rise[0]) if abs(a - b) > limit * b]
-        b, a = outside[0] if outside else by_rise[-1]
-        verdict = "same" if not outside else "worse" if a > b else "better"
+        verdict, b, a = judge_exact(measured, limit)
         why = f"tolerance {limit:.0%}"
-        if outside and other_gpu and "memory" in number:
+        if verdict != "same" and other_gpu and "memory" in number:
             verdict, why = "not judged", f"memory of another GPU than {baseline.latest}"
         yield Finding(known.name, number, verdict, b, a, kind, relative(b, a), why)
     for number, values in now.exact.items():

@@ -19,7 +19,7 @@ from ...reports.analysis.ranks import kept_ranks
 from ...reports.reading import load_records
 from ...reports.records import Record, ranks_path
 from .baseline import kind_of
-from .findings import QUIET, Finding, Outcome, Verdict, relative
+from .findings import QUIET, Finding, Outcome, Verdict, judge_exact, relative
 from .measured import EXACT
 from .pairing import changes, group, names, newest_runs, pair_up
 from .time_ratios import CONFIDENCE, LEAST_CELLS, LEAST_TIMES
@@ -115,8 +115,7 @@ def _exact(name: str, pairs: list[tuple[Record, Record]]) -> Iterator[Finding]:
         measured = [(x, y) for a, b in pairs if (x := value(a)) is not None and (y := value(b)) is not None]
         if not measured:
             continue
-        x, y = max(measured, key=lambda pair: abs(pair[1] - pair[0]))
-        verdict: Verdict = "same" if x == y else "worse" if y > x else "better"
+        verdict, x, y = judge_exact(measured)
         yield Finding(name, number, verdict, x, y, kind_of(number), relative(x, y))
 
 

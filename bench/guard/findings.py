@@ -179,6 +179,23 @@ def relative(before: float, now: float) -> float | None:
     return now / before - 1 if before else None
 
 
+def judge_exact(pairs: Sequence[tuple[int, int]], tolerance: float = 0.0) -> tuple[Verdict, int, int]:
+    """What a number that repeats became, before and now, over the seeds: a rise beyond the tolerance is worse.
+
+    Of several seeds the one with the largest rise speaks; if none rose so far, the one with the largest fall.
+    """
+    (low, high), (before, now) = max(pairs, key=_rise), min(pairs, key=_rise)
+    if high - low > tolerance * low:
+        return "worse", low, high
+    if before - now > tolerance * before:
+        return "better", before, now
+    return "same", low, high
+
+
+def _rise(pair: tuple[int, int]) -> int:
+    return pair[1] - pair[0]
+
+
 def _suite(name: str, found: Sequence[Finding], failing: Sequence[Verdict]) -> dict[str, str]:
     counts = {
         "tests": len(found),

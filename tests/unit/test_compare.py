@@ -98,6 +98,16 @@ def test_exact_numbers_count_whenever_they_change(tmp_path: Path) -> None:
     assert found["trainable parameters"].texts()[2:5] == ("100", "101", "+1.0%")
 
 
+def test_of_several_seeds_a_rise_outweighs_a_larger_fall(tmp_path: Path) -> None:
+    now = [record(seed=seed) for seed in range(3)]
+    for each, trainable in zip(now, (99, 101, 50), strict=True):
+        assert each.parameters
+        each.parameters.trainable = trainable
+    before = write(tmp_path / "a", *[record(seed=seed) for seed in range(3)])
+    found = changes(before, write(tmp_path / "b", *now))["trainable parameters"]
+    assert (found.verdict, found.before, found.now) == ("worse", 100, 101)
+
+
 @pytest.mark.parametrize(
     ("totals", "verdict"),
     [
