@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Verdict = Literal[
     "worse", "failed", "missing", "warning", "better", "changed", "noise", "same", "held", "new", "not judged"
 ]
-Format = Literal["table", "markdown", "json", "junit"]
+Format = Literal["markdown", "json", "junit"]
 
 HEADINGS = ("method", "number", "before", "now", "change", "verdict", "why")
 _STYLES = {
