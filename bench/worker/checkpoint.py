@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
     tensors |= {f"generator/{name}": value for name, value in state.generators.items()}
     plain: dict[str, Any] = {"scaler": state.scaler, "updates": state.updates}
     plain["epochs"] = [epoch.model_dump() for epoch in progress.epochs]
-    for name, value in asdict(progress).items():
+    for name, value in vars(progress).items():
         if name in _RANKS and value is not None:
             tensors[f"progress/{name}"] = torch.from_numpy(value)
         elif name not in {*_RANKS, "epochs"}:
