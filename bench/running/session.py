@@ -25,7 +25,7 @@ from ..study.tuning import Settles, Tuning, tried
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from .display import Display, describe
-from .local import Runner
+from .local import Rates, Runner
 from .output import check_study_output
 
 ALL = "all"
@@ -128,13 +128,22 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
 
     cells, interrupted = again(ended), False
     wanted = [planned for planned in cells if request.wants(planned)]
-    while not interrupted:
-        interrupted = _round(console, study, request, cells, wanted)
+    _say_plan(console, cells, wanted, request)
+    warnings = _look_around(console, study, wanted) if wanted else []
+    rates = Rates()
+    while wanted and not interrupted:
+        for planned in filter(request.reruns, wanted):
+            drop_checkpoints(request.directory, planned.id)
+        with Display(console) as display:
+            try:
+                Runner(study, request.directory, display, warnings, rates).run(wanted)
+            except KeyboardInterrupt:  # within a cell, which then has a row, or between two
+                interrupted = True
         ran.update(planned.id for planned in wanted)
         cells = again(ended)
         wanted = [planned for planned in cells if request.wants(planned) and planned.id not in ran]
-        if not wanted:
-            break
+        if wanted and not interrupted:
+            _say_plan(console, cells, wanted, request)
     _conclude(console, request.directory, cells)
     if interrupted:
         console.say(f"interrupted: {_way_on(request)}")
@@ -142,31 +151,24 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
     return 1 if request.strict and any(planned.failed for planned in cells) else 0
 
 
-def _round(console: Screen, study: Study, request: Request, cells: list[Planned], wanted: list[Planned]) -> bool:
-    """Runs the wanted ones of some cells; whether the user interrupted them."""
-    console.say(_beginning(cells, wanted, request))
-    for line in [*tried(cells), *_staleness(cells, request)]:
+def _say_plan(console: Screen, cells: list[Planned], wanted: list[Planned], request: Request) -> None:
+    """How many of the cells are about to run, and why."""
+    for line in [_beginning(cells, wanted, request), *tried(cells), *_staleness(cells, request)]:
         console.say(line)
+
+
+def _look_around(console: Screen, study: Study, wanted: list[Planned]) -> list[str]:
+    """Says what machine and data the wanted cells meet, before the first of them; what may disturb their times."""
     device = next((planned.cell.device for planned in wanted if planned.method.kind == "method"), "cpu")
     for line in environment.unseen(device):
         console.say(f"note: {line}")
-    warnings: list[str] = []
-    if wanted:
-        warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
+    warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
     for warning in warnings:
         console.say(f"warning: {warning}", style="yellow")
-    if wanted:
-        describe_data(study, console, read=True)
-        for line in picture_lines(wanted, study):
-            console.say(line)
-    for planned in filter(request.reruns, wanted):
-        drop_checkpoints(request.directory, planned.id)
-    with Display(console) as display:
-        try:
-            Runner(study, request.directory, display, warnings).run(wanted)
-        except KeyboardInterrupt:  # within a cell, which then has a row, or between two
-            return True
-    return False
+    describe_data(study, console, read=True)
+    for line in picture_lines(wanted, study):
+        console.say(line)
+    return warnings
 
 
 def _way_on(request: Request) -> str:

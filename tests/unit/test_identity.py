@@ -291,6 +291,25 @@ def test_what_runs_again_on_demand_goes_on_from_no_checkpoint(tmp_path: Path, mo
     assert seen == [kept[1:]]
 
 
+def test_what_follows_from_the_first_cells_runs_without_a_second_look_at_the_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    study = Study.model_validate({"methods": ["fft", "lora"], "references": False, "device": "cpu"})
+    fft, lora = plan(study, tmp_path, "0.1.0")
+    looked: list[bool] = []
+    ran: list[tuple[list[str], int]] = []
+    monkeypatch.setattr(session, "describe_data", lambda *_, read: looked.append(read))
+    monkeypatch.setattr(
+        session.Runner, "run", lambda self, cells: ran.append(([each.cell.method for each in cells], id(self.rates)))
+    )
+    screen = Screen()
+    screen.quiet = True
+    planned = iter([[fft], [fft, lora], [fft, lora]])
+    session._run(screen, study, Request(tmp_path), lambda _: next(planned))
+    assert [methods for methods, _ in ran] == [["fft"], ["lora"]]
+    assert looked == [True] and len({rates for _, rates in ran}) == 1
+
+
 def test_a_run_that_waited_for_another_runs_only_what_that_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
