@@ -74,12 +74,14 @@ def names(cases: Sequence[Settings]) -> list[str]:
         for name in known
         if not name.startswith(_OF_METHOD) and _vary(name, [case for case in cases if name in case])
     ]
+    # Options are told between cells of the same method only; everything else that varies is always told.
+    options: dict[str, list[str]] = {}
+    for method in dict.fromkeys(case["method"] for case in cases):
+        twins = [case for case in cases if case["method"] == method]
+        options[method] = [name for name in known if name.startswith(_OF_METHOD) and _vary(name, twins)]
     result = []
     for case in cases:
-        twins = [other for other in cases if other["method"] == case["method"]]
-        # Options are told between cells of the same method only; everything else that varies is always told.
-        options = [name for name in known if name.startswith(_OF_METHOD) and _vary(name, twins)]
-        shown = [name for name in [*options, *telling] if name in case]
+        shown = [name for name in [*options[case["method"]], *telling] if name in case]
         details = ", ".join(f"{name.rpartition('.')[2]}={case[name]}" for name in shown)
         result.append(f"{case['method']} ({details})" if details else case["method"])
     return result
