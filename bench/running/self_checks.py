@@ -99,15 +99,17 @@ def _check(
     if found is None:
         display.say(f"not checked: {towers} (the self-check ended before it could tell; log: {log})")
         return
-    faults = {list(new)[int(number)]: fault for number, fault in found["faults"].items()}
+    faults: dict[str, str | None] = {list(new)[int(number)]: fault for number, fault in found["faults"].items()}
     for key, planned in new.items():
-        if key in faults:
-            verdicts.refused |= {each.cell.id: faults[key] for each in planned}
-        else:
+        if key not in faults:
             passed.methods[key] = SelfCheck(seconds=found["seconds"], items=found["items"])
+        elif fault := faults[key]:
+            verdicts.refused |= {each.cell.id: fault for each in planned}
     count = f"{len(new)} method{'' if len(new) == 1 else 's'}"
-    failed = f", {len(faults)} of which did not pass" if faults else ""
-    display.say(f"checked: {towers} × {count} in {found['seconds']:.1f} s{failed}")
+    untold = list(faults.values()).count(None)
+    failed = f", {len(faults) - untold} of which did not pass" if len(faults) > untold else ""
+    left = f", {untold} left to the cells (log: {log})" if untold else ""
+    display.say(f"checked: {towers} × {count} in {found['seconds']:.1f} s{failed}{left}")
 
 
 def _told(firsts: list[Planned], start: Start, log: Path) -> dict[str, Any] | None:

@@ -58,8 +58,10 @@ def main() -> int:
     return 0
 
 
-def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str]]:
-    """How many items were tried, and by the number of a subject the check that it did not pass."""
+def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str | None]]:
+    """How many items were tried, and by the number of a subject the check that it did not pass, None where none could
+    tell.
+    """
     cell, places = subjects[0].cell, subjects[0].places
     prepare_process(cell)
     materials = read(cell, places, find_task(places.task)(cell), lambda *_: None)
@@ -67,7 +69,7 @@ def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str]
         _ = source.shape  # which is remembered in the suite's own cache
     os.environ["TPMEBENCH_CACHE"] = cache  # from here on
     trial = Trial(_with_few_items(materials), checks.Tolerance.of(*_precisions(cell)))
-    faults: dict[int, str] = {}
+    faults: dict[int, str | None] = {}
     for number, subject in enumerate(subjects):
         try:
             trial.check(make_method(subject.places.method, subject.cell.options))
@@ -77,6 +79,7 @@ def run_checks(subjects: list[Subject], cache: str) -> tuple[int, dict[int, str]
             faults[number] = str(error)
         except Exception:
             traceback.print_exc()
+            faults[number] = None
     return trial.materials.dataset.catalogue.size, faults
 
 
