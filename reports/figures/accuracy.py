@@ -122,7 +122,7 @@ def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
     for result in results:
         time, own = result.record.time, result.record.cell_id in timed
         built = time.cache_build if own else costs["cache_build"]
-        seconds = 0.0 if missing(built) else float(built)
+        seconds = 0.0 if built is None or missing(built) else float(built)
         for number, epoch in enumerate(time.epochs, start=1):
             seconds += epoch.total if own else float(costs["time"])
             if metric in epoch.valid:
