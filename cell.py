@@ -147,10 +147,12 @@ class Cell(Schema):
     """One combination of a study: everything that decides its result.
 
     `dataset`, like the names of the towers, is a label: a cell is the same when its fingerprints are, whatever its data
-    and towers are called and wherever they stand. `version` and `timeout` decide no result, so they are not in the id.
+    and towers are called and wherever they stand. `version`, `timeout` and `point` decide no result, so they are not in
+    the id.
     `rates`: learning rates that stand in place of the method's own, which no `learning_rate_scale` touches; one that
     stands among them does so in place of the study's. `search`: the settings of which this cell is one point of a sweep
-    or search; of all points of one, a single setting becomes a row.
+    or search; of all points of one, a single setting becomes a row. `point`: its place among them, from 1; 0 where
+    that is not known.
     `costs`: only what training costs is measured, and no accuracy.
     """
 
@@ -159,6 +161,7 @@ class Cell(Schema):
     options: JSONTable = {}
     rates: Rates = {}
     search: Annotated[list[RecordedName], Field(max_length=100)] = []
+    point: Count = 0
     dataset: RecordedName
     dataset_fingerprint: str = ""
     modalities: Modalities = "both"
@@ -187,7 +190,8 @@ class Cell(Schema):
         reading = self.backbones.model_dump(mode="json", exclude={"text", "image", "fingerprint"})
         if self.backbones.image_pooling == "auto":  # as before there was a choice
             del reading["image_pooling"]
-        settings = self.model_dump(mode="json", exclude={"dataset_fingerprint", "backbones", "version", "timeout"})
+        loose = {"dataset_fingerprint", "backbones", "version", "timeout", "point"}
+        settings = self.model_dump(mode="json", exclude=loose)
         for name in ("rates", "search", "costs"):
             if not settings[name]:  # as before there were any
                 del settings[name]

@@ -19,12 +19,13 @@ ANY = "*"
 @dataclass(frozen=True)
 class Asked:
     """A method by the name that finds it, with its options and rates; `search`: the settings of which this is a point
-    of a sweep or search.
+    of a sweep or search, and `point` its place among them, from 1.
     """
 
     name: str
     settled: Settled
     search: tuple[str, ...] = ()
+    point: int = 0
 
 
 def asked(study: Study) -> list[Asked]:
@@ -91,9 +92,9 @@ def _methods(study: Study) -> list[str]:
 def _swept(study: Study, variant: Variant) -> Iterator[Asked]:
     """The points of a variant: all combinations of what is swept and stands in neither its name."""
     values = _values(study, variant)
-    for combination in product(*values.values()):
+    for number, combination in enumerate(product(*values.values()), 1):
         point = Variant(variant.name, {**dict(zip(values, combination, strict=True)), **variant.settings})
-        yield ask(study, point, values)
+        yield replace(ask(study, point, values), point=number if values else 0)
 
 
 def _values(study: Study, variant: Variant) -> Mapping[str, list[Any]]:

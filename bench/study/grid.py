@@ -110,6 +110,7 @@ class Grid:
             options=asked.settled.options,
             rates=asked.settled.rates,
             search=list(asked.search),
+            point=asked.point,
             costs=study.costs,
             dataset=sources.label(dataset),
             dataset_fingerprint=self._fingerprints[dataset],

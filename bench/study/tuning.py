@@ -42,7 +42,7 @@ class Tuning:
         found = [points(study, variant) for variant in variants(study)]
         self.searches = [each for each in found if len(each) > 1]
         """The settings to try, by variant."""
-        self._others = [replace(each[0], search=()) for each in found if len(each) == 1]
+        self._others = [replace(each[0], search=(), point=0) for each in found if len(each) == 1]
         self._grid = Grid(study, version, [point for each in found for point in each])
         cells = sum(map(len, found)) * len(self._grid.places)
         if cells > MOST_CELLS:
@@ -83,7 +83,8 @@ def points(study: Study, variant: Variant) -> list[Asked]:
     found: dict[str, Asked] = {}
     for drawn in _drawn(space):
         point = ask(study, Variant(variant.name, {**drawn, **variant.settings}), space)
-        found.setdefault(canonical_json([point.settled.options, point.settled.rates]), point)
+        place = len(found) + 1 if space else 0
+        found.setdefault(canonical_json([point.settled.options, point.settled.rates]), replace(point, point=place))
         if len(found) == study.points:
             break
     return list(found.values())

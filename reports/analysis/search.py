@@ -1,7 +1,8 @@
 """Searches and sweeps: of the settings that were tried of a method the one that counts, chosen on valid alone.
 
 A cell says itself that it is a point of a search, and over which settings (`Cell.search`). Of equal points the one
-with fewer trainable parameters is chosen, then fewer operations a step, then the shorter epoch.
+with fewer trainable parameters is chosen, then fewer operations a step, then the one that stands first in the search:
+the method as it is, where that was tried. Times do not count: on a busy machine they are noise.
 """
 
 from collections.abc import Iterable, Sequence
@@ -63,13 +64,18 @@ class Point:
         return fmean(known) if len(known) == len(self.results) else None
 
     @property
-    def costs(self) -> tuple[float, float, float]:
-        """Trainable parameters, operations a step, seconds an epoch; what is not known counts as most."""
+    def costs(self) -> tuple[float, float]:
+        """Trainable parameters and operations a step, which repeat exactly; what is not known counts as most."""
         record = self.results[0].record
         parameters = record.parameters.trainable if record.parameters else inf
         operations = record.compute.forward + record.compute.backward if record.compute else inf
+        return parameters, operations
+
+    @property
+    def time(self) -> float | None:
+        """Seconds of an epoch, the mean over its seeds; None where none was timed."""
         times = [seconds for result in self.results if (seconds := mean_epoch(result.record, lambda e: e.total))]
-        return parameters, operations, fmean(times) if times else inf
+        return fmean(times) if times else None
 
     @property
     def seconds(self) -> float:
@@ -124,13 +130,13 @@ class Search:
 
 
 def choose(points: Sequence[Point]) -> Point | None:
-    """The point that is best on valid; of equal ones the cheapest, see above. None when no point ended well."""
+    """The point that is best on valid; of equal ones as said above. None when no point ended well."""
     tried = [(point, valid) for point in points if (valid := point.valid) is not None]
     if not tried:
         return None
     record = tried[0][0].results[0].record
     sign = -1 if headline(record.metrics, record.primary_metric)[0].better == "more" else 1
-    return min(tried, key=lambda pair: (sign * round(pair[1], 12), pair[0].costs))[0]
+    return min(tried, key=lambda pair: (sign * round(pair[1], 12), pair[0].costs, pair[0].cell.point))[0]
 
 
 def searches(results: Iterable[Result]) -> list[Search]:

@@ -10,7 +10,7 @@ from .table import Column, Table, present
 
 HOW = (
     "Chosen by {metric} on valid, never by test; of equal settings the one with fewer trainable parameters, then fewer "
-    "operations a step, then the shorter epoch. One with a run that failed is not chosen."
+    "operations a step, then the one that stands first in the search. One with a run that failed is not chosen."
 )
 
 
@@ -85,13 +85,13 @@ def _choice(comparison: Comparison, search: Search) -> dict[str, object]:
 def _tried(search: Search, point: Point) -> dict[str, object]:
     used = point.used
     told = next((result for result in point.results if result.record.status != "ok"), None)
-    parameters, operations, seconds = (None if cost == float("inf") else cost for cost in point.costs)
+    parameters, operations = (None if cost == float("inf") else cost for cost in point.costs)
     return {
         **{key: written(used[key]) if not missing(used.get(key)) else NONE for key in search.keys},
         "valid": point.valid,
         "parameters": parameters,
         "operations": operations,
-        "time": seconds,
+        "time": point.time,
         "seeds": len(point.results),
         "status": point.status,
         "cause": None if told is None else (told.record.error or "not recorded").split("\n")[0],

@@ -28,7 +28,7 @@ def cell_of(make_record: Make) -> Callable[..., Result]:
         rates = {} if scale is None else {"learning_rate_scale": scale}
         keys = changes.pop("keys", KEYS)
         epochs = changes.pop("epochs", 3)
-        fields = {"options": {"r": r, "alpha": 8.0}, "rates": rates, "search": keys}
+        fields = {"options": {"r": r, "alpha": 8.0}, "rates": rates, "search": keys, "point": changes.pop("point", 0)}
         record = make_record(changes.pop("method", "lora"), seed=seed % 1000, epochs=epochs, **fields)
         record.cell = record.cell.model_copy(update={"seed": seed})
         record.cell_id = record.cell.id
@@ -62,8 +62,10 @@ def test_the_choice_is_by_valid_and_never_by_test(cell_of: Callable[..., Result]
     [
         ([{"trainable": 30}, {"trainable": 20}, {"trainable": 25}], 1),
         ([{"operations": 9}, {"operations": 9}, {"operations": 8}], 2),
-        ([{"seconds": 3.0}, {"seconds": 2.0}, {"seconds": 1.0}], 2),
-        ([{"seconds": 1.0}, {"trainable": 10, "seconds": 9.0, "operations": 99}, {}], 1),
+        ([{"point": 2, "seconds": 3.0}, {"point": 1, "seconds": 2.0}, {"point": 3, "seconds": 1.0}], 1),
+        ([{"point": 1}, {"point": 2, "operations": 8}, {"point": 3, "operations": 8}], 1),
+        ([{"point": 1, "seconds": 1.0}, {"trainable": 10, "seconds": 9.0, "operations": 99, "point": 2}, {}], 1),
+        ([{"seconds": 3.0}, {"seconds": 2.0}, {"seconds": 1.0}], 0),
     ],
 )
 def test_of_equal_settings_the_cheaper_is_chosen(
@@ -71,7 +73,7 @@ def test_of_equal_settings_the_cheaper_is_chosen(
 ):
     alike = {"trainable": 20}
     tried = [cell_of(4 * number, 1.0, 0.25, **alike | each) for number, each in enumerate(changes, 1)]
-    tried.append(cell_of(1, 5.0, 0.2499, trainable=1, operations=1, seconds=0.1))
+    tried.append(cell_of(1, 5.0, 0.2499, trainable=1, operations=1, seconds=0.1, point=1))
     [search] = searches(tried)
     assert search.chosen is not None and search.chosen.results == [tried[chosen]]
 
@@ -155,6 +157,7 @@ def test_a_report_shows_one_row_a_method_with_the_choice_named_and_all_that_was_
 def test_a_point_of_a_search_is_the_same_experiment_as_any_run_of_its_setting(cell_of: Callable[..., Result]):
     point, run = cell_of(8, 3.0, 0.2).record.cell, cell_of(8, 3.0, 0.2, seed=0, keys=[]).record.cell
     assert point.id != run.id
+    assert cell_of(8, 3.0, 0.2, point=7).record.cell.id == point.id, "its place in the search decides no result"
     assert pairing.settings(point) == pairing.settings(run)
 
 

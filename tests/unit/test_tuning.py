@@ -74,6 +74,7 @@ def test_of_every_method_as_many_settings_are_tried_itself_first(name: str):
     assert found[0].settled == Variant(name).settled()
     assert len({str(settings(point)) for point in found}) == 16
     assert {point.search for point in found} == {tuple(sorted(methods()[name].search))}
+    assert [point.point for point in found] == list(range(1, 17))
     assert methods()[name].search.keys() >= RATES.keys()
     drawn = [settings(point) for point in found[1:]]
     for key, over in methods()[name].search.items():
@@ -121,7 +122,7 @@ def test_a_method_from_outside_has_the_rates_to_be_searched(tmp_path: Path):
 
 
 def test_a_ranking_that_trains_nothing_has_no_search():
-    assert [point.search for point in tried("content-knn")] == [()]
+    assert [(point.search, point.point) for point in tried("content-knn")] == [((), 0)]
 
 
 def test_what_may_be_tried_is_no_part_of_a_methods_code(tmp_path: Path):
