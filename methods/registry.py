@@ -18,6 +18,7 @@ _BUILT_IN = (
     "embedded.adapter",
     "embedded.lora",
     "decoupled.iisan",
+    "decoupled.versa",
     "decoupled.frozen_mix",
     "references.popularity",
     "references.random",

@@ -75,9 +75,8 @@ class MixEncoder(ItemEncoder):
     def forward(self, inputs: ItemInputs) -> Tensor:
         """Embeddings `[n, width]`."""
         states = self.reader(inputs)
-        return self.fusion(
-            torch.cat([self.projections[name](self.mixes[name](states[name])) for name in self.order], dim=1)
-        )
+        mixed = [self.projections[name](self.mixes[name](states[name])) for name in self.order]
+        return self.fusion(torch.cat(mixed, dim=1)).expand(len(inputs.items), -1)  # as of `iisan`
 
 
 def _projection(sizes: Sequence[int]) -> nn.Sequential:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import StrictBool
 from torch import Tensor, nn
 
+from ...errors import BenchError
 from ...ranges import RATES, Choice
 from ..backbones.pair import Backbones
 from ..encoder import EncoderLayout, ItemEncoder, layout_of
@@ -19,9 +20,8 @@ from .side_network import SideDesign, SideNetwork, SideNetworks
 class IISANOptions(Options):
     """What the paper varies.
 
-    `networks`: intra-modal, inter-modal or both. `gated`: learned gates or plain sums. `layers`: "every-second" layer
-    counted back from the last (LayerDrop), "all", or layer numbers from 1, one
-    or a list. `first_state`: whether state 0 has a block.
+    `networks`: intra-modal, inter-modal or both. `gated`: how states are fused, by learned gates or as plain sums.
+    `layers`: LayerDrop, a pattern or layer numbers (`levels.Layers`). `first_state`: whether state 0 has a block.
     """
 
     networks: Literal["both", "intra", "inter"] = "both"
@@ -41,7 +41,7 @@ class IISANEncoder(ItemEncoder):
 
     def forward(self, inputs: ItemInputs) -> Tensor:
         """Embeddings `[n, width]`."""
-        return self.side(self.reader(inputs))
+        return self.side(self.reader(inputs)).expand(len(inputs.items), -1)  # of levels that all items share, one row
 
     def layout(self) -> EncoderLayout:
         """Each side network is a part, and all of them are compiled together."""
@@ -61,11 +61,15 @@ class IISAN(Method[IISANEncoder]):
         levels = side_levels(self.name, self.chosen.layers, backbones)
         # State 0 is always read: it has a block of its own, or the intra-modal networks start from it.
         blocks = {name: len(chosen) - (not self.chosen.first_state) for name, chosen in levels.items()}
-        design = SideDesign(
-            self.chosen.networks, self.chosen.gated, self.chosen.bottleneck, first_state=self.chosen.first_state
-        )
+        if not all(blocks.values()):
+            raise BenchError(f"method '{self.name}': no layer is left to read; give other layers, or first_state=true")
         widths = {name: shape.width(levels[name][-1]) for name, shape in backbones.shapes.items()}
-        return IISANEncoder(self.reader(backbones, levels), SideNetworks(widths, blocks, width, design))
+        return IISANEncoder(self.reader(backbones, levels), SideNetworks(widths, blocks, width, self.design()))
+
+    def design(self) -> SideDesign:
+        """The side networks that the options ask for."""
+        chosen = self.chosen
+        return SideDesign(chosen.networks, chosen.gated, chosen.bottleneck, first_state=chosen.first_state)
 
     def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> TowerReader | CacheReader:
         """Where the hidden states come from."""

@@ -1,9 +1,9 @@
-"""IISAN's side networks: they read the towers' hidden states and send no gradient back.
+"""IISAN's side networks: they read the towers' hidden states.
 
 Source: IISAN (SIGIR 2024), section 3, with IISAN-Versa's rule for towers of different depth and width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -19,23 +19,44 @@ TEMPERATURE = 0.1
 
 @dataclass(frozen=True)
 class SideDesign:
-    """What the paper varies: which networks, gated or summed, the bottleneck's width, a block for state 0 or none."""
+    """What the papers vary: which networks, gated or summed, the bottleneck's width (of all, or by modality), a block
+    for state 0 or none. `narrow_ends`: the intra-modal networks' first Linear is as narrow as the embedding, as in
+    IISAN-Versa.
+    """
 
     networks: Literal["both", "intra", "inter"] = "both"
     gated: bool = True
-    bottleneck: int = 64
+    bottleneck: int | Mapping[str, int] = 64
     first_state: bool = True
+    narrow_ends: bool = False
+
+    def bottleneck_of(self, modality: str) -> int:
+        """The width of the bottlenecks beside a tower."""
+        return self.bottleneck if isinstance(self.bottleneck, int) else self.bottleneck[modality]
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """A side network's size: columns of its states, blocks, columns of a bottleneck, of what is between its two Linears
+    at the end, and of what it gives.
+    """
+
+    hidden_size: int
+    blocks: int
+    bottleneck: int
+    between: int
+    width: int
 
 
 class SideNetwork(nn.Module):
-    """A ladder of blocks with its gates, then Linear(hidden, hidden) → Linear(hidden, width)."""
+    """A ladder of blocks with its gates, then Linear(hidden, between) → Linear(between, width)."""
 
-    def __init__(self, hidden_size: int, blocks: int, width: int, design: SideDesign) -> None:
+    def __init__(self, size: Ladder, gated: bool) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Bottleneck(hidden_size, design.bottleneck) for _ in range(blocks))
-        self.gates = nn.Parameter(torch.zeros(blocks)) if design.gated else None
-        self.dense = nn.Linear(hidden_size, hidden_size)
-        self.projection = nn.Linear(hidden_size, width)
+        self.blocks = nn.ModuleList(Bottleneck(size.hidden_size, size.bottleneck) for _ in range(size.blocks))
+        self.gates = nn.Parameter(torch.zeros(size.blocks)) if gated else None
+        self.dense = nn.Linear(size.hidden_size, size.between)
+        self.projection = nn.Linear(size.between, size.width)
 
     def gate_values(self) -> Sequence[Tensor] | None:
         """Each block's gate in (0, 1), or None in the ungated variant."""
@@ -44,10 +65,11 @@ class SideNetwork(nn.Module):
     def embed(self, hidden: Tensor) -> Tensor:
         """From the last block's output to `[n, width]`.
 
-        There is no activation between the two maps, so with more rows than the width it is cheaper to multiply their
-        matrices first: hidden² · width operations in place of n · hidden², forward and backward.
+        There is no activation between the two maps, so with many rows it is cheaper to multiply their matrices first,
+        forward and backward; where both have the states' width, with more rows than the embedding has columns.
         """
-        if len(hidden) <= self.projection.out_features:
+        (between, size), width, rows = self.dense.weight.shape, self.projection.out_features, len(hidden)
+        if rows * between * (size + width) <= size * width * (between + rows):
             return self.projection(self.dense(hidden))
         weight = self.projection.weight @ self.dense.weight
         return functional.linear(hidden, weight, self.projection(self.dense.bias))
@@ -75,8 +97,9 @@ class InterModalNetwork(SideNetwork):
     """
 
     def __init__(self, hidden_sizes: dict[str, int], blocks: int, width: int, design: SideDesign) -> None:
-        narrow = min(hidden_sizes.values())
-        super().__init__(narrow, blocks, width, design)
+        narrowest = min(("text", "image"), key=hidden_sizes.__getitem__)  # of two alike the text's
+        narrow = hidden_sizes[narrowest]
+        super().__init__(Ladder(narrow, blocks, design.bottleneck_of(narrowest), narrow, width), design.gated)
         self.narrowing = nn.ModuleDict(
             {
                 name: nn.ModuleList(nn.Linear(size, narrow) for _ in range(blocks))
@@ -109,9 +132,17 @@ class SideNetworks(nn.Module):
         super().__init__()
         self.first_state = design.first_state
         alone = len(hidden_sizes) == 1
+
+        def intra(name: str) -> IntraModalNetwork:
+            size = hidden_sizes[name]
+            between = width if design.narrow_ends else size
+            return IntraModalNetwork(
+                Ladder(size, blocks[name], design.bottleneck_of(name), between, width), design.gated
+            )
+
         self.intra = nn.ModuleDict(
             {
-                name: IntraModalNetwork(hidden_sizes[name], blocks[name], width, design)
+                name: intra(name)
                 for name in ("image", "text")
                 if name in hidden_sizes and (alone or design.networks != "inter")
             }

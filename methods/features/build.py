@@ -108,7 +108,7 @@ def _build(job: BuildJob, folder: Path) -> None:
     tower.drop_layers_above(job.key.levels)
     if isinstance(tower, Tower):
         narrow_last_layer(tower)
-    shared = 0 in job.key.levels and tower.shape.shares_first_state
+    shared = 0 in job.key.levels[:-1] and tower.shape.shares_first_state  # alone it would leave no states
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
     shape = (job.content.items + 1, len(levels), _width(tower, levels))
     batches = _batches(job.content)

@@ -210,24 +210,58 @@ def test_cached_equals_uncached(build: Build, name: str, pair: str) -> None:
     start, other = trainable_state(cached.recommender), trainable_state(live.recommender)
     assert start.keys() == other.keys()
     assert all(torch.equal(start[key], other[key]) for key in start)
-    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-6, rtol=1e-6)
     for _ in range(2):  # two steps with the head's dropout, from the same generator
         losses = []
         for case in (cached, live):
             torch.manual_seed(3)
             case.step()
             losses.append(float(case.loss().detach()))
-        assert losses[0] == pytest.approx(losses[1], abs=1e-5)
+        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+        gradients, others = (
+            {key: parameter.grad for key, parameter in case.recommender.named_parameters() if parameter.requires_grad}
+            for case in (cached, live)
+        )
+        largest = max(float(gradient.abs().max()) for gradient in gradients.values() if gradient is not None)
+        torch.testing.assert_close(gradients, others, atol=1e-6 * max(1.0, largest), rtol=1e-6)
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+@pytest.mark.parametrize("name", CACHED)
+def test_cached_equals_uncached_of_one_modality(build: Build, name: str, modality: str) -> None:
+    cached, live = (build(each, "unequal", (modality,)) for each in (name, ALL[name].uncached))
+    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-6, rtol=1e-6)
+    assert cached.loss().item() == pytest.approx(live.loss().item(), abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    "options", [{"layers": (1, 2)}, {"layers": "all", "first_state": False}, {"networks": "inter"}]
+    "options",
+    [
+        {"layers": (1, 2)},
+        {"layers": "all", "first_state": False},
+        {"networks": "inter"},
+        {"layers": "first-half"},
+        {"layers": "every-3"},
+        {"layers": "none"},
+    ],
 )
 def test_iisan_reads_only_the_layers_asked_for(build: Build, options: dict[str, Any]) -> None:
     cached, live = build("iisan-cached", **options), build("iisan", **options)
-    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-6, rtol=1e-6)
     kept = len(live.reader.tower("text").layers)
-    assert kept == (2 if options.get("layers") == (1, 2) else 4)
+    assert kept == {(1, 2): 2, "first-half": 2, "none": 1}.get(options.get("layers", "all"), 4)
+
+
+def test_one_pattern_of_layers_has_one_name() -> None:
+    for written, name in (("every-1", "all"), ("every-2", "every-second"), (2, (2,)), ([1, 2], (1, 2))):
+        assert method_of("iisan", {"layers": written}).chosen.layers == name
+    with pytest.raises(BenchError, match=r"'layers': .*every-second.* \(got 'every-5'\)"):
+        method_of("iisan", {"layers": "every-5"})
+
+
+def test_without_any_layer_there_must_be_a_block_for_the_first_state(build: Build) -> None:
+    with pytest.raises(BenchError, match="no layer is left to read"):
+        build("iisan", layers="none", first_state=False)
 
 
 def trained_in_the_encoder(case: Case) -> int:
