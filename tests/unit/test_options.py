@@ -70,6 +70,36 @@ SIDE: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     ),
     "first_state": (False, blocks, {"image": 3, "text": 3, "inter": 3}, {"image": 2, "text": 2, "inter": 2}),
 }
+
+
+def beside(modality: str) -> Callable[[TrainedCell], int]:
+    """The width of the bottlenecks beside a tower."""
+
+    def look(parts: TrainedCell) -> int:
+        (first, *_) = side_of(parts).networks()[modality].blocks
+        assert isinstance(first, Bottleneck)
+        return first.down.out_features
+
+    return look
+
+
+VERSA = {
+    **{name: SIDE[name] for name in ("networks", "gated")},
+    "layers": (
+        "none",
+        blocks,
+        dict.fromkeys(("image", "text", "inter"), 5),
+        dict.fromkeys(("image", "text", "inter"), 1),
+    ),
+    "text_bottleneck": (4, beside("text"), 64, 4),
+    "image_bottleneck": (4, beside("image"), 64, 4),
+    "first_state": (
+        False,
+        *SIDE["first_state"][1:2],
+        dict.fromkeys(("image", "text", "inter"), 5),
+        dict.fromkeys(("image", "text", "inter"), 4),
+    ),
+}
 LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
@@ -83,6 +113,7 @@ ARRIVALS = {
     **{("lora", name): arrival for name, arrival in LOW_RANK.items()},
     ("adapter", "bottleneck"): (4, adapters, {64}, {4}),
     **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
+    **{(method, name): arrival for method in ("versa", "versa-cached") for name, arrival in VERSA.items()},
     **{(method, name): arrival for method in ("frozen-mix", "frozen-mix-cached") for name, arrival in MIX.items()},
 }
 ELSEWHERE = {("content-knn", "last"): "test_registry.py"}

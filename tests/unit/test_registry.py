@@ -93,9 +93,7 @@ def test_what_needs_to_be_known_of_a_row_is_said_by_its_class() -> None:
     }
     assert {name for name, method in ALL.items() if not method.stochastic} == {"popularity", "content-knn"}
     assert {name: ALL[name].uncached for name in ALL if ALL[name].uncached} == {
-        "iisan-cached": "iisan",
-        "frozen-cached": "frozen",
-        "frozen-mix-cached": "frozen-mix",
+        name: name.removesuffix("-cached") for name in ALL if name.endswith("-cached")
     }
 
 
@@ -218,7 +216,8 @@ def test_entry_points_add_methods_and_name_the_one_that_fails(
 def test_built_in_methods_come_in_their_order() -> None:
     first = ["fft", "frozen", "frozen-cached", "bitfit", "adapter", "lora", "iisan", "iisan-cached"]
     mixes, references = ["frozen-mix", "frozen-mix-cached"], ["popularity", "random", "content-knn", "sasrec-id"]
-    assert list(ALL)[:14] == [*first, *mixes, *references]
+    some = [*first, *mixes, *references]
+    assert [name for name in ALL if name in some] == some
 
 
 @pytest.mark.parametrize(
