@@ -76,9 +76,10 @@ def _walked(module: nn.Module) -> EncoderLayout:
 
 
 def _of_reader(reader: TowerReader) -> EncoderLayout:
-    towers = [reader.tower(name) for name in reader.levels]
-    parts = {f"{tower.shape.modality} tower": list(tower.parameters()) for tower in towers}
-    return EncoderLayout(pooled=towers, crossed=[] if reader.frozen else towers, parts=parts)
+    towers = {name: reader.tower(name) for name in reader.levels}
+    parts = {f"{tower.shape.modality} tower": list(tower.parameters()) for tower in towers.values()}
+    crossed = [tower for name, tower in towers.items() if name not in reader.frozen]
+    return EncoderLayout(pooled=list(towers.values()), crossed=crossed, parts=parts)
 
 
 def _of_tower(tower: Tower) -> EncoderLayout:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import BenchError
 from .backbones.pair import Backbones
 from .backbones.tower import OUTPUT, Tower
 from .encoder import ItemEncoder
@@ -62,7 +63,7 @@ class TowerRates:
         groups = {"fusion": (encoder.rest(), self.rest)}
         if isinstance(encoder.reader, TowerReader):
             for name, rate in (("text", self.text), ("image", self.image)):
-                if name in encoder.reader.towers:
+                if name in encoder.reader.towers and name not in encoder.reader.frozen:
                     groups[f"{name} tower"] = (trainable(encoder.reader.towers[name]), rate)
         return LearningRates(groups, self.head)
 
@@ -70,9 +71,12 @@ class TowerRates:
 class TowerMethod(Method[FusedEncoder]):
     """Adapts each tower and fuses their outputs; gradients cross the towers. Methods of this kind differ in two things:
     what they do to one tower, and the `rates` that they train with.
+
+    `untouched`: modalities whose towers stay frozen beside an adapted one, in eval mode and without gradients.
     """
 
     rates: ClassVar[TowerRates]
+    untouched: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def adapt(self, tower: Tower) -> None:
@@ -83,10 +87,19 @@ class TowerMethod(Method[FusedEncoder]):
         self.notes.append(f"{self.name}, {tower.shape.modality} tower: {line}")
 
     def item_encoder(self, backbones: Backbones, width: int) -> FusedEncoder:
+        frozen = self.untouched.intersection(backbones.modalities)
+        if len(frozen) == len(backbones.modalities):
+            raise BenchError(
+                f"method '{self.name}': it leaves the {' and the '.join(sorted(frozen))} tower as it is, and no other "
+                "is read here; give --modalities image,text, or use frozen"
+            )
         towers = {name: backbones.tower(name) for name in backbones.modalities}
-        for tower in towers.values():
-            self.adapt(tower)
-        return FusedEncoder(TowerReader(towers, output_levels(backbones), frozen=False), backbones, width)
+        for name, tower in towers.items():
+            if name in frozen:
+                self.note(tower, "stays frozen, and runs without gradients")
+            else:
+                self.adapt(tower)
+        return FusedEncoder(TowerReader(towers, output_levels(backbones), frozen), backbones, width)
 
     def learning_rates(self, encoder: FusedEncoder) -> LearningRates:
         return self.rates.of(encoder)

@@ -1,17 +1,19 @@
 """What flows where in a tower's layers: a tiny batch goes through, and autograd's graph is read from map to map."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ..inputs import ItemInputs
 from .tower import Tower
+
+T = TypeVar("T")
 
 _LARGE = 10**9
 """Parameters of a tower that takes longer to run than to trace."""
@@ -98,14 +100,20 @@ class LayerFlow:
 def layer_flows(tower: Tower, kinds: tuple[type[nn.Module], ...]) -> list[LayerFlow]:
     """The flow of each layer that a tiny batch goes through, by its first run, over maps of these kinds.
 
-    A copy of the tower runs, in eval mode, so that what a model keeps of the sizes that it has seen stays as it was. A
-    large one runs on the meta device, without numbers, if it can. Raises whatever the model raises.
+    Raises whatever the model raises.
+    """
+    return seen_in_a_copy(tower, lambda copied: _flows(copied, kinds))
+
+
+def seen_in_a_copy(tower: Tower, look: Callable[[Tower], T]) -> T:
+    """What `look` sees of a copy of a tower, in eval mode: what a model keeps of the sizes that it has seen stays as it
+    was. It is to run it with `run_tiny`. A large one runs on the meta device, without numbers, if it can.
     """
     parameters = list(tower.parameters())
     if parameters[0].device.type != "meta" and sum(each.numel() for each in parameters) > _LARGE:
         with suppress(Exception):  # some models look at values, or keep tensors that cannot be moved
-            return _flows(_without_numbers(tower).eval(), kinds)
-    return _flows(copy.deepcopy(tower).eval(), kinds)
+            return look(_without_numbers(tower).eval())
+    return look(copy.deepcopy(tower).eval())
 
 
 def _without_numbers(tower: Tower) -> Tower:

@@ -19,4 +19,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Any shape `[…, width]`."""
-        return hidden + self.up(functional.relu(self.down(hidden)))
+        return hidden + self.update(hidden)
+
+    def update(self, hidden: Tensor) -> Tensor:
+        """What is added to the hidden states."""
+        return self.up(functional.relu(self.down(hidden)))

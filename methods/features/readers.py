@@ -1,5 +1,6 @@
 """Where an item encoder's hidden states come from: the towers, or the feature cache. Nothing else tells them apart."""
 
+from collections.abc import Collection
 from typing import cast
 
 import torch
@@ -12,28 +13,36 @@ from ..inputs import ItemInputs
 class TowerReader(nn.Module):
     """Runs the towers and gives the wanted levels by modality, each `[n, hidden]` (or `[1, hidden]` when shared).
 
-    Frozen towers stay in eval mode, build no graph, and lose the layers above the last one read.
+    `frozen` towers (all, none, or some modalities') stay in eval mode, build no graph, and lose the layers above the
+    last one read.
     """
 
-    def __init__(self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]], frozen: bool) -> None:
+    def __init__(
+        self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]], frozen: bool | Collection[str]
+    ) -> None:
         super().__init__()
         self.towers = nn.ModuleDict(towers)
         self.levels = levels
-        self.frozen = frozen
-        if frozen:
-            self.towers.requires_grad_(False)
-            for name, tower in towers.items():
-                tower.drop_layers_above(levels[name])
+        self.frozen = frozenset(towers if frozen is True else frozen or ())
+        for name in self.frozen:
+            towers[name].requires_grad_(False)
+            towers[name].drop_layers_above(levels[name])
         self.train()
 
     def train(self, mode: bool = True) -> "TowerReader":
         """Frozen towers ignore train mode: their dropout would make the same item differ from step to step."""
-        return super().train(mode and not self.frozen)
+        super().train(mode and self.frozen != self.levels.keys())
+        for name in self.frozen:
+            self.tower(name).eval()
+        return self
 
     def forward(self, inputs: ItemInputs) -> dict[str, list[Tensor]]:
         """Levels by modality, in the order asked for."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            return {name: self.tower(name).states(inputs, levels) for name, levels in self.levels.items()}
+        states = dict[str, list[Tensor]]()
+        for name, levels in self.levels.items():
+            with torch.set_grad_enabled(torch.is_grad_enabled() and name not in self.frozen):
+                states[name] = self.tower(name).states(inputs, levels)
+        return states
 
     def tower(self, name: str) -> Tower:
         """The tower of a modality."""

@@ -8,11 +8,14 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from tpmebench.bench.worker.build import TrainedCell
+from tpmebench.methods.backbones.tower import Tower
 from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.decoupled.side_network import SideNetworks
-from tpmebench.methods.embedded.adapter import AdaptedLinear
 from tpmebench.methods.embedded.bottleneck import Bottleneck
+from tpmebench.methods.embedded.compacter import KroneckerAdapter, KroneckerLinear
+from tpmebench.methods.embedded.ends import AdaptedLinear
+from tpmebench.methods.embedded.parallel import LinearBesideAdapter
 from tpmebench.methods.registry import methods
 from tpmebench.outside import is_outside
 
@@ -36,7 +39,21 @@ def low_rank(look: Callable[[LoraLayer], Any]) -> Callable[[TrainedCell], set[An
 
 
 def adapters(parts: TrainedCell) -> set[int]:
-    return {part.adapter.down.out_features for part in encoder_of(parts).modules() if isinstance(part, AdaptedLinear)}
+    return of_each(AdaptedLinear, lambda part: part.adapter.down.out_features)(parts)
+
+
+def of_each(kind: type[nn.Module], look: Callable[[Any], Any]) -> Callable[[TrainedCell], set[Any]]:
+    """What is seen at every module of a kind."""
+    return lambda parts: {look(part) for part in encoder_of(parts).modules() if isinstance(part, kind)}
+
+
+def prompts(parts: TrainedCell) -> set[int]:
+    return {len(part) for name, part in encoder_of(parts).named_parameters() if name.endswith("prompts")}
+
+
+def trained_layers(parts: TrainedCell) -> list[int]:
+    towers = [part for part in encoder_of(parts).modules() if isinstance(part, Tower)]
+    return [sum(all(p.requires_grad for p in layer.parameters()) for layer in tower.layers) for tower in towers]
 
 
 def blocks(parts: TrainedCell) -> dict[str, int]:
@@ -112,6 +129,15 @@ MIX: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
 ARRIVALS = {
     **{("lora", name): arrival for name, arrival in LOW_RANK.items()},
     ("adapter", "bottleneck"): (4, adapters, {64}, {4}),
+    ("pfeiffer", "bottleneck"): (4, adapters, {64}, {4}),
+    ("parallel", "bottleneck"): (4, of_each(LinearBesideAdapter, lambda p: p.adapter.down.out_features), {64}, {4}),
+    ("parallel", "scale"): (2.0, of_each(LinearBesideAdapter, lambda part: part.scale), {0.1}, {2.0}),
+    ("compacter", "bottleneck"): (8, of_each(KroneckerAdapter, lambda part: len(part.down.bias)), {24}, {8}),
+    ("compacter", "n"): (2, of_each(KroneckerLinear, lambda part: len(part.left)), {4}, {2}),
+    ("compacter", "rank"): (3, of_each(KroneckerLinear, lambda part: part.left.shape[2]), {1}, {3}),
+    ("vpt-shallow", "prompts"): (3, prompts, {10}, {3}),
+    ("vpt-deep", "prompts"): (3, prompts, {10}, {3}),
+    ("partial", "layers"): (3, trained_layers, [1, 1], [3, 3]),
     **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
     **{(method, name): arrival for method in ("versa", "versa-cached") for name, arrival in VERSA.items()},
     **{(method, name): arrival for method in ("frozen-mix", "frozen-mix-cached") for name, arrival in MIX.items()},
