@@ -70,6 +70,7 @@ class Registry(Generic[C]):
     def __init__(self, kind: str, group: str, built_in: Sequence[str], adopt: Callable[[str, object], C]) -> None:
         self._kind, self._group, self._built_in, self._adopt = kind, group, built_in, adopt
         self._classes: dict[str, C] = {}
+        self._refused: dict[str, str] = {}
 
     def add(self, name: str, found: C) -> None:
         """Makes a class known, its docstring's first line as summary. BenchError when another class has the name."""
@@ -78,6 +79,10 @@ class Registry(Generic[C]):
             raise BenchError(f"two {self._kind}s are called '{name}': {known.__module__}, {found.__module__}")
         found.name, found.summary = name, (getdoc(found) or "").split("\n", 1)[0]
         self._classes[name] = found
+
+    def refuse(self, name: str, reason: str) -> None:
+        """Makes known why there is no class of a name that somebody may look for."""
+        self._refused[name] = reason
 
     def all(self) -> dict[str, C]:
         """Every class by name: those built in, then those from entry points."""
@@ -96,6 +101,8 @@ class Registry(Generic[C]):
             known = self._classes if name in self._classes else self.all()  # entry points take their time
             if name in known:
                 return known[name]
+            if name in self._refused:
+                raise BenchError(f"{self._kind} '{name}' is none of the suite's: {self._refused[name]}")
             if not is_outside(name):
                 raise unknown(self._kind, name, list(known))
         return self._adopt(canonical_name(name), load_named(self._kind, name))

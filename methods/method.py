@@ -43,7 +43,9 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     `name`, `family`, `summary` and `uncached` are set by `register`. `stochastic`: whether another seed gives another
     result. `uncached`: the method that does the same without the feature cache. `search`: by setting, an option or a
     rate, what `bench tune` may try. `notes`: what a reader of a record must know of how the method came out on the
-    cell's towers, a line each.
+    cell's towers, a line each. `aliases`: other names of options. `options_said`:
+    what a list says of the options, where finding them takes seconds. `fixed_proportions`: whether its rates stand in a
+    proportion that makes the method, so that none can be given for all that it trains.
     """
 
     name: ClassVar[str] = ""
@@ -53,6 +55,9 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     options: ClassVar[type[Options]] = Options
     search: ClassVar[Space] = {}
     stochastic: ClassVar[bool] = True
+    aliases: ClassVar[Mapping[str, str]] = {}
+    options_said: ClassVar[str] = ""
+    fixed_proportions: ClassVar[bool] = False
 
     def __init__(self, chosen: Mapping[str, Any] | None = None) -> None:
         self.chosen = self._parse(chosen or {})
@@ -80,6 +85,8 @@ class Method(Registered, Generic[Encoder]):
     kind: ClassVar[Literal["method"]] = "method"
     search = RATES
     published_batch: ClassVar[int] = 32
+    start_seconds: float | None = None
+    """What computing its start from the towers' weights took, of a method that does: it is no training."""
 
     @abstractmethod
     def item_encoder(self, backbones: Backbones, width: int) -> Encoder:

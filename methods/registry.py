@@ -30,6 +30,9 @@ _BUILT_IN = (
     "references.random",
     "references.content_knn",
     "references.sasrec_id",
+    "embedded.peft.presets",
+    "embedded.peft.kinds",
+    "embedded.peft.adalora",
 )
 Entry = type[Method[Any]] | type[Ranker]
 
@@ -52,6 +55,11 @@ def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
         return method
 
     return add
+
+
+def refuse(name: str, reason: str) -> None:
+    """Makes a name one of which everybody is told why it is no method here."""
+    _registry.refuse(name, reason)
 
 
 def methods() -> dict[str, Entry]:

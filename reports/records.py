@@ -129,8 +129,7 @@ class StepTimes(Schema):
 
 class Time(Schema):
     """Wall times in seconds. `epochs` are raw; the first is a warm-up epoch for means when there are more.
-
-    `cache_build` is what building the feature cache took, whenever that was; `cache_built_by`: the cells that did.
+    `cache_build`: the feature cache's, whenever, by `cache_built_by`. `start`: the method's start from the weights.
     """
 
     epochs: list[Epoch] = []
@@ -139,6 +138,7 @@ class Time(Schema):
     cache_build: Seconds | None = None
     cache_reused: bool | None = None
     cache_built_by: str = ""
+    start: Seconds | None = None
     test: Seconds | None = None
     total: Seconds | None = None
     clock: Literal["cuda-events", "perf-counter"] = "perf-counter"

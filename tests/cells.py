@@ -1,6 +1,7 @@
 """What trains, of what a name or a cell may stand for."""
 
 import copy
+import os
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,8 +12,26 @@ from tpmebench.cell import Cell
 from tpmebench.methods.backbones.inspection import inspect
 from tpmebench.methods.backbones.tower import Tower, TowerShape
 from tpmebench.methods.backbones.trial import Frame, Items
+from tpmebench.methods.embedded.peft.method import PeftMethod
 from tpmebench.methods.method import Method
-from tpmebench.methods.registry import make_method
+from tpmebench.methods.registry import make_method, methods
+
+TRIED_ON_ALL = ("ia3", "vblora", "pissa")
+"""Of the kinds of peft those that are tried on every pair of towers, as all other methods are. Of the others, which
+differ in nothing of ours, `tests/soak/every_pair.py` shows it.
+"""
+EVERY_PAIR = "TPMEBENCH_EVERY_PAIR" in os.environ
+
+
+def is_kind(name: str) -> bool:
+    """Whether a method is one of peft's kinds or presets, which are many and built alike."""
+    method = methods()[name]
+    return issubclass(method, PeftMethod) and name != "lora"
+
+
+def tried_on_all(name: str) -> bool:
+    """Whether a method is tried on every pair of towers and whatever else there is."""
+    return EVERY_PAIR or not is_kind(name) or name in TRIED_ON_ALL
 
 
 def trained(cell: Cell, tell: Callable[..., None] = lambda *_: None, apart: Any = None) -> TrainedCell:

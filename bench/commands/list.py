@@ -21,7 +21,9 @@ def list_methods() -> "Table":
     for name, method in methods().items():
         own = [f"{key} ({over})" for key, over in method.search.items() if over is not RATES.get(key)]
         searched = ", ".join((["rates"] if method.search.keys() & RATES.keys() else []) + own)
-        table.add_row(name, method.family, method.summary, _options(method.options), searched or "–")
+        table.add_row(
+            name, method.family, method.summary, method.options_said or _options(method.options), searched or "–"
+        )
     return table
 
 

@@ -71,7 +71,8 @@ class Variant:
         """The method's options and rates, those of the variant over `base`. BenchError for what it has not got."""
         method = find_method(self.name)
         own = list(method.options.model_fields)
-        settings = {as_called(key, method): value for key, value in {**(base or {}), **self.settings}.items()}
+        settings = {as_called(key, method): value for key, value in (base or {}).items()}
+        settings |= _as_called_once(self.settings, method)
         known = settings_of(method)
         for key in settings:
             if key not in known:
@@ -124,12 +125,24 @@ def rates_of(method: Entry) -> list[str]:
     """The learning rates that can be given: an option of that name stands before them."""
     rates = get_args(Rate) if method.kind == "method" else ()
     outside = () if method.crosses_towers() else ("towers",)  # nothing is trained inside them
+    outside = ("lr", "towers") if method.fixed_proportions else outside
     return [name for name in rates if name not in outside and name not in method.options.model_fields]
 
 
 def as_called(key: str, method: Entry) -> str:
-    """A setting as records call it: `head` stands for `head_lr`, unless it is an option."""
+    """A setting as records call it: an option by another name, and `head` for `head_lr`, unless it is an option."""
+    key = method.aliases.get(key, key)
     return "head_lr" if key == "head" and key not in method.options.model_fields else key
+
+
+def _as_called_once(settings: Mapping[str, Any], method: Entry) -> dict[str, Any]:
+    """Settings as records call them. BenchError where two of them are one."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if as_called(key, method) in found:
+            raise BenchError(f"method '{method.name}': {quoted(key)} is {quoted(as_called(key, method))}: keep one")
+        found[as_called(key, method)] = value
+    return found
 
 
 def _unknown(what: str, name: str, key: str, known: list[str]) -> BenchError:

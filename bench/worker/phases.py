@@ -110,7 +110,8 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     record.parameters = count_parameters(trainer)
     record.compute = count_operations(trainer)
     measured = tensor_memory(trainer, evaluator) if parts.device.type == "cpu" else Memory(origin="cuda-allocated")
-    record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source)
+    start = parts.method.start_seconds
+    record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source, start=start)
     _keep_cache(record, parts.cache)
     if parts.cache is not None:
         measured.cache_build, measured.feature_cache = parts.cache.memory, parts.cache.bytes

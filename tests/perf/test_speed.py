@@ -5,7 +5,7 @@
 
 import pytest
 import torch
-from cells import trained
+from cells import is_kind, trained
 
 from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.worker.build import TrainedCell
@@ -16,7 +16,7 @@ from tpmebench.cell import BackboneChoice, Cell, Training
 from tpmebench.methods.features.content import CachedContent
 from tpmebench.methods.registry import methods
 
-TRAINED = [name for name, method in methods().items() if method.kind == "method"]
+TRAINED = [name for name, method in methods().items() if method.kind == "method" and not is_kind(name)]
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cells import method_of
+from cells import is_kind, method_of, tried_on_all
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -38,9 +38,14 @@ CROSSED = [name for name in TRAINED if ALL[name].family in {"full", "embedded"}]
 BESIDE = [name for name in TRAINED if ALL[name].family == "decoupled"]
 PAIRS = ["bert+vit", "unequal", "clip", "causal+dinov2"]
 AT_START = {"adapter": 0.05, "pfeiffer": 0.05, "compacter": 0.05, "ssf": 0.6}
-"""How far a method's tower outputs may be from the frozen ones before training; 0 unless said."""
+"""How far a method's tower outputs may be from the frozen ones before training; unless said 0, and rounding in kinds of
+peft that compute the weights anew.
+"""
+NOT_AT_START = {"c3a", "fourierft", "unilora", "vblora"}
+"""Kinds of peft that move the towers' outputs before they have learned anything."""
 PROMPTED = {"vpt-shallow", "vpt-deep"}
 """They put positions among a picture's, and leave texts as they are."""
+SAMPLED = [name for name in TRAINED if tried_on_all(name)]
 
 
 @dataclass
@@ -82,6 +87,12 @@ class Case:
 
 
 Build = Callable[..., Case]
+
+
+def on_pairs(names: list[str]) -> pytest.MarkDecorator:
+    """Methods with the pairs that they are tried on: kinds of peft with the one of unequal depth and width."""
+    pairs = [(name, pair) for name in names for pair in (PAIRS if tried_on_all(name) else ["unequal"])]
+    return pytest.mark.parametrize(("name", "pair"), pairs)
 
 
 @pytest.fixture
@@ -130,8 +141,7 @@ def build(
     return make
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("name", TRAINED)
+@on_pairs(TRAINED)
 def test_an_item_has_one_embedding_whatever_stands_beside_it(build: Build, name: str, pair: str) -> None:
     case = build(name, pair)
     together = case.embeddings()
@@ -142,13 +152,12 @@ def test_an_item_has_one_embedding_whatever_stands_beside_it(build: Build, name:
     assert (together[0] - together[1]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("name", TRAINED)
+@on_pairs(TRAINED)
 def test_a_step_trains_what_is_trainable_and_nothing_else(build: Build, name: str, pair: str) -> None:
     case = build(name, pair)
     before = {key: value.clone() for key, value in case.recommender.state_dict().items()}
     case.step()
-    parameters = dict(case.recommender.named_parameters())
+    parameters = dict(case.recommender.named_parameters(remove_duplicate=False))  # some are shared among layers
     for key, value in case.recommender.state_dict().items():
         parameter = parameters.get(key)
         if parameter is not None and parameter.requires_grad:
@@ -161,7 +170,7 @@ def test_a_step_trains_what_is_trainable_and_nothing_else(build: Build, name: st
 
 
 @pytest.mark.parametrize("modalities", [("text",), ("image",), ("text", "image")])
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_every_trainable_parameter_has_one_rate(build: Build, name: str, modalities: tuple[str, ...]) -> None:
     if name in PROMPTED and modalities == ("text",):
         with pytest.raises(BenchError, match=f"'{name}': it leaves the text tower as it is"):
@@ -198,15 +207,14 @@ def test_trainable_state_round_trips_through_safetensors(build: Build, name: str
     assert torch.equal(fresh.embeddings(), trained.embeddings())
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("name", CROSSED)
+@on_pairs([name for name in CROSSED if name not in NOT_AT_START])
 def test_an_embedded_method_starts_from_the_frozen_backbones(build: Build, name: str, pair: str) -> None:
     case, frozen = build(name, pair), build("frozen", pair)
     items = frozen.content.gather(torch.arange(1, 10))
     outputs = [one.reader.eval()(items) for one in (case, frozen)]
     for modality in ("text",) if name in PROMPTED else ("text", "image"):
         adapted, plain = (output[modality][0] for output in outputs)
-        torch.testing.assert_close(adapted, plain, atol=AT_START.get(name, 0.0), rtol=0.0)
+        torch.testing.assert_close(adapted, plain, atol=AT_START.get(name, 2e-5 if is_kind(name) else 0.0), rtol=0.0)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -313,7 +321,7 @@ def test_towers_of_a_decoupled_method_stay_in_eval_mode_and_give_no_graph(build:
         assert all(map(torch.equal, states, again[modality]))
 
 
-@pytest.mark.parametrize("name", CROSSED)
+@pytest.mark.parametrize("name", [name for name in CROSSED if tried_on_all(name)])
 def test_towers_that_gradients_cross_are_in_train_mode(build: Build, name: str) -> None:
     case = build(name)
     case.recommender.train()
@@ -337,7 +345,7 @@ def test_mixed_precision(build: Build, name: str) -> None:
     assert all(p.grad.isfinite().all() for p in case.recommender.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_all_methods_start_from_the_same_head_and_leave_the_generator_alone(build: Build, name: str) -> None:
     torch.manual_seed(11)
     case = build(name, seed=4)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cells import is_kind
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
@@ -120,6 +121,7 @@ VERSA = {
 LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
+    "targets": ("qkv", lambda parts: len(low_rank(id)(parts)), 16, 24),
     "dropout": (0.25, low_rank(lambda part: getattr(part.lora_dropout["default"], "p", 0.0)), {0.0}, {0.25}),
 }
 MIX: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
@@ -146,7 +148,8 @@ ELSEWHERE = {("content-knn", "last"): "test_registry.py"}
 
 
 def test_every_option_has_a_test_of_where_it_acts():
-    ours = {name: method for name, method in methods().items() if not is_outside(name)}  # others' tests name their own
+    """But those of peft's kinds, all of which its config is given."""
+    ours = {name: method for name, method in methods().items() if not is_outside(name) and not is_kind(name)}
     assert set(ARRIVALS) | set(ELSEWHERE) == {
         (name, option) for name, method in ours.items() for option in method.options.model_fields
     }
