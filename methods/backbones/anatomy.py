@@ -39,7 +39,7 @@ class Anatomy(BaseModel):
     that runs n times stands there n times. `stack`: the list that holds them. `levels`: level 0, what goes into the
     first layer, and one after each. `output`: what the model itself calls its last hidden state. `pooled`: width of
     its own pooled output, 0 where it has none. `causal`: no position sees a later one. `prefix`: how many leading
-    positions go into the first layer alike for every item (class token, registers). `class_token`: where a
+    positions of a picture go into the first layer alike for every item (class token, registers). `class_token`: where a
     tokenizer puts its own. `fixed`: the places at which level 0 is the same for every item. `own`: how the family
     pools, as far as it says; `place`: which positions that reads. `norm`: the normalisation of the pooled vector
     alone. `pooler`: the module that makes its own pooled output of the vector at `place`, where one does. `unread`:
@@ -90,18 +90,17 @@ class Anatomy(BaseModel):
 
         BenchError for one that the model has not got.
         """
-        if chosen == "auto":
-            return stated or self.own or self._usual(modality)
-        if chosen == "last" and modality == "image":
+        pooling = (stated or self.own or self._usual(modality)) if chosen == "auto" else chosen
+        if pooling == "last" and modality == "image":
             raise BenchError(f"image_pooling: {self.model} reads pictures, which have no last token; give cls or mean")
-        if chosen == "pooler" and not self.pooled:
+        if pooling == "pooler" and not self.pooled:
             raise BenchError(f"{modality}_pooling: {self.model} has no pooled output of its own; give cls or mean")
         lacking = [name for name in self.made_up if name not in self.unread_pooled]
-        if chosen == "pooler" and lacking:
+        if pooling == "pooler" and lacking:
             raise BenchError(
                 f"{modality}_pooling: the files of {self.model} lack {lacking[0]} of its pooler; give cls or mean"
             )
-        return chosen
+        return pooling
 
     def _usual(self, modality: str) -> Pooling:
         """Of a family without a pooled output: where all has been seen, at a class token, else the mean."""

@@ -12,6 +12,7 @@ from ...files import read_json
 from .hugging_face import without_the_hub
 from .loading import build_model, part_of, without_choice
 from .model_folder import loading_fault, stated_weights
+from .positions import longest_text
 from .source import BackboneSource
 from .trial import Items, call_model
 
@@ -54,7 +55,7 @@ def _check_stated(source: BackboneSource, text_length: int, image_side: int | No
 def _check_built(source: BackboneSource, text_length: int, image_side: int | None) -> None:
     model = _without_data(source)
     if source.modality == "text":
-        _check_length(source, text_length, _positions(model))
+        _check_length(source, text_length, longest_text(model))
         _check_vocabulary(source, model)
         _run(source, model, text_length)
     else:
@@ -106,16 +107,6 @@ def _run(source: BackboneSource, model: nn.Module, size: int) -> None:
     except (NotImplementedError, RuntimeError) as error:
         if "meta" not in str(error):
             raise  # else the model looks at values: its cell will show
-
-
-def _positions(model: nn.Module) -> int | None:
-    """The longest text that the model has position embeddings for; None when it has none (rotary, relative)."""
-    for name, module in model.named_modules():
-        last = name.rpartition(".")[2]
-        if isinstance(module, nn.Embedding) and (last == "wpe" or ("position" in last and "token" not in last)):
-            padding = module.padding_idx  # RoBERTa and its kin count positions from the one after the padding's
-            return module.num_embeddings - (0 if padding is None else padding + 1) - int(getattr(module, "offset", 0))
-    return None
 
 
 def _check_length(source: BackboneSource, length: int, positions: int | None) -> None:

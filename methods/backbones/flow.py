@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from ..inputs import ItemInputs
+from .loading import copy_of_same_weights
+from .pixels import USUAL_SIDE, configured_side
 from .tower import Tower
 
 T = TypeVar("T")
 
 _LARGE = 10**9
 """Parameters of a tower that takes longer to run than to trace."""
-_LENGTH, _SIDE = 8, 224
-"""Of a text in tokens; of a picture whose model states no size."""
+_LENGTH = 8
+"""Of a text, in tokens."""
 
 
 @dataclass(eq=False)
@@ -107,19 +109,15 @@ def layer_flows(tower: Tower, kinds: tuple[type[nn.Module], ...]) -> list[LayerF
 
 def seen_in_a_copy(tower: Tower, look: Callable[[Tower], T]) -> T:
     """What `look` sees of a copy of a tower, in eval mode: what a model keeps of the sizes that it has seen stays as it
-    was. It is to run it with `run_tiny`. A large one runs on the meta device, without numbers, if it can.
+    was. It is to run it with `run_tiny`, and to change no parameter, for they are the tower's own. A large one runs on
+    the meta device, without numbers, if it can.
     """
     parameters = list(tower.parameters())
     if parameters[0].device.type != "meta" and sum(each.numel() for each in parameters) > _LARGE:
         with suppress(Exception):  # some models look at values, or keep tensors that cannot be moved
-            return look(_without_numbers(tower).eval())
-    return look(copy.deepcopy(tower).eval())
-
-
-def _without_numbers(tower: Tower) -> Tower:
-    """A copy on the meta device, without one in memory before."""
-    tensors = [*tower.parameters(), *tower.buffers()]
-    return copy.deepcopy(tower, {id(tensor): _empty(tensor) for tensor in tensors})
+            empty = {id(tensor): _empty(tensor) for tensor in [*parameters, *tower.buffers()]}
+            return look(copy.deepcopy(tower, empty).eval())
+    return look(copy_of_same_weights(tower).eval())
 
 
 def _empty(tensor: Tensor) -> Tensor:
@@ -168,15 +166,9 @@ def run_tiny(tower: Tower) -> None:
         # Without a mask: some models look at its values, which the meta device has not got.
         model(input_ids=torch.arange(_LENGTH, device=device)[None])
         return
-    side = _side(getattr(model, "config", None))
+    side = configured_side(getattr(model, "config", None)) or USUAL_SIDE
     pixels = (torch.arange(3 * side * side, device=device) * 37 % 251).to(torch.uint8).view(1, 3, side, side)
     tower(ItemInputs(torch.zeros(1, dtype=torch.int64, device=device), pixels=pixels))
-
-
-def _side(config: Any) -> int:
-    stated = getattr(config, "image_size", None)
-    sizes = stated if isinstance(stated, list | tuple) else [stated]
-    return max((size for size in sizes if isinstance(size, int)), default=_SIDE)
 
 
 def _with_a_leaf(

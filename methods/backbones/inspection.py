@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ...errors import BenchError
 from .anatomy import Anatomy, Level, Place
 from .pooled import Reading
+from .positions import longest_text
 from .stack import Run, Stack, find_stack, watch
 from .trial import SAME, Items, call_model, check_callable, close, takes
 
@@ -30,7 +31,7 @@ def inspect(model: nn.Module, items: Items, made_up: Sequence[str] = ()) -> Anat
         reading = Reading(model, items, seen, output)
         levels = tuple(_level(state, items) for state in (stack.calls[0].taken, *(call.given for call in stack.calls)))
         first = levels[0].ordered(stack.calls[0].taken)
-        prefix = _prefix(first) if items.pixels is not None else len(items.frame.before) if items.frame else 0
+        prefix = _prefix(first) if items.pixels is not None else 0
         causal = items.ids is not None and _is_causal(output.ordered(hidden), items)
         own, place, norm, pooler = reading.own_pooling(prefix, causal)
         pooled = getattr(seen.output, "pooler_output", None)
@@ -53,7 +54,7 @@ def inspect(model: nn.Module, items: Items, made_up: Sequence[str] = ()) -> Anat
             unread_pooled=_unread(model, pooled, "") if isinstance(pooled, Tensor) else (),
             made_up=tuple(made_up),
             sees_padding=items.ids is not None and _sees_padding(model, items, output.ordered(hidden)),
-            positions=_positions(seen, items),
+            positions=longest_text(model) if items.ids is not None else None,
             attention=_attention(model),
             masks=masks,
         )
@@ -151,18 +152,6 @@ def _unread(model: nn.Module, output: Tensor, spared: str) -> tuple[str, ...]:
         ahead += following
     names = [name for name, parameter in model.named_parameters() if id(parameter) not in reached]
     return tuple(name for name in names if not (spared and name.startswith(f"{spared}.")))
-
-
-def _positions(seen: Run, items: Items) -> int | None:
-    """The longest text that fits the table of positions: the one whose rows are looked up one after another."""
-    if items.ids is None:
-        return None
-    length = items.ids.shape[1]
-    for module, rows in seen.embedded.values():
-        flat = rows.reshape(-1, rows.shape[-1])[0] if rows.dim() else rows
-        if rows.dim() in (1, 2) and len(flat) == length and bool((flat.diff() == 1).all()):
-            return module.num_embeddings - int(flat[0])
-    return None
 
 
 def _attention(model: nn.Module) -> Any:

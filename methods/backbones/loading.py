@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from .hugging_face import transformers_quietly
 from .trial import takes
+
+M = TypeVar("M", bound=nn.Module)
 
 _PARTS = {
     "text": ("text_model",),
@@ -61,6 +63,11 @@ def own_names(model: nn.Module, part: nn.Module, names: Iterable[str]) -> Iterat
             yield name
         elif name.startswith(f"{inside}."):
             yield name.removeprefix(f"{inside}.")
+
+
+def copy_of_same_weights(module: M) -> M:
+    """A copy with the same parameters: what a run leaves in a model, or takes off it, stays in the copy."""
+    return deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
 
 
 def without_choice(config: Any) -> Any:

@@ -12,7 +12,7 @@ from ...files import cache_directory, digest, file_digest, read_json, write_atom
 from ...ownership import take
 from .anatomy import Anatomy
 
-_LOOKING = ("anatomy", "inspection", "pooled", "stack", "trial")
+_LOOKING = ("anatomy", "inspection", "loading", "pooled", "positions", "stack", "trial")
 _asked: dict[str, Anatomy] = {}
 
 

@@ -11,6 +11,8 @@ from ...files import read_json
 FILES = ("preprocessor_config.json", "processor_config.json")
 """Where a model says it: the first as it has always been, the second as transformers 5 saves it."""
 LARGEST_SIDE = 8192
+USUAL_SIDE = 224
+"""Of pictures that a model is tried with where nothing states a side."""
 _BYTE = 255.0
 
 Normalisation = tuple[list[float], list[float]]
@@ -33,7 +35,7 @@ class Pixels:
 
     def completed(self, config: Any) -> "Pixels":
         """With the configuration's side where there is none, and a note where the two differ."""
-        known = _configured_side(config)
+        known = configured_side(config)
         if self.side is None and known is not None:
             return replace(self, side=known, said_by="config.json")
         if known in (None, self.side):
@@ -81,7 +83,8 @@ def _side(size: Any, where: str) -> int | None:
     return max(stated)
 
 
-def _configured_side(config: Any) -> int | None:
+def configured_side(config: Any) -> int | None:
+    """The side that a model's configuration states; None where it states none."""
     side = getattr(config, "image_size", None)
     sides = side if isinstance(side, list | tuple) else [side]
     stated = [each for each in sides if isinstance(each, int) and 0 < each <= LARGEST_SIDE]

@@ -1,11 +1,13 @@
 """Named, local or hub backbones: their shapes, towers, tokenizers and fingerprints."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ...cell import Modality, Pooling, Weights
 from ...errors import BenchError, quoted, unknown
@@ -16,19 +18,17 @@ from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
 from .hugging_face import transformers_quietly
 from .inspection import inspect
-from .loading import build_model, config_of, load_model, own_names, part_of
+from .loading import build_model, config_of, copy_of_same_weights, load_model, own_names, part_of
 from .memory import remembered
 from .model_folder import READ, check_files, check_no_adapter, loading_fault
 from .names import IMAGE, MICRO, TEXT, Named
-from .pixels import FILES, HALF, Normalisation, Pixels, read_pixels
+from .pixels import FILES, HALF, USUAL_SIDE, Normalisation, Pixels, read_pixels
 from .preprocessing import CostTokenizer, PretrainedTokenizer, Tokenizer, has_tokenizer
 from .stated_pooling import POOLING_FILE, stated_pooling
 from .tower import Tower, TowerShape
 from .trial import Frame, Items
 
 _RANDOM_SEED = 20240
-_USUAL_SIDE = 224
-"""Of pictures that a model is tried with where nothing states a side."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,11 @@ class BackboneSource:
         if self.weights == "random":
             shape = self.config.to_dict() | {"_name_or_path": ""}  # the same wherever the folder stands
             return digest("random", canonical_json(shape), str(_RANDOM_SEED), torch.__version__)
+        return self._files
+
+    @cached_property
+    def _files(self) -> str:
+        """Hash of a folder's files: weights of a gigabyte take seconds."""
         folder = Path(self.location)
         files = sorted(path for path in folder.iterdir() if path.suffix in READ)
         files += [path for path in (folder / POOLING_FILE,) if path.exists()]
@@ -144,8 +149,28 @@ class BackboneSource:
     @cached_property
     def anatomy(self) -> Anatomy:
         """What running the loaded model has shown; remembered for as long as its files stay the same."""
-        key = canonical_json(asdict(self._frame)) if self.modality == "text" else ""
-        return remembered(lambda: self.fingerprint() and digest(self.modality, self.fingerprint(), key), self._inspect)
+        return self._seen(self._part)
+
+    def _seen(self, load: Callable[[], tuple[nn.Module, tuple[str, ...]]]) -> Anatomy:
+        """The anatomy. `load` gives a part as `_part` does, which may lose layers, and is asked where none is known."""
+        around = canonical_json(asdict(self._frame)) if self.modality == "text" else ""
+
+        def key() -> str:
+            files = self.fingerprint()
+            return digest(self.modality, files, around) if files else ""
+
+        def look() -> Anatomy:
+            # Whatever device a tower is then made on. Some models draw numbers as they run, which leaves no trace.
+            with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+                part, made_up = load()
+                text = self.modality == "text"
+                items = Items.titles(self._frame) if text else Items.pictures(self.prepared.side or USUAL_SIDE)
+                try:
+                    return inspect(part, items, made_up)
+                except Exception as error:  # which does not know the folder; or a model wants other items
+                    raise self.unloadable(error) from error
+
+        return remembered(key, look)
 
     @cached_property
     def _frame(self) -> Frame:
@@ -160,20 +185,6 @@ class BackboneSource:
         if self.weights == "random" and not (self.is_local and has_tokenizer(Path(self.location))):
             return CostTokenizer(self.config.vocab_size)
         return PretrainedTokenizer(self.location, **self.pinned)
-
-    def _inspect(self) -> Anatomy:
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # whatever device a tower is then made on
-            torch.manual_seed(_RANDOM_SEED)
-            model, made_up = self._model()
-            text = self.modality == "text"
-            items = Items.titles(self._frame) if text else Items.pictures(self.prepared.side or _USUAL_SIDE)
-        part = part_of(model, self.modality)
-        try:
-            return inspect(part, items, tuple(own_names(model, part, made_up)))
-        except BenchError as error:  # which does not know the folder
-            raise self.unloadable(error) from error
-        except Exception as error:  # whatever a model raises that wants other items
-            raise self.unloadable(error) from error
 
     @cached_property
     def shape(self) -> TowerShape:
@@ -193,26 +204,28 @@ class BackboneSource:
         """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
         if self.is_generated:
             return GeneratedTower(self.modality)
-        shape = self.shape
+        part, made_up = self._part()
+        if not any(parameter.is_meta for parameter in part.parameters()):  # else there is nothing to see
+            self._seen(lambda: (copy_of_same_weights(part), made_up))  # so that it is not loaded twice
+        return Tower(part, self.shape, self.pixels.normalisation, self.anatomy)
+
+    def _part(self) -> tuple[nn.Module, tuple[str, ...]]:
+        """What of the model reads the modality, fresh, and the names of its parameters that the files lack."""
         # Random weights are always the same. A loaded model draws numbers too, for a pooler that its file lacks: what
         # a method makes after it must not depend on whether a tower was loaded (iisan and iisan-cached start alike).
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_RANDOM_SEED)
-            model, _ = self._model()
-        return Tower(part_of(model, self.modality), shape, self.pixels.normalisation, self.anatomy)
-
-    def _model(self) -> tuple[Any, list[str]]:
-        """The whole model, and the names of parameters that its files lack."""
-        try:
-            if self.weights == "random":
-                return build_model(self.config), []
-            model, found = load_model(self.location, self.whole_config, self.pinned)
-        except Exception as error:  # whatever transformers raises
-            raise self.unloadable(error) from error
-        fault = loading_fault(model, part_of(model, self.modality), found)
+            try:
+                if self.weights == "random":
+                    return part_of(build_model(self.config), self.modality), ()
+                model, found = load_model(self.location, self.whole_config, self.pinned)
+            except Exception as error:  # whatever transformers raises
+                raise self.unloadable(error) from error
+        part = part_of(model, self.modality)
+        fault = loading_fault(model, part, found)
         if fault:
             raise self.unloadable(fault)
-        return model, sorted(found["missing_keys"])
+        return part, tuple(own_names(model, part, sorted(found["missing_keys"])))
 
     def image_side(self) -> int:
         """The picture side, in pixels, that the model's pictures are prepared to. BenchError when nothing states it."""

@@ -23,14 +23,10 @@ class Call:
 
 @dataclass
 class Run:
-    """What one run of a model has shown: every call that turned states into states, and its output.
-
-    `embedded`: what was looked up in embeddings, by name.
-    """
+    """What one run of a model has shown: every call that turned states into states, and its output."""
 
     output: Any = None
     calls: list[Call] = field(default_factory=list)
-    embedded: dict[str, tuple[nn.Embedding, Tensor]] = field(default_factory=dict)
 
 
 def watch(model: nn.Module, run: Callable[[], Any]) -> Run:
@@ -41,10 +37,8 @@ def watch(model: nn.Module, run: Callable[[], Any]) -> Run:
     seen, handles = Run(), []
 
     def note(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
             given, taken = first_tensor(output), states_in(args, kwargs)
-            if isinstance(module, nn.Embedding) and args and isinstance(args[0], Tensor):
-                seen.embedded[name] = (module, args[0])
             if given is not None and taken is not None and given.is_floating_point():
                 seen.calls.append(Call(name, taken, given))
 

@@ -92,9 +92,11 @@ class FrozenMix(Method[MixEncoder]):
     search = RATES | {"layers": Choice(("every-second", "all"))}
 
     def item_encoder(self, backbones: Backbones, width: int) -> MixEncoder:
-        levels, hidden = self.levels(backbones), self._hidden(backbones, width)
+        levels = self.levels(backbones)
+        widths = {name: shape.width(levels[name][-1]) for name, shape in backbones.shapes.items()}
+        hidden = self._hidden(backbones, list(widths.values()), width)
         between = [] if hidden is None else [hidden]
-        sizes = {name: [shape.hidden_size, *between, width] for name, shape in backbones.shapes.items()}
+        sizes = {name: [size, *between, width] for name, size in widths.items()}
         return MixEncoder(self.reader(backbones, levels), levels, sizes)
 
     def levels(self, backbones: Backbones) -> dict[str, tuple[int, ...]]:
@@ -112,12 +114,11 @@ class FrozenMix(Method[MixEncoder]):
         }
         return LearningRates(groups, head=2e-4)
 
-    def _hidden(self, backbones: Backbones, width: int) -> int | None:
-        """The width of the hidden layer in columns, None for none."""
+    def _hidden(self, backbones: Backbones, sizes: list[int], width: int) -> int | None:
+        """The width of the hidden layer in columns, None for none. `sizes`: of the levels of each tower."""
         if self.chosen.hidden != AS_IISAN:
             return self.chosen.hidden
         # Parameters: a·hidden + b, of a hidden layer in every projection.
-        sizes = [shape.hidden_size for shape in backbones.shapes.values()]
         a = sum(size + 1 + width for size in sizes)
         b = len(sizes) * width + sum(map(len, self.levels(backbones).values())) + len(sizes) * width**2 + width
         return max(1, round((_parameters_of_iisan(backbones, width) - b) / a))

@@ -14,6 +14,8 @@ from families.steps import cached_name, embeddings, reason
 from families.texts import TEXTS
 from torch import Tensor
 
+from tpmebench.methods.backbones.loading import part_of
+
 WRITTEN = family_page.rows(family_page.PAGE.read_text("utf-8"))
 READ = [family for family in FAMILIES.values() if not family.refused]
 
@@ -78,6 +80,15 @@ def test_methods_make_the_same_of_cached_and_live(kind: str) -> None:
 def test_methods_train_or_say_why_not(kind: str) -> None:
     assert not reason(kind, "fft") and not reason(kind, "bitfit")
     assert family_page.row(kind) == WRITTEN[kind]
+
+
+@_of_each([family for family in READ if family.modality == "text"])
+def test_a_text_as_long_as_said_runs_and_none_longer(kind: str) -> None:
+    longest, model = subject(kind).anatomy.positions, part_of(FAMILIES[kind].whole(), "text")
+    model(input_ids=torch.full((1, longest or 60), 9))
+    if longest is not None:
+        with pytest.raises((IndexError, RuntimeError, ValueError)):
+            model(input_ids=torch.full((1, longest + 1), 9))
 
 
 @_of_each([family for family in FAMILIES.values() if family.refused])

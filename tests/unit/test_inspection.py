@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones import source as sources
+from tpmebench.methods.backbones.anatomy import Anatomy, Level
 from tpmebench.methods.backbones.preprocessing import PretrainedTokenizer
 from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.backbones.stated_pooling import POOLING_FILE, stated_pooling
+from tpmebench.methods.backbones.tower import Tower
 
 T5: dict[str, Any] = {"d_model": 16, "d_ff": 24, "d_kv": 8, "num_layers": 2, "num_heads": 2, "vocab_size": 60}
 
@@ -41,6 +43,47 @@ def test_a_model_is_asked_once(model_folder: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tpmebench.methods.backbones.memory._asked", {})
     monkeypatch.setattr(sources, "load_model", lambda *_: pytest.fail("loaded again"))
     assert BackboneSource("text", str(model_folder("bert"))).anatomy == first
+
+
+def test_a_tower_is_loaded_once_to_be_asked_and_loses_nothing(
+    model_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads, load = list[str](), sources.load_model
+    monkeypatch.setattr(sources, "load_model", lambda where, *more: (loads.append(where), load(where, *more))[1])
+    source = BackboneSource("text", str(model_folder("bert")))
+    first = source.tower()
+    assert isinstance(first, Tower) and source.anatomy.droppable and len(loads) == 1
+    again = source.tower()
+    assert isinstance(again, Tower) and [*map(str, again.modules())] == [*map(str, first.modules())]
+    for (name, one), (_, other) in zip(first.state_dict().items(), again.state_dict().items(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_asking_a_model_that_draws_numbers_leaves_the_generator_alone(tmp_path: Path) -> None:
+    import transformers
+
+    size: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 24,
+    }
+    transformers.ViTMAEModel(transformers.ViTMAEConfig(**size, image_size=32, patch_size=8)).save_pretrained(tmp_path)
+    before = torch.get_rng_state()
+    assert BackboneSource("image", str(tmp_path)).anatomy.masks
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_pooler_that_the_files_lack_is_refused_whoever_chose_it() -> None:
+    level = Level(width=4)
+    found = Anatomy(
+        model="M", layers=("a",), stack="s", levels=(level, level), output=level, pooled=4, own="pooler",
+        made_up=("pooler.dense.weight",), unread=("pooler.dense.weight",),
+    )  # fmt: skip
+    for chosen in ("auto", "pooler"):
+        with pytest.raises(BenchError, match=r"text_pooling: the files of M lack pooler\.dense\.weight"):
+            found.pooling("text", chosen)
+    assert found.pooling("text", "mean") == "mean"
 
 
 def test_a_damaged_memory_is_no_obstacle(model_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from tpmebench.bench.worker.step import make_optimiser, trainable_state
 from tpmebench.datasets.batches import Batch, make_batch
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.pair import Backbones
+from tpmebench.methods.backbones.tower import TowerShape
 from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
 from tpmebench.methods.decoupled.iisan import IISANEncoder
 from tpmebench.methods.features.build import BuildJob, ensure_features
@@ -307,6 +308,17 @@ def test_a_mix_reads_the_entry_of_iisan(build: Build, tiny_backbones: Callable[.
     for layers in ("every-second", "all", 2):
         mix, iisan = (method_of(name, {"layers": layers}) for name in ("frozen-mix-cached", "iisan-cached"))
         assert mix.reads(tiny_backbones("bert+vit")) == iisan.reads(tiny_backbones("bert+vit"))
+
+
+@pytest.mark.parametrize("name", ["frozen-mix-cached", "iisan-cached"])
+def test_levels_may_have_another_width_than_the_output(name: str) -> None:
+    """As in OPT-350m, whose output goes through a projection, or under SigLIP's pooled output."""
+    shape = TowerShape("text", hidden_size=5, depth=2, pooling="last", widths=(12, 12, 12))
+    backbones = Backbones({"text": shape}, lambda _: pytest.fail("no tower is read"), 3)
+    options = {"hidden": "as-iisan"} if name == "frozen-mix-cached" else {}
+    encoder = method_of(name, options).item_encoder(backbones, WIDTH)
+    states = {"text": [torch.randn(3, 12), torch.randn(3, 12)]}
+    assert encoder(ItemInputs(torch.arange(3), states=states)).shape == (3, WIDTH)
 
 
 @pytest.mark.parametrize("name", [name for name in BESIDE if name not in CACHED])
