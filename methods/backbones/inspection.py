@@ -32,7 +32,7 @@ def inspect(model: nn.Module, items: Items, made_up: Sequence[str] = ()) -> Anat
         levels = tuple(_level(state, items) for state in (stack.calls[0].taken, *(call.given for call in stack.calls)))
         first = levels[0].ordered(stack.calls[0].taken)
         prefix = _prefix(first) if items.pixels is not None else 0
-        causal = items.ids is not None and _is_causal(output.ordered(hidden), items)
+        causal = items.ids is not None and _is_causal(model, output.ordered(hidden), items)
         own, place, norm, pooler = reading.own_pooling(prefix, causal)
         pooled = getattr(seen.output, "pooler_output", None)
         found = Anatomy(
@@ -120,11 +120,18 @@ def _fixed(first: Tensor, items: Items) -> tuple[Place, ...]:
     return tuple(places)
 
 
-def _is_causal(states: Tensor, items: Items) -> bool:
-    """Whether changing a word leaves every state before it as it was."""
-    assert items.ids is not None
+def _is_causal(model: nn.Module, states: Tensor, items: Items) -> bool:
+    """Whether changing a word leaves every state before it as it was.
+
+    BenchError where it leaves those after it, too: some attentions give nothing where their own kernel is lacking.
+    """
+    assert items.ids is not None and items.frame is not None
     changed = int((items.ids[0] != items.ids[1]).int().argmax())
-    return states.shape[1] == items.ids.shape[1] and changed > 0 and close(states[0, :changed], states[1, :changed])
+    if states.shape[1] != items.ids.shape[1] or changed == 0 or not close(states[0, :changed], states[1, :changed]):
+        return False
+    if items.frame.after and close(states[0, changed + 1 :], states[1, changed + 1 :]):
+        raise _not_found(model, "position that sees another")
+    return True
 
 
 def _sees_padding(model: nn.Module, items: Items, states: Tensor) -> bool:

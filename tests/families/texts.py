@@ -38,6 +38,8 @@ _ENCODERS = [
     Family("NomicBert", _TEXT),
     Family("Longformer", _ROBERTA | {"attention_window": 4}),
     Family("BigBird", _TEXT | {"attention_type": "original_full"}),
+    Family("IBert", _ROBERTA),
+    Family("Mra", _TEXT, refused="no position that sees another found"),  # without its CUDA kernel
     Family("Nystromformer", _TEXT | {"num_landmarks": 2, "segment_means_seq_len": 2}),
     Family("ConvBert", _AS_WIDE | {"head_ratio": 1}),
     Family("SqueezeBert", _AS_WIDE, refused="no stack of layers found"),
@@ -96,6 +98,13 @@ _CAUSAL = [
     Family("GPTNeoX", _TEXT, "last", BARE, final="final_layer_norm"),
     Family(
         "OPT", _TEXT | {"ffn_dim": 24, "word_embed_proj_dim": WIDTH}, "last", BARE, final="decoder.final_layer_norm"
+    ),
+    Family(
+        "CTRL",
+        TOKENS | {"n_embd": WIDTH, "n_layer": LAYERS, "n_head": 2, "dff": 24, "n_positions": 40},
+        "last",
+        BARE,
+        final="layernorm",
     ),
     Family("Bloom", TOKENS | {"hidden_size": WIDTH, "n_layer": LAYERS, "n_head": 2}, "last", BARE, final="ln_f"),
     Family("Falcon", _TEXT, "last", BARE, final="ln_f"),

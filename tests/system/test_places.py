@@ -162,7 +162,9 @@ def test_without_a_home_or_temporary_files_the_variable_is_named(
 
     monkeypatch.setattr("tempfile.gettempdir", full)
     with pytest.raises(BenchError, match="set TMPDIR"):
-        check_places(tmp_path, plan(Study(methods=["popularity"], device="cpu"), Path("nowhere"), "0.1.0"))
+        check_places(
+            tmp_path, plan(Study(methods=["popularity"], references=False, device="cpu"), Path("nowhere"), "0.1.0")
+        )
 
 
 def test_a_home_that_cannot_be_written_and_a_terminal_of_few_characters_keep_nothing_from_running(
