@@ -15,9 +15,12 @@ class Raw:
 
 @dataclass(frozen=True)
 class States:
-    """Of a modality: the tower's hidden states at these levels (see `tower.OUTPUT`), from the feature cache."""
+    """Of a modality: the tower's hidden states from the feature cache, as they are pooled at `levels` (see
+    `tower.OUTPUT`), and at all positions at the levels in `whole`, which costs as many times the disk.
+    """
 
-    levels: tuple[int, ...]
+    levels: tuple[int, ...] = ()
+    whole: tuple[int, ...] = ()
 
 
 Reads = dict[str, Raw | States]
@@ -33,17 +36,35 @@ class TokenBatch:
 
 
 @dataclass(frozen=True)
+class Sequences:
+    """States at all positions: a level each `[n, longest, width]`, and which of them an item has, int64 `[n, longest]`
+    (1, and 0 for padding on the right).
+    """
+
+    levels: list[Tensor]
+    mask: Tensor
+
+    def rows(self, chosen: Tensor) -> Self:
+        """Those of some of the items, int64 `[k]`, as long as the longest of them."""
+        mask = self.mask[chosen]
+        longest = int(mask.sum(1).max())
+        return replace(self, levels=[level[chosen, :longest] for level in self.levels], mask=mask[:, :longest])
+
+
+@dataclass(frozen=True)
 class ItemInputs:
     """Inputs of n items; a field that the method does not read is None.
 
     `text`: tokens. `pixels`: uint8 `[n, 3, side, side]`. `states`: per modality one tensor a level, `[n, hidden]`, or
-    `[1, hidden]` where the level is the same for every item. `items`: item numbers, int64 `[n]`.
+    `[1, hidden]` where the level is the same for every item. `sequences`: per modality the states at all positions.
+    `items`: item numbers, int64 `[n]`.
     """
 
     items: Tensor
     text: TokenBatch | None = None
     pixels: Tensor | None = None
     states: dict[str, list[Tensor]] | None = None
+    sequences: dict[str, Sequences] | None = None
 
     def to(self, device: torch.device) -> Self:
         """The same inputs on a device; copies from pinned memory overlap with computation."""
@@ -63,7 +84,8 @@ class ItemInputs:
             longest = int(mask.sum(1).max())
             text = TokenBatch(text.ids[chosen, :longest], mask[:, :longest])
         pixels = None if self.pixels is None else self.pixels[chosen]
-        return replace(self, items=self.items[chosen], text=text, pixels=pixels)
+        sequences = self.sequences and {name: found.rows(chosen) for name, found in self.sequences.items()}
+        return replace(self, items=self.items[chosen], text=text, pixels=pixels, sequences=sequences)
 
     def tensors(self) -> list[Tensor]:
         """All tensors in it."""
@@ -73,10 +95,16 @@ class ItemInputs:
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
         states = self.states
+        sequences = self.sequences
         return replace(
             self,
             items=change(self.items),
             text=None if self.text is None else TokenBatch(change(self.text.ids), change(self.text.mask)),
             pixels=None if self.pixels is None else change(self.pixels),
             states=states and {name: [change(level) for level in levels] for name, levels in states.items()},
+            sequences=sequences
+            and {
+                name: Sequences([change(level) for level in each.levels], change(each.mask))
+                for name, each in sequences.items()
+            },
         )

@@ -25,6 +25,7 @@ _BUILT_IN = (
     "embedded.partial",
     "decoupled.iisan",
     "decoupled.versa",
+    "decoupled.lst",
     "decoupled.frozen_mix",
     "references.popularity",
     "references.random",

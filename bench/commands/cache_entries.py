@@ -53,7 +53,8 @@ class Entry:
             if self.kind == "images":
                 return f"{about['items']} pictures at {about['side']} px, {about['missing']} missing"
             levels = ", ".join("output" if level < 0 else str(level) for level in about["levels"])
-            return f"{about['backbone']} ({about['modality']}), levels {levels}, {about['dtype']}"
+            where = " at all positions" if about.get("positions") == "all" else ""
+            return f"{about['backbone']} ({about['modality']}), levels {levels}{where}, {about['dtype']}"
         except (KeyError, TypeError):
             return "of another version: it is not read"
 

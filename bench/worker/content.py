@@ -56,13 +56,18 @@ def content_of(
     """
     reads = method.reads(materials.backbones)
     raw = {name: raw_content(materials, name) for name in reads}
-    use, caches = CacheUse(), dict[str, FeatureCache]()
+    use, caches, whole = CacheUse(), dict[str, FeatureCache](), dict[str, FeatureCache]()
     for name, how in reads.items():
         if isinstance(how, States):
-            caches[name] = _cached(materials, name, how, raw.pop(name), use, apart)
+            content = raw.pop(name)
+            for part, into in ((States(how.levels), caches), (States(whole=how.whole), whole)):
+                if part != States():
+                    into[name] = _cached(materials, name, part, content, use, apart)
     if _fits_on_card(use.bytes, materials.device):
-        caches = {name: cache.to(materials.device) for name, cache in caches.items()}
-    return joined(materials.dataset.catalogue.size, raw, caches), use if caches else None
+        caches, whole = (
+            {name: cache.to(materials.device) for name, cache in found.items()} for found in (caches, whole)
+        )
+    return joined(materials.dataset.catalogue.size, raw, caches, whole), use if caches or whole else None
 
 
 def shelf_of(materials: Materials, ranker: Ranker, apart: BuildApart | None = None) -> tuple[Shelf, CacheUse | None]:
@@ -76,10 +81,12 @@ def shelf_of(materials: Materials, ranker: Ranker, apart: BuildApart | None = No
 
 
 def build_entry(materials: Materials, method: Method[Any] | Ranker, modality: str, meter: BuildMeter) -> None:
-    """Builds the entry of a modality that a method reads, unless it is there, and measures that."""
-    how = method.reads(materials.backbones)[modality]
+    """Builds the entries of a modality that a method reads, unless they are there, and measures that."""
+    how, raw = method.reads(materials.backbones)[modality], raw_content(materials, modality)
     assert isinstance(how, States), "only what is read from the cache is built"
-    ensure_features(replace(_build_job(materials, modality, how, raw_content(materials, modality)), meter=meter))
+    for part in (States(how.levels), States(whole=how.whole)):
+        if part != States():
+            ensure_features(replace(_build_job(materials, modality, part, raw), meter=meter))
 
 
 def raw_content(materials: Materials, modality: str) -> RawContent:
@@ -109,9 +116,9 @@ def _cached(
 
 
 def _build_job(materials: Materials, modality: str, how: States, raw: RawContent) -> BuildJob:
-    """How the feature cache of a modality is built."""
+    """How an entry of a modality is built, of pooled states or of all positions."""
     return BuildJob(
-        key=_cache_key(materials, materials.sources[modality], raw, how.levels),
+        key=_cache_key(materials, materials.sources[modality], raw, how),
         tower=lambda: materials.backbones.load(modality),
         content=raw,
         device=materials.device,
@@ -124,7 +131,7 @@ def _fits_on_card(size: int, device: torch.device) -> bool:
     return device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2
 
 
-def _cache_key(materials: Materials, source: BackboneSource, content: RawContent, levels: tuple[int, ...]) -> CacheKey:
+def _cache_key(materials: Materials, source: BackboneSource, content: RawContent, how: States) -> CacheKey:
     cell = materials.cell
     precision: Literal["fp32", "bf16"] = "bf16" if cell.training.precision == "bf16" else "fp32"
     preprocessing = {"text_length": cell.backbones.text_length} if source.modality == "text" else source.normalisation
@@ -132,10 +139,11 @@ def _cache_key(materials: Materials, source: BackboneSource, content: RawContent
         backbone=source.label,
         modality=source.modality,
         weights=source.fingerprint() or source.weights_digest(),
-        levels=levels,
-        pooling=source.shape.pooling,
+        levels=how.whole or how.levels,
+        pooling="" if how.whole else source.shape.pooling,
         preprocessing=canonical_json(preprocessing),
         content=content.digest,
         dtype=cell.training.cache_dtype,
         precision=precision,
+        positions="all" if how.whole else "pooled",
     )

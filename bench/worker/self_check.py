@@ -29,7 +29,7 @@ from ...methods.backbones.pair import Backbones
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.tower import Tower
 from ...methods.features.content import joined
-from ...methods.inputs import ItemInputs, States
+from ...methods.inputs import ItemInputs, Sequences, States
 from ...methods.method import Method
 from ...methods.references.ranker import Ranker
 from ...methods.registry import make_method
@@ -153,32 +153,46 @@ class Trial:
         for name in reads:
             if name in self.seen and (fault := self.faults[name]):
                 raise fault
-        states = self._cached(method)
+        cached = self._cached(method)
         for name, how in reads.items():
             if isinstance(how, States) and name in self.seen:
                 with self._precise():
-                    checks.check_cached(how.levels, states[name], self.seen[name], self.tolerance)
+                    self._check_cached(name, how, cached)
         if method.kind == "method":
-            self._check_trains(method, states)
+            self._check_trains(method, cached)
 
-    def _check_trains(self, method: Method[Any], states: dict[str, list[torch.Tensor]]) -> None:
+    def _check_cached(self, name: str, how: States, cached: ItemInputs) -> None:
+        """Of what is cached at all positions its pooled form."""
+        seen, levels, kept = self.seen[name], [*how.levels], list((cached.states or {}).get(name, []))
+        if how.whole:
+            assert cached.sequences is not None
+            found, shape = cached.sequences[name], self.materials.sources[name].shape
+            levels += how.whole
+            kept += [shape.pooled(level.float(), found.mask) for level in found.levels]
+        checks.check_cached(tuple(levels), kept, seen, self.tolerance)
+
+    def _check_trains(self, method: Method[Any], cached: ItemInputs) -> None:
         """On a corner of the pictures first, which costs a tenth: most towers take pictures of any size. It is enough
         to show that gradients go where they should; that they don't only whole pictures can show.
         """
         pixels = self.inputs.pixels
         if pixels is not None and pixels.shape[-1] > CORNER:
             with suppress(Exception):
-                self._train(method, states, replace(self.inputs, pixels=pixels[..., :CORNER, :CORNER]))
+                self._train(method, cached, replace(self.inputs, pixels=pixels[..., :CORNER, :CORNER]))
                 return
-        self._train(method, states, self.inputs)
+        self._train(method, cached, self.inputs)
 
-    def _train(self, method: Method[Any], states: dict[str, list[torch.Tensor]], inputs: ItemInputs) -> None:
+    def _train(self, method: Method[Any], cached: ItemInputs, inputs: ItemInputs) -> None:
         device, width = self.materials.device, self.materials.cell.head.width
         encoder = method.item_encoder(self.materials.backbones, width).to(device)
         several = any(isinstance(module, BatchNorm) for module in encoder.modules())  # of one it knows no variance
-        inputs = checks.first_of(inputs, 0, 1 + several)
-        inputs = replace(inputs, states={name: [level[: 1 + several] for level in states[name]] for name in states})
-        checks.check_trains(method, encoder, inputs)
+        inputs, first = checks.first_of(inputs, 0, 1 + several), slice(1 + several)
+        states = {name: [level[first] for level in levels] for name, levels in (cached.states or {}).items()}
+        sequences = {
+            name: Sequences([level[first] for level in found.levels], found.mask[first])
+            for name, found in (cached.sequences or {}).items()
+        }
+        checks.check_trains(method, encoder, replace(inputs, states=states, sequences=sequences))
 
     @cached_property
     def inputs(self) -> ItemInputs:
@@ -219,14 +233,15 @@ class Trial:
     def _on_device(self, name: str) -> Tower:
         return copy.deepcopy(self.materials.tower(name)).to(self.materials.device)
 
-    def _cached(self, method: Method[Any] | Ranker) -> dict[str, list[torch.Tensor]]:
+    def _cached(self, method: Method[Any] | Ranker) -> ItemInputs:
         """The states that a method's cache holds of the items, built as a cell would."""
+        items = torch.arange(1, self.materials.dataset.catalogue.size + 1)
         if method.kind == "ranker":
             shelf, _ = shelf_of(self.materials, method)
-            return {name: [torch.from_numpy(level[1:]) for level in levels] for name, levels in shelf.states.items()}
-        items = torch.arange(1, self.materials.dataset.catalogue.size + 1)
+            states = {name: [torch.from_numpy(level[1:]) for level in levels] for name, levels in shelf.states.items()}
+            return ItemInputs(items, states=states)
         content, _ = content_of(self.materials, method)
-        return content.gather(items).to(self.materials.device).states or {}
+        return content.gather(items).to(self.materials.device)
 
     @contextmanager
     def _precise(self) -> Iterator[None]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...errors import BenchError
 from ..inputs import ItemInputs, TokenBatch
@@ -23,7 +24,8 @@ class TowerShape:
     """What is known of a tower without loading it.
 
     `hidden_size`: columns of its output. `widths`: columns of level 0, 1, …, where they are not all that many.
-    `shares_first_state`: level 0 was seen to be the same vector for every item.
+    `shares_first_state`: level 0 was seen to be the same vector for every item. `place`: where the levels below the
+    output are read; `prefix`: leading positions of a picture that are no patches.
     """
 
     modality: str
@@ -32,6 +34,8 @@ class TowerShape:
     pooling: Pooling
     shares_first_state: bool = False
     widths: tuple[int, ...] = field(default=())
+    place: Place = "cls"
+    prefix: int = 0
 
     @classmethod
     def of(cls, anatomy: Anatomy, modality: str, pooling: Pooling) -> "TowerShape":
@@ -39,12 +43,23 @@ class TowerShape:
         place, hidden = anatomy.place_of(pooling), anatomy.pooled if pooling == "pooler" else anatomy.output.width
         widths = tuple(level.width for level in anatomy.levels)
         return cls(
-            modality, hidden, anatomy.depth, pooling, place in anatomy.fixed, () if set(widths) == {hidden} else widths
+            modality,
+            hidden,
+            anatomy.depth,
+            pooling,
+            shares_first_state=place in anatomy.fixed,
+            widths=() if set(widths) == {hidden} else widths,
+            place=place,
+            prefix=anatomy.prefix,
         )
 
     def width(self, level: int) -> int:
         """Columns of a level's states."""
         return self.widths[level] if self.widths and level != OUTPUT else self.hidden_size
+
+    def pooled(self, states: Tensor, mask: Tensor) -> Tensor:
+        """A level's states at all positions as they are pooled, `[n, width]`. `mask`: positions that an item has."""
+        return pool(states, self.place, mask if self.modality == "text" else None, self.prefix)
 
 
 class Tower(nn.Module):
@@ -110,9 +125,35 @@ class Tower(nn.Module):
         after = anatomy.pooler if self.shape.pooling == "pooler" else anatomy.norm
         return self.model.get_submodule(after)(vector) if after else vector
 
+    def sequences(self, inputs: ItemInputs, levels: Sequence[int]) -> list[Tensor]:
+        """Hidden states at all positions below the output, `[n, positions, width]` a level: of texts as many as their
+        mask has, what stands in padding without meaning.
+
+        BenchError for a model that merges tokens.
+        """
+        longest = _tokens(inputs).mask.shape[1] if self.shape.modality == "text" else None
+
+        def of(some: ItemInputs) -> list[Tensor]:
+            found = self._states(some, levels, lambda states, level: self._whole(states, level, some))
+            missing = 0 if longest is None else longest - found[0].shape[1]
+            return [functional.pad(level, (0, 0, 0, missing)) for level in found]
+
+        return self._by_length(inputs, of)
+
+    def _whole(self, states: Tensor, level: Level, inputs: ItemInputs) -> Tensor:
+        states = level.ordered(states)
+        if self.shape.modality == "image":
+            return states
+        length = _tokens(inputs).mask.shape[1]
+        if states.shape[1] < length:
+            raise BenchError(f"{self.anatomy.model} merges tokens: it has no state of each; use a method that pools")
+        return states[:, :length]  # some models pad their texts themselves
+
     def states(self, inputs: ItemInputs, levels: Sequence[int]) -> list[Tensor]:
         """Hidden states as they are pooled; one `[n, width]` a level, `[1, width]` where all items share it."""
-        found = self._by_length(inputs, lambda some: self._states(some, levels))
+        found = self._by_length(
+            inputs, lambda some: self._states(some, levels, lambda states, level: self._pooled(states, level, some))
+        )
         shared = self.shape.shares_first_state
         return [state[:1] if level == 0 and shared else state for level, state in zip(levels, found, strict=True)]
 
@@ -128,14 +169,17 @@ class Tower(nn.Module):
         back = torch.cat(groups).argsort()
         return [torch.cat(level)[back] for level in zip(*parts, strict=True)]
 
-    def _states(self, inputs: ItemInputs, levels: Sequence[int]) -> list[Tensor]:
+    def _states(
+        self, inputs: ItemInputs, levels: Sequence[int], take: Callable[[Tensor, Level], Tensor]
+    ) -> list[Tensor]:
+        """What `take` makes of a model's states at each level; the output as it is pooled."""
         kept, handles = dict[int, Tensor](), []
         stops = OUTPUT not in levels and not self.anatomy.droppable
 
         def keep(level: int, hidden: Any) -> None:
             states = first_tensor(hidden)
             assert states is not None, "it gave states when it was inspected"
-            kept[level] = self._pooled(states, self.anatomy.levels[level], inputs)
+            kept[level] = take(states, self.anatomy.levels[level])
             if stops and level == max(levels):
                 raise _Read
 

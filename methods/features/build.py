@@ -24,13 +24,13 @@ from ..backbones.last_layer import narrow_last_layer
 from ..backbones.tower import Tower
 from .cache import CacheKey, FeatureCache, open_features
 from .content import RawContent
+from .positions import Rows
 
 _TOKENS_PER_BATCH = 4096
 _IMAGES_PER_BATCH = 128
 _SECONDS_BETWEEN_SAVES = 2.0
 
 Batches = list[np.ndarray]
-Encode = Callable[[np.ndarray], torch.Tensor]
 
 Advance = Callable[[int, int], None]
 """Called with the items done and the items in all."""
@@ -98,6 +98,16 @@ def _usable(folder: Path) -> FeatureCache | None:
         return None
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What encodes the items of a job, and where their states go."""
+
+    job: BuildJob
+    tower: Tower | GeneratedTower
+    rows: Rows
+    levels: tuple[int, ...]
+
+
 def _build(job: BuildJob, folder: Path) -> None:
     start = time.monotonic()
     if job.meter:
@@ -106,21 +116,26 @@ def _build(job: BuildJob, folder: Path) -> None:
     take(partial)
     tower = job.tower().eval().requires_grad_(False).to(job.device)
     tower.drop_layers_above(job.key.levels)
-    if isinstance(tower, Tower):
+    pooled = job.key.positions == "pooled"
+    if isinstance(tower, Tower) and pooled:
         narrow_last_layer(tower)
-    shared = 0 in job.key.levels[:-1] and tower.shape.shares_first_state  # alone it would leave no states
+    shared = pooled and 0 in job.key.levels[:-1] and tower.shape.shares_first_state  # alone it would leave no states
     levels = tuple(level for level in job.key.levels if not (shared and level == 0))
-    shape = (job.content.items + 1, len(levels), _width(tower, levels))
+    rows = Rows.of(job.key, tower, job.content, job.device)
+    shape = (rows.count, len(levels), _width(tower, levels))
     batches = _batches(job.content)
     states, done = _open_states(partial, shape, np.dtype(job.key.dtype), len(batches))
+    work = _Work(job, tower, rows, levels)
     with torch.no_grad():
+        if rows.offsets is not None:
+            np.save(partial / "offsets.npy", rows.offsets)
         if shared:
             first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
             np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
-        _fill(job, lambda items: _encode(job, tower, items, levels), states, batches, done, partial / "progress.json")
+        _fill(work, states, batches, done, partial / "progress.json")
         states.flush()
         seconds = done.seconds + time.monotonic() - start
-        measured = job.meter.stop(tower, lambda: _encode_heaviest(job, tower, levels)) if job.meter else {}
+        measured = job.meter.stop(tower, lambda: _encode_heaviest(work)) if job.meter else {}
     _finish(job.key, partial, folder, {"seconds": seconds, **measured})
 
 
@@ -165,7 +180,7 @@ def _claim(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill(job: BuildJob, encode: Encode, states: np.memmap, batches: Batches, done: Done, note: Path) -> None:
+def _fill(work: _Work, states: np.memmap, batches: Batches, done: Done, note: Path) -> None:
     """Runs the batches that are not done, and notes how far it came every few seconds.
 
     The batches are the same in every run, so a continued build gives the same bytes.
@@ -173,31 +188,37 @@ def _fill(job: BuildJob, encode: Encode, states: np.memmap, batches: Batches, do
     items_done, start = sum(map(len, batches[: done.batches])), time.monotonic()
     saved = start
     for number, items in enumerate(batches[done.batches :], start=done.batches + 1):
-        states[items] = encode(items).cpu().numpy()
+        states[work.rows.places(items)] = _encode(work, items).cpu().numpy()
         items_done += len(items)
-        job.progress(items_done, states.shape[0])
+        work.job.progress(items_done, work.rows.items)
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
             states.flush()  # the rows must be on disk before the note that says so
             saved = time.monotonic()
             write_atomic(note, Done(batches=number, seconds=done.seconds + saved - start).model_dump_json())
 
 
-def _encode(job: BuildJob, tower: Tower | GeneratedTower, items: np.ndarray, levels: tuple[int, ...]) -> torch.Tensor:
-    """States of some items, `[n, levels, hidden]`, in the cache's dtype."""
+def _encode(work: _Work, items: np.ndarray) -> torch.Tensor:
+    """States of some items, `[rows, levels, hidden]`, in the cache's dtype."""
+    job, tower, levels = work.job, work.tower, work.levels
     with torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16"):
-        found = tower.states(job.content.gather(torch.from_numpy(items)).to(job.device), levels)
-    return _checked(torch.stack(found, dim=1), job.key)
+        inputs = job.content.gather(torch.from_numpy(items)).to(job.device)
+        if job.key.positions == "pooled":
+            found = torch.stack(tower.states(inputs, levels), dim=1)
+        else:
+            assert isinstance(tower, Tower), "others have no positions, which was found out"
+            found = work.rows.flat(torch.stack(tower.sequences(inputs, levels), dim=2), items)
+    return _checked(found, job.key)
 
 
-def _encode_heaviest(job: BuildJob, tower: Tower | GeneratedTower, levels: tuple[int, ...]) -> torch.Tensor:
+def _encode_heaviest(work: _Work) -> torch.Tensor:
     """Encodes the batch with the most tokens, of several the one with the longest text; any of pictures."""
-    tokens = job.content.tokens
+    tokens = work.job.content.tokens
 
     def weight(items: np.ndarray) -> tuple[int, int]:
         longest = int(tokens.lengths[items].max()) if tokens is not None else 1
         return len(items) * longest, longest
 
-    return _encode(job, tower, max(_batches(job.content), key=weight), levels)
+    return _encode(work, max(_batches(work.job.content), key=weight))
 
 
 def _batches(content: RawContent) -> list[np.ndarray]:

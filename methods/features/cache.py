@@ -1,7 +1,8 @@
 """The feature cache: hidden states of every item, one memory-mapped array a backbone.
 
 An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when
-state 0 is the same for every item, and `entry.json`. Nothing in it is executable.
+state 0 is the same for every item, and `entry.json`. Of all positions `states.npy` is `[positions of all items, levels,
+hidden]`, and `offsets.npy` `[n_items + 2]` says where an item's begin. Nothing in it is executable.
 """
 
 import mmap
@@ -20,6 +21,7 @@ from ...arrays import map_array, read_array
 from ...cell import CacheDtype
 from ...errors import BenchError
 from ...files import cache_directory, canonical_json, digest, file_digest, read_json
+from ..inputs import Sequences
 
 VERSION = 3
 """2: an entry says what building it took. 3: the last layer is run at the pooled position alone."""
@@ -42,11 +44,14 @@ class CacheKey:
     dtype: CacheDtype
     precision: str = "fp32"
     version: int = VERSION
+    positions: Literal["pooled", "all"] = "pooled"
 
     @cached_property
     def name(self) -> str:
         """The entry's folder name."""
         deciding = {name: value for name, value in asdict(self).items() if name != "backbone"}
+        if self.positions == "pooled":  # as before there were others
+            del deciding["positions"]
         return digest(canonical_json(deciding))[:32]
 
     @property
@@ -66,7 +71,8 @@ class FeatureCache:
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
     `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes) and
-    `built_by`: what building it took and who did it, as the entry says; empty where that was not measured.
+    `built_by`: what building it took and who did it, as the entry says; empty where that was not measured. `offsets`:
+    of an entry of all positions where each item's rows of `states` begin, `[n_items + 2]`, on the CPU.
     """
 
     folder: Path
@@ -75,6 +81,7 @@ class FeatureCache:
     seconds: float
     memory: dict[str, int] = field(default_factory=dict)
     built_by: str = ""
+    offsets: Tensor | None = None
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
@@ -84,18 +91,30 @@ class FeatureCache:
     @property
     def nbytes(self) -> int:
         """Bytes on disk of the arrays."""
-        return self.states.nbytes + (0 if self.shared is None else self.shared.nbytes)
+        return sum(array.nbytes for array in (self.states, self.shared, self.offsets) if array is not None)
 
     def gather(self, items: Tensor) -> list[Tensor]:
         """Levels in order for some items: `[1, hidden]` for a shared one, else `[n, hidden]`, in the cache's dtype."""
         levels = list(self.states.index_select(0, items.to(self.states.device)).unbind(1))
         return levels if self.shared is None else [self.shared[None], *levels]
 
+    def gather_whole(self, items: Tensor) -> Sequences:
+        """Levels in order for some items at all positions, zeros after the end of a shorter one."""
+        assert self.offsets is not None, "an entry of all positions has offsets"
+        starts = self.offsets[items.cpu()]
+        lengths = self.offsets[items.cpu() + 1] - starts
+        places = torch.arange(int(lengths.max()) if len(lengths) else 0)
+        mask = places < lengths[:, None]
+        rows = torch.where(mask, starts[:, None] + places, 0).to(self.states.device)
+        mask = mask.to(self.states.device)
+        found = self.states[rows] * mask[..., None, None]
+        return Sequences(list(found.unbind(2)), mask.long())
+
 
 class Entry(BaseModel):
     """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
 
-    sha256: dict[Literal["states.npy", "shared.npy"], str]
+    sha256: dict[Literal["states.npy", "shared.npy", "offsets.npy"], str]
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     memory: dict[str, Annotated[int, Field(ge=0)]] = {}
     built_by: str = ""
@@ -113,7 +132,8 @@ def open_features(folder: Path) -> FeatureCache | None:
         raise BenchError(line)
     states = torch.from_numpy(_mapped(folder / "states.npy"))
     shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
-    return FeatureCache(folder, states, shared, entry.seconds, entry.memory, entry.built_by)
+    offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
+    return FeatureCache(folder, states, shared, entry.seconds, entry.memory, entry.built_by, offsets)
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:

@@ -77,6 +77,24 @@ class CachedContent:
 
 
 @dataclass(frozen=True)
+class WholeContent:
+    """Hidden states from the feature cache, of some modalities at all positions."""
+
+    pooled: CachedContent
+    whole: dict[str, FeatureCache]
+    at_once: ClassVar[int] = 128
+
+    def gather(self, items: Tensor) -> ItemInputs:
+        sequences = {name: cache.gather_whole(items) for name, cache in self.whole.items()}
+        return replace(self.pooled.gather(items), sequences=sequences)
+
+    def order(self) -> np.ndarray:
+        numbers = self.pooled.order()
+        lengths = sum(cache.offsets.diff().numpy()[1:] for cache in self.whole.values() if cache.offsets is not None)
+        return numbers[np.argsort(lengths, kind="stable")]
+
+
+@dataclass(frozen=True)
 class IDContent:
     """Item numbers alone."""
 
@@ -95,20 +113,30 @@ class MixedContent:
     """Tokens or pixels of one modality, hidden states of another."""
 
     raw: RawContent
-    cached: CachedContent
+    cached: CachedContent | WholeContent
     at_once: ClassVar[int] = 128
 
     def gather(self, items: Tensor) -> ItemInputs:
-        return replace(self.raw.gather(items), states=self.cached.gather(items).states)
+        cached = self.cached.gather(items)
+        return replace(self.raw.gather(items), states=cached.states, sequences=cached.sequences)
 
     def order(self) -> np.ndarray:
         return self.raw.order()
 
 
-def joined(items: int, raw: Mapping[str, RawContent], caches: dict[str, FeatureCache]) -> Content:
-    """The content of `items` items from what was read of each modality; item numbers alone when nothing was."""
-    cached = CachedContent(items, caches)
+def joined(
+    items: int,
+    raw: Mapping[str, RawContent],
+    caches: dict[str, FeatureCache],
+    whole: dict[str, FeatureCache] | None = None,
+) -> Content:
+    """The content of `items` items from what was read of each modality; item numbers alone when nothing was.
+
+    `whole`: the entries of all positions.
+    """
+    pooled = CachedContent(items, caches)
+    cached = WholeContent(pooled, whole) if whole else pooled
     if not raw:
-        return cached if caches else IDContent(items)
+        return cached if caches or whole else IDContent(items)
     merged = reduce(or_, raw.values(), RawContent(items, None, None, ""))
-    return MixedContent(merged, cached) if caches else merged
+    return MixedContent(merged, cached) if caches or whole else merged

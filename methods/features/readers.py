@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..backbones.tower import Tower
-from ..inputs import ItemInputs
+from ..inputs import ItemInputs, Sequences
 
 
 class TowerReader(nn.Module):
@@ -47,6 +47,46 @@ class TowerReader(nn.Module):
     def tower(self, name: str) -> Tower:
         """The tower of a modality."""
         return cast(Tower, self.towers[name])
+
+
+class SequenceReader(nn.Module):
+    """Runs frozen towers and gives levels at all positions by modality, and which of them an item has."""
+
+    def __init__(self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.towers = nn.ModuleDict(towers).requires_grad_(False)
+        self.levels = levels
+        for name, tower in towers.items():
+            tower.drop_layers_above(levels[name])
+        self.train()
+
+    def train(self, mode: bool = True) -> "SequenceReader":
+        """As of frozen towers that are pooled."""
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, inputs: ItemInputs) -> dict[str, Sequences]:
+        """By modality the levels in the order asked for."""
+        found = dict[str, Sequences]()
+        for name, levels in self.levels.items():
+            tower = cast(Tower, self.towers[name])
+            states = tower.sequences(inputs, levels)
+            text = inputs.text if tower.shape.modality == "text" else None
+            mask = torch.ones(states[0].shape[:2], dtype=torch.int64, device=states[0].device)
+            found[name] = Sequences(states, mask if text is None else text.mask)
+        return found
+
+
+class CachedSequenceReader(nn.Module):
+    """Gives the states at all positions that the batch brought from the feature cache, in float32."""
+
+    def forward(self, inputs: ItemInputs) -> dict[str, Sequences]:
+        """By modality the levels in the order in which the cache keeps them."""
+        assert inputs.sequences is not None, "content of all positions comes with sequences"
+        return {
+            name: Sequences([level.float() for level in found.levels], found.mask)
+            for name, found in inputs.sequences.items()
+        }
 
 
 class CacheReader(nn.Module):

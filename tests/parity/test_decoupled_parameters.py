@@ -56,7 +56,20 @@ VERSA = [
         2_496_501,
     ),
 ]
-ROWS = [(name, *row) for name, rows in (("iisan", IISAN), ("versa", VERSA)) for row in rows]
+
+
+def ladder(blocks: int, width: int = 96) -> int:
+    attention, feed_forward = 4 * linear(width, width), linear(width, 4 * width) + linear(4 * width, width)
+    side = blocks * (2 * 2 * width + attention + feed_forward + 1)
+    return (blocks + 1) * linear(D, width) + side + linear(width, D) + linear(D, W)
+
+
+LST = [
+    ({"start": "random"}, 2 * ladder(12) + fusion(2), 4_859_288),
+    ({"start": "random", "layers": "every-second"}, 2 * ladder(6) + fusion(2), 2_631_308),
+    ({"start": "random", "reduction": 4}, 2 * ladder(12, 192) + fusion(2), 14_918_744),
+]
+ROWS = [(name, *row) for name, rows in (("iisan", IISAN), ("versa", VERSA), ("lst", LST)) for row in rows]
 
 
 def refuse(name: str) -> Any:

@@ -25,7 +25,7 @@ from tpmebench.methods.backbones.trial import Frame, Items
 from tpmebench.methods.features import build as feature_build
 from tpmebench.methods.features.build import BuildJob, ensure_features
 from tpmebench.methods.features.cache import CacheKey, FeatureCache, open_features, read_entry, verify
-from tpmebench.methods.features.content import CachedContent, RawContent
+from tpmebench.methods.features.content import CachedContent, RawContent, joined
 from tpmebench.ownership import MARKER
 
 ITEMS, HIDDEN, DEPTH = 40, 6, 3
@@ -125,6 +125,46 @@ def test_states_of_every_item_padding_included() -> None:
     assert states is not None
     torch.testing.assert_close(states["text"], direct(some))
     assert content.order().tolist() == list(range(1, ITEMS + 1))
+
+
+WHOLE = replace(KEY, levels=(0, 2), pooling="", positions="all")
+
+
+def test_states_at_all_positions_are_those_of_each_token() -> None:
+    cache, _ = ensure_features(job(WHOLE))
+    lengths = make_content().tokens.lengths  # type: ignore[union-attr]
+    assert cache.states.shape == (lengths.sum(), 2, HIDDEN)
+    assert cache.nbytes == lengths.sum() * 2 * HIDDEN * 4 + (ITEMS + 2) * 8
+    some = torch.tensor([7, 3, 7, 0])
+    inputs, found = make_content().gather(some), cache.gather_whole(some)
+    assert inputs.text is not None and torch.equal(found.mask, inputs.text.mask)
+    with torch.no_grad():
+        live = make_tower().eval().sequences(inputs, (0, 2))
+    for level, state in zip(found.levels, live, strict=True):
+        torch.testing.assert_close(level, state * found.mask[..., None])
+    content = joined(ITEMS, {}, {}, {"text": cache})
+    assert content.gather(some).rows(torch.tensor([1, 3])).sequences is not None
+    assert sorted(content.order().tolist()) == list(range(1, ITEMS + 1))
+    assert (np.diff(lengths[content.order()]) >= 0).all()
+
+
+def test_a_build_at_all_positions_is_gone_on_from() -> None:
+    def stops() -> Tower:
+        return make_tower(fails_at=5)
+
+    with pytest.raises(KeyboardInterrupt):
+        ensure_features(job(WHOLE, stops))
+    continued, _ = ensure_features(job(WHOLE))
+    items = torch.arange(ITEMS + 1)
+    with torch.no_grad():
+        live = make_tower().eval().sequences(make_content().gather(items), (0, 2))
+    found = continued.gather_whole(items)
+    torch.testing.assert_close(found.levels[1], live[1] * found.mask[..., None])
+
+
+def test_entries_of_pooled_states_are_called_as_before_there_were_others() -> None:
+    assert KEY.name == "eedde387e7dbca64ab5d058728e708e7"
+    assert WHOLE.name != replace(WHOLE, positions="pooled").name
 
 
 def test_the_shared_first_state_is_stored_once() -> None:

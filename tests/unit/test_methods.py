@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -107,21 +107,24 @@ def build(
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
 
     def read(method: Method, backbones: Backbones, pair: str) -> Content:
-        raw, caches = dict[str, RawContent](), dict[str, FeatureCache]()
+        raw, caches, whole = dict[str, RawContent](), dict[str, FeatureCache](), dict[str, FeatureCache]()
         for name, how in method.reads(backbones).items():
             if isinstance(how, Raw):
                 raw[name] = tiny_content
                 continue
-            key = CacheKey(pair, name, "random", how.levels, backbones.shapes[name].pooling, "", "", "float32")
-            job = BuildJob(
-                key,
-                lambda name=name: backbones.tower(name),
-                tiny_content,
-                torch.device("cpu"),
-                lambda done, total: None,
-            )
-            caches[name], _ = ensure_features(job)
-        return joined(backbones.items, raw, caches)
+            pooled = CacheKey(pair, name, "random", how.levels, backbones.shapes[name].pooling, "", "", "float32")
+            of_all = replace(pooled, levels=how.whole, pooling="", positions="all")
+            for key, into in ((pooled, caches), (of_all, whole)):
+                if key.levels:
+                    job = BuildJob(
+                        key,
+                        lambda name=name: backbones.load(name),
+                        tiny_content,
+                        torch.device("cpu"),
+                        lambda done, total: None,
+                    )
+                    into[name], _ = ensure_features(job)
+        return joined(backbones.items, raw, caches, whole)
 
     def make(
         name: str,
@@ -325,9 +328,11 @@ def test_levels_may_have_another_width_than_the_output(name: str) -> None:
 def test_towers_of_a_decoupled_method_stay_in_eval_mode_and_give_no_graph(build: Build, name: str) -> None:
     case = build(name)
     case.recommender.train()
-    reader = case.reader
+    reader = cast("Any", case.encoder).reader
     assert not any(module.training for module in reader.modules())
-    first, again = reader(case.inputs), reader(case.inputs)
+    first, again = (
+        {name: getattr(found, "levels", found) for name, found in reader(case.inputs).items()} for _ in range(2)
+    )
     for modality, states in first.items():
         assert not any(state.requires_grad for state in states)
         assert all(map(torch.equal, states, again[modality]))

@@ -12,6 +12,7 @@ from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.methods.backbones.tower import Tower
 from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
 from tpmebench.methods.decoupled.iisan import IISANEncoder
+from tpmebench.methods.decoupled.ladder import Ladder
 from tpmebench.methods.decoupled.side_network import SideNetworks
 from tpmebench.methods.embedded.bottleneck import Bottleneck
 from tpmebench.methods.embedded.compacter import KroneckerAdapter, KroneckerLinear
@@ -118,6 +119,25 @@ VERSA = {
         dict.fromkeys(("image", "text", "inter"), 4),
     ),
 }
+
+
+def ladders(parts: TrainedCell) -> list[Ladder]:
+    return [part for part in encoder_of(parts).modules() if isinstance(part, Ladder)]
+
+
+LADDERS: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
+    "reduction": (4, lambda parts: {each.back.in_features for each in ladders(parts)}, {8}, {16}),
+    "layers": ("every-second", lambda parts: {len(each.blocks) for each in ladders(parts)}, {4}, {2}),
+    # a pruned start keeps columns of the tower: of each row one is 1, all others 0
+    "start": (
+        "random",
+        lambda parts: {
+            set(each.downs[0].get_parameter("weight").flatten().tolist()) == {0, 1} for each in ladders(parts)
+        },
+        {True},
+        {False},
+    ),
+}
 LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
@@ -142,6 +162,7 @@ ARRIVALS = {
     ("partial", "layers"): (3, trained_layers, [1, 1], [3, 3]),
     **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
     **{(method, name): arrival for method in ("versa", "versa-cached") for name, arrival in VERSA.items()},
+    **{(method, name): arrival for method in ("lst", "lst-cached") for name, arrival in LADDERS.items()},
     **{(method, name): arrival for method in ("frozen-mix", "frozen-mix-cached") for name, arrival in MIX.items()},
 }
 ELSEWHERE = {("content-knn", "last"): "test_registry.py"}
