@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,15 @@ class Mended(UserWarning):
 
 def unknown(kind: str, name: str, known: list[str]) -> BenchError:
     """The error for a name that is not among `known`, with the nearest one as a suggestion."""
-    near = get_close_matches(name[:_QUOTED], known, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"choose from: {', '.join(known)}"
+    close = get_close_matches(name[:_QUOTED], known, n=3, cutoff=0.5)
+    near = max(close, key=lambda each: _likeness(name[:_QUOTED], each), default="")
+    hint = f"did you mean '{near}'?" if near else f"choose from: {', '.join(known)}"
     return BenchError(f"unknown {kind} {quoted(name)}: {hint}")
+
+
+def _likeness(name: str, known: str) -> tuple[float, bool]:
+    """How alike two names are; of equals the one that begins as the other does."""
+    return SequenceMatcher(None, known, name).ratio(), name[:1] == known[:1]
 
 
 class _Short(Repr):

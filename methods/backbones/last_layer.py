@@ -1,5 +1,7 @@
 """Spares a tower's last layer what nothing reads: all that follows its attention, but at the pooled position."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,28 +11,47 @@ from .flow import run_tiny
 from .projections import maps_after_attention
 from .tower import Tower
 
+_SHIFT = 0.02
+
 
 def narrow_last_layer(tower: Tower) -> None:
     """Runs what follows the last layer's attention at `[CLS]` alone; all that the tower hands out stays as it is.
 
     The residual connections add the one position to all of them, so the others are wrong from there on, and unread:
     after its attention a layer mixes no positions. Nothing changes where pooling is anywhere else, where the maps are
-    not found, and where a trial shows that the layer gives something else at `[CLS]` then.
+    not found, and where a trial shows that the layer gives something else at `[CLS]` then. What is trained is moved for
+    the trial: of an update that starts at zero it would show nothing.
     """
     if tower.shape.pooling != "cls":
         return
+    with _moved(tower.layers[-1]):
+        try:
+            maps, before = maps_after_attention(tower), _trial(tower)
+        except Exception:  # whatever a model raises: it stays whole
+            return
+        handles = [linear.register_forward_pre_hook(_first_position) for linear in maps]
+        try:
+            alike = before is None or _alike(before, _trial(tower))
+        except Exception:
+            alike = False
+        if not alike:
+            for handle in handles:
+                handle.remove()
+
+
+@contextmanager
+def _moved(layer: nn.Module) -> Iterator[None]:
+    """What a layer trains is somewhere else for a while."""
+    trained = [parameter for parameter in layer.parameters() if parameter.requires_grad and not parameter.is_meta]
+    kept, generator = [parameter.detach().clone() for parameter in trained], torch.Generator().manual_seed(0)
     try:
-        maps, before = maps_after_attention(tower), _trial(tower)
-    except Exception:  # whatever a model raises: it stays whole
-        return
-    handles = [linear.register_forward_pre_hook(_first_position) for linear in maps]
-    try:
-        alike = before is None or _alike(before, _trial(tower))
-    except Exception:
-        alike = False
-    if not alike:
-        for handle in handles:
-            handle.remove()
+        for parameter in trained:
+            noise = torch.randn(parameter.shape, generator=generator).to(parameter)
+            parameter.data.add_(_SHIFT * noise)
+        yield
+    finally:
+        for parameter, value in zip(trained, kept, strict=True):
+            parameter.data.copy_(value)
 
 
 class _Arrived(Exception):

@@ -1,6 +1,7 @@
 """Finds a layer's projections by their role, whatever a model family calls them: by what flows from which to which."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from torch import nn
@@ -87,10 +88,20 @@ def maps_after_attention(tower: Tower) -> list[nn.Module]:
 
     Empty where the last layer is run more than once. BenchError when the tower doesn't run.
     """
+    if tower.after_attention is not None:
+        return [tower.model.get_submodule(name) for name in tower.after_attention]
     last = tower.layers[-1]
     names = {name for name, module in tower.model.named_modules() if module is last}
     found = [flow for flow in _flows(tower) if flow.name in names and flow.runs == 1]
     return [tower.model.get_submodule(name) for flow in found for name in _names(flow.unattended)]
+
+
+def remember_maps_after_attention(tower: Tower) -> None:
+    """Keeps which these are, before what stands in their place is something through which less can be seen."""
+    if tower.shape.pooling == "cls":
+        names = {id(module): name for name, module in tower.model.named_modules()}
+        with suppress(Exception):  # whatever a model raises: the last layer stays whole
+            tower.after_attention = tuple(names[id(module)] for module in maps_after_attention(tower))
 
 
 def _flows(tower: Tower) -> list[LayerFlow]:

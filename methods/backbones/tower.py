@@ -66,6 +66,7 @@ class Tower(nn.Module):
     """A Hugging Face encoder, read at one place of its sequence.
 
     Level k is the output of layer k (0: what goes into the first) before any final LayerNorm; `OUTPUT` is after it.
+    `after_attention`: the maps of the last layer that no attention reads, of a tower whose maps were replaced since.
     """
 
     mean: Tensor
@@ -81,6 +82,7 @@ class Tower(nn.Module):
         mean, std = (torch.tensor(values).view(1, -1, 1, 1) for values in normalisation)
         self.register_buffer("mean", mean * 255.0, persistent=False)
         self.register_buffer("std", std * 255.0, persistent=False)
+        self.after_attention: tuple[str, ...] | None = None
         self._place: Place = anatomy.place_of(shape.pooling)
         if anatomy.masks:
             cast(Any, model).config.mask_ratio = 0.0

@@ -90,7 +90,8 @@ def test_methods_keep_their_embeddings_and_gradients(
         gradients.append({key: p.grad for key, p in encoder.named_parameters() if p.grad is not None})
     torch.testing.assert_close(outputs[1], outputs[0])
     assert gradients[0]
-    torch.testing.assert_close(gradients[1], gradients[0])
+    for key, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-3, atol=1e-5 * float(1 + gradient.abs().max()))
 
 
 def test_towers_read_at_the_last_token_are_left_as_they_are(tiny_tower: MakeTower, items: ItemInputs) -> None:

@@ -142,6 +142,21 @@ def test_what_peft_says_of_a_tower_is_noted(tiny_tower: MakeTower) -> None:
     assert [line for line in method.notes if line.startswith("oft, image tower: peft: Invalid `oft_block_size` (32)!")]
 
 
+def test_a_map_that_is_kept_the_other_way_round_is_refused_where_a_start_overlooks_that() -> None:
+    from families.reading import subject
+
+    tower = subject("GPT2").tower()
+    with pytest.raises(
+        BenchError, match=r"'olora': peft cannot adapt the text tower \(GPT2Model\) so: it does not run"
+    ):
+        adapted("olora", tower)
+    fused = subject("GPT2").tower()
+    method = adapted("vera", fused, targets="qv")
+    assert method.notes == [
+        "vera, text tower: c_attn gives query, key and value together: the keys are adapted with them"
+    ]
+
+
 def test_what_a_start_from_the_weights_takes_is_no_training(tiny_tower: MakeTower) -> None:
     assert (adapted("pissa", tiny_tower("text", "bert")).start_seconds or 0.0) > 0.0
     assert adapted("dora", tiny_tower("text", "bert")).start_seconds is None

@@ -6,10 +6,12 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from ....errors import BenchError
-from ...backbones.projections import map_kinds, widths
+from ...backbones.flow import run_tiny
+from ...backbones.projections import map_kinds, remember_maps_after_attention, widths
 from ...backbones.tower import Tower
 from ...fusion import TowerMethod
 from .fitting import Fit
@@ -52,6 +54,7 @@ class PeftMethod(TowerMethod):
             raise BenchError(f"method '{self.name}': {error}") from error
         for line in found.notes:
             self.note(tower, line)
+        remember_maps_after_attention(tower)
         tower.requires_grad_(False)
         start = time.perf_counter()
         try:
@@ -59,6 +62,8 @@ class PeftMethod(TowerMethod):
                 warnings.simplefilter("always")
                 config = config_class(**self._settings_for(tower, found, config_class))
                 tuner = tuner_class(tower.model, config, ADAPTER)
+                if getattr(config, "fan_in_fan_out", False):  # which some starts of peft overlook
+                    _run(tower)
         except Exception as error:  # whatever peft raises of a tower or an option
             if next(tower.parameters()).is_meta:
                 raise  # it tells nothing of the tower
@@ -96,6 +101,16 @@ class PeftMethod(TowerMethod):
             f"method '{self.name}': peft cannot adapt the {tower.shape.modality} tower ({type(tower.model).__name__}) "
             f"so: {said}"
         )
+
+
+@torch.no_grad()
+def _run(tower: Tower) -> None:
+    """ValueError when it doesn't."""
+    try:
+        with torch.random.fork_rng(devices=[]):
+            run_tiny(tower)
+    except Exception as error:  # whatever a layer of peft raises
+        raise ValueError(f"it does not run then ({' '.join(str(error).split())[:200]})") from error
 
 
 def _names(names: tuple[str, ...]) -> str | list[str]:
