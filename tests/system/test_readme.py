@@ -108,5 +108,6 @@ def test_every_method_has_a_row_in_the_readme():
     from tpmebench.outside import is_outside
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    own = [name for name in methods() if not is_outside(name) and not is_kind(name)]  # other tests bring methods
+    own = [name for name in methods() if not is_outside(name)]  # other tests bring methods
+    own = [name for name in own if not is_kind(name)]  # which stand in docs/methods.md
     assert not [name for name in own if not re.search(rf"^\| `{re.escape(name)}`", text, re.MULTILINE)]
