@@ -12,7 +12,7 @@ from .errors import BenchError, quoted
 from .files import cache_directory, read_bytes, write_atomic
 
 MARKER = ".tpmebench"
-STUDY_FOLDERS = ("records", "ranks", "logs", "checkpoints", "pictures", "checks")
+STUDY_FOLDERS = ("records", "ranks", "logs", "checkpoints", "saved", "pictures", "checks")
 """What a study keeps in its directory, a folder each; nothing else belongs in them."""
 _TEXT = "This folder was made by tpme-bench, which may overwrite and delete what is in it.\n"
 _SHARED = (

@@ -13,7 +13,9 @@ from ..files import remedy
 from .commands import cache, show
 from .commands.check import check
 from .commands.compare import compare
+from .commands.export import export
 from .commands.list import list_
+from .commands.recommend import recommend
 from .commands.report import report
 from .commands.run import run
 from .commands.tune import tune
@@ -82,7 +84,7 @@ def _top(
     del version
 
 
-for command in (run, tune, report, compare, check):
+for command in (run, tune, report, compare, check, export, recommend):
     app.command()(command)
 app.command(name="list")(list_)
 app.add_typer(cache.app, name="cache")

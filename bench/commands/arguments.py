@@ -18,6 +18,13 @@ def path(text: str) -> Path:
     return Path(text)
 
 
+TrainedCell = Annotated[
+    str, typer.Argument(metavar="CELL", help="A cell's id or its beginning, its record's file, or an exported folder.")
+]
+Runs = Annotated[Path, typer.Option(parser=path, help="The directory in which studies are looked for.")]
+DatasetNow = Annotated[str | None, typer.Option("--dataset", help="The cell's data, where they stand now.")]
+TextNow = Annotated[str | None, typer.Option("--text-backbone", help="The cell's text tower, where it stands now.")]
+ImageNow = Annotated[str | None, typer.Option("--image-backbone", help="The cell's image tower, where it stands now.")]
 Study = Annotated[str | None, typer.Argument(help="A study file (.toml) or a shipped one; none: the demo.")]
 Dataset = Annotated[
     list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a folder, or as bench list datasets says.")

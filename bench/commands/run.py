@@ -36,6 +36,9 @@ def run(
         typer.Option(metavar="all|METHOD,…", help="Run these again: lora for all its variants, lora:r=16 for one."),
     ] = None,
     keep_stale: arguments.KeepStale = False,
+    save: Annotated[
+        bool, typer.Option("--save", help="Keep what each cell trained, of its best epoch, for bench export.")
+    ] = False,
     strict: arguments.Strict = False,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
@@ -50,5 +53,6 @@ def run(
     overrides = what | towers | how | {"sweep": read_sweeps(sweep) if sweep else None}
     chosen = read_study(study, overrides, settings or [])
     again = tuple(split_methods(rerun or ""))
-    request = Request(out or chosen.directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict)
+    directory = out or chosen.directory
+    request = Request(directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict, save=save)
     sys.exit(run_study(chosen, request))

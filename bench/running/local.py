@@ -19,6 +19,7 @@ from ..study.grid import Planned, reads_towers
 from ..study.study import Study
 from ..worker.job import Job, MachineRates
 from ..worker.places import Places
+from ..worker.saving import saved_path
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
 from .preflight import check_places
@@ -46,13 +47,17 @@ class Rates:
 
 @dataclass(frozen=True)
 class Runner:
-    """Where a study's cells run. `warnings` are what the machine looked like before the first of them."""
+    """Where a study's cells run. `warnings` are what the machine looked like before the first of them.
+
+    `save`: what is trained is kept beside the record.
+    """
 
     study: Study
     directory: Path
     display: Display
     warnings: list[str]
     rates: Rates = field(default_factory=Rates)
+    save: bool = False
 
     def run(self, cells: list[Planned]) -> list[Record]:
         """The records of the cells, in order.
@@ -81,6 +86,7 @@ class Runner:
         blank, kills, done = self._blank(planned), out_of_memory_kills(), False
         blank.self_check = verdicts.passed.get(planned.cell.id)
         blank.warnings += self._clear_the_way(blank.cell_id)
+        saved_path(self.directory, blank.cell_id).unlink(missing_ok=True)  # of the record that this one takes over from
         log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as printed:
@@ -143,6 +149,7 @@ class Runner:
             checkpoint_seconds=study.checkpoint_seconds,
             repeat_disturbed=study.repeat_disturbed,
             test_every_epoch=study.test_every_epoch,
+            save=self.save,
             costs_seconds=study.costs_seconds,
             rates=self.rates.of(blank.cell),
         )

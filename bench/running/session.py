@@ -24,6 +24,7 @@ from ..study.study import Study
 from ..study.tuning import Settles, Tuning, tried
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
+from ..worker.saving import is_kept, saved_path
 from .display import Display, describe
 from .local import Rates, Runner
 from .output import check_study_output
@@ -38,7 +39,8 @@ class Request:
     """What the command line asks of a study beside its contents.
 
     `rerun`: methods whose cells run again whatever is there, or `all`. `keep_stale`: what changed code, data or towers
-    left behind counts as done. `strict`: a failed cell is the command's failure.
+    left behind counts as done. `strict`: a failed cell is the command's failure. `save`: what is trained is kept, and
+    a cell that is done without runs again.
     """
 
     directory: Path
@@ -47,6 +49,7 @@ class Request:
     rerun: tuple[str, ...] = ()
     keep_stale: bool = False
     strict: bool = False
+    save: bool = False
 
     def wants(self, planned: Planned) -> bool:
         """Whether a cell is to run."""
@@ -54,7 +57,16 @@ class Request:
             return planned.failed or planned.interrupted
         if self.reruns(planned):
             return True
-        return planned.status is None or bool(planned.stale and not self.keep_stale)
+        if planned.status is None or bool(planned.stale and not self.keep_stale):
+            return True
+        return self.save and self.is_unsaved(planned)
+
+    def is_unsaved(self, planned: Planned) -> bool:
+        """Whether a cell trained well, and what it trained was not kept."""
+        record, trains = planned.record, planned.method.kind == "method" and not planned.cell.costs
+        if record is None or planned.status != "ok" or not trains:
+            return False
+        return not is_kept(saved_path(self.directory, planned.id), record)
 
     def settles(self, planned: Planned) -> bool:
         """Whether a cell has come to its end and is to stay as it is."""
@@ -68,6 +80,8 @@ class Request:
         """BenchError for options that contradict each other, and for a method that the study has not got."""
         if self.only_failed and self.rerun:
             raise BenchError("--only-failed and --rerun: give one of the two")
+        if self.save and any(planned.cell.costs for planned in cells):
+            raise BenchError("--save and --costs: give one of the two: measuring costs trains nothing to keep")
         known = list(dict.fromkeys(planned.cell.method for planned in cells))
         for text in self.rerun:
             if text == ALL:
@@ -136,7 +150,7 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
             drop_checkpoints(request.directory, planned.id)
         with Display(console) as display:
             try:
-                Runner(study, request.directory, display, warnings, rates).run(wanted)
+                Runner(study, request.directory, display, warnings, rates, request.save).run(wanted)
             except KeyboardInterrupt:  # within a cell, which then has a row, or between two
                 interrupted = True
         ran.update(planned.id for planned in wanted)
@@ -275,6 +289,8 @@ def _state(planned: Planned, request: Request) -> str:
     known = planned.status or ("interrupted" if planned.record else None)
     if planned.unfit and not known:
         return f"refused: {planned.unfit}"
+    if request.save and request.is_unsaved(planned):
+        known = f"{known}, not saved"
     to_run = "to run" if request.wants(planned) else None
     return ", ".join(filter(None, (known, stale, to_run))) or "left out"
 

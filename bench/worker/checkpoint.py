@@ -56,10 +56,11 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
     tensors |= {f"generator/{name}": value for name, value in state.generators.items()}
     plain: dict[str, Any] = {"scaler": state.scaler, "updates": state.updates}
     plain["epochs"] = [epoch.model_dump() for epoch in progress.epochs]
+    tensors |= {f"best/{name}": value for name, value in (progress.best_state or {}).items()}
     for name, value in vars(progress).items():
         if name in _RANKS and value is not None:
             tensors[f"progress/{name}"] = torch.from_numpy(value)
-        elif name not in {*_RANKS, "epochs"}:
+        elif name not in {*_RANKS, "epochs", "best_state"}:
             plain[name] = value
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     told = json.dumps(plain)
@@ -68,8 +69,8 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
         save_file(tensors, temporary, about)
 
 
-def load_checkpoint(path: Path, trainer: Trainer) -> tuple[Progress, str | None]:
-    """Puts a trainer back to where the checkpoint was written.
+def load_checkpoint(path: Path, trainer: Trainer, keep_best: bool = False) -> tuple[Progress, str | None]:
+    """Puts a trainer back to where the checkpoint was written. `keep_best`: it has to hold the best epoch's state.
 
     An empty progress when there is none. So it is when the file cannot be used, with a line that says why: the trainer
     is as it was, and the file is out of the way.
@@ -80,6 +81,8 @@ def load_checkpoint(path: Path, trainer: Trainer) -> tuple[Progress, str | None]
         found = _read(path)
         progress, state = _progress(found), _state(found)
         _check(state, trainer)
+        if keep_best and progress.best_epoch and progress.best_state is None:
+            raise Unusable("has no parameters of its best epoch, which are to be saved")
     except Unusable as error:
         aside = set_aside(path)
         return Progress(), f"the checkpoint {error}, so the cell started anew (it is kept as {aside.name})"
@@ -114,6 +117,7 @@ def _progress(found: Checkpoint) -> Progress:
     for name in _RANKS:
         if f"progress/{name}" in found.tensors:
             setattr(progress, name, found.tensors[f"progress/{name}"].numpy())
+    progress.best_state = _within(found, "best") or None
     return progress
 
 

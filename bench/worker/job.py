@@ -26,8 +26,8 @@ class Job(BaseModel):
 
     `places`: where the cell's parts stand; None when what they are called says it. `checkpoint_seconds`: how often to
     write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch. `test_every_epoch`: whether the test
-    users are judged after each epoch. `costs_seconds`: how long the steps of a cell may take of which only costs are
-    wanted.
+    users are judged after each epoch. `save`: whether to keep what was trained. `costs_seconds`: how long the steps of
+    a cell may take of which only costs are wanted.
     """
 
     record: Record
@@ -37,6 +37,7 @@ class Job(BaseModel):
     checkpoint_seconds: float = 60.0
     repeat_disturbed: int = 0
     test_every_epoch: bool = True
+    save: bool = False
     costs_seconds: float = 300.0
     rates: MachineRates | None = None
 

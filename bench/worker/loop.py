@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
 
 from ...cell import Training
 from ...metrics import is_better
@@ -13,6 +14,7 @@ from ...reports.records import Epoch
 from .build import TrainedCell
 from .evaluation import Evaluator
 from .measuring import MemoryMeter
+from .saving import kept_state
 from .step import Trainer
 from .training_state import TrainerState
 
@@ -21,6 +23,7 @@ from .training_state import TrainerState
 class Progress:
     """Where a training run stands; all of it is in a checkpoint. `best_epoch` counts from 1, 0 before the first.
 
+    `best_state`: what training had made by the end of the best epoch, of a run that keeps it.
     `seconds` and `energy` (joules, None where not measured) are what the runs took whose epochs are kept.
     """
 
@@ -30,6 +33,7 @@ class Progress:
     best_epoch: int = 0
     valid_ranks: np.ndarray | None = None
     test_ranks: np.ndarray | None = None
+    best_state: dict[str, Tensor] | None = None
     test_seconds: float | None = None
     seconds: float = 0.0
     energy: float | None = 0.0
@@ -46,7 +50,7 @@ class Fit:
 
     `repeat_disturbed`: how often an epoch that other work disturbed is run again. `disturbed` is told of each that is
     about to be, with its number. `test_every_epoch`: the test users are judged after each epoch, beside the valid ones,
-    and not only where it is the best so far.
+    and not only where it is the best so far. `keep_best`: what training has made is kept whenever an epoch is that.
     """
 
     parts: TrainedCell
@@ -56,6 +60,7 @@ class Fit:
     repeat_disturbed: int = 0
     disturbed: Callable[[Epoch, int], None] = lambda _epoch, _number: None
     test_every_epoch: bool = True
+    keep_best: bool = False
 
     def run(self, progress: Progress, after_epoch: Callable[[Progress], None]) -> Progress:
         """Goes on from `progress` to the end. Raises Diverged when the loss stops being finite."""
@@ -108,3 +113,4 @@ class Fit:
             progress.best, progress.best_epoch = reached, len(progress.epochs)
             progress.valid_ranks, progress.test_ranks = valid, test
             progress.test_seconds = seconds
+            progress.best_state = kept_state(self.trainer.recommender) if self.keep_best else None

@@ -26,7 +26,9 @@ from .evaluation import Evaluator
 from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
+from .places import Places
 from .preparation import prepare_process
+from .saving import Kept, save_kept, saved_path
 from .step import Trainer
 from .towers import read_towers
 
@@ -123,7 +125,7 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     if cell.costs:
         _cost(record, events, CostMeter(trainer, memory, len(parts.dataset.train), job.costs_seconds))
     else:
-        fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch)
+        fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch, job.save)
         _keep(record, job, parts, _fit(record, job, events, fit))
     record.memory = _with_phases(measured, memory)
 
@@ -131,7 +133,7 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
 def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
     """Trains on from the cell's checkpoint, if there is one, and writes new ones."""
     cell, path = record.cell, checkpoint_path(job.directory, record)
-    progress, damage = load_checkpoint(path, fit.trainer)
+    progress, damage = load_checkpoint(path, fit.trainer, job.save)
     if damage:
         record.warnings.append(damage)
         events.tell("warning", message=damage)
@@ -179,6 +181,9 @@ def _keep(record: Record, job: Job, parts: TrainedCell, progress: Progress) -> N
     judged = progress.valid_ranks, progress.test_ranks
     record.accuracy = parts.task.accuracy(parts.dataset, *judged, progress.best_epoch)
     save_ranks(job.directory, record.cell_id, progress.test_ranks)
+    if progress.best_state is not None:
+        about = Kept(started=record.started, epoch=progress.best_epoch, places=job.places or Places.of(record.cell))
+        save_kept(saved_path(job.directory, record.cell_id), progress.best_state, about)
 
 
 def _cost(record: Record, events: Events, meter: CostMeter) -> None:

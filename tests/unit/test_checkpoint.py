@@ -52,6 +52,7 @@ def half_way() -> Progress:
         valid_ranks=np.array([1.0, np.inf, 3.5]),
         test_ranks=np.array([2.0, 4.0]),
         test_seconds=0.75,
+        best_state={"weight": torch.tensor([1.0, 2.0])},
         seconds=12.5,
         energy=31.0,
     )
@@ -78,9 +79,20 @@ def test_progress_comes_back_whole(saved: Trainer, path: Path) -> None:
     assert damage is None
     expected, found = vars(half_way()), vars(progress)
     assert expected.keys() == found.keys()
+    (best,), (kept,) = (each.pop("best_state").values() for each in (expected, found))
+    assert torch.equal(best, kept)
     for name, value in expected.items():
         assert isinstance(value, np.ndarray) or value != getattr(Progress(), name), f"{name}: a default proves nothing"
         assert np.array_equal(found[name], value) if isinstance(value, np.ndarray) else found[name] == value, name
+
+
+def test_one_without_the_best_epoch_s_parameters_is_not_taken_where_they_are_to_be_saved(path: Path) -> None:
+    progress = half_way()
+    progress.best_state = None
+    save_checkpoint(path, make_trainer(), progress)
+    assert load_checkpoint(path, make_trainer())[1] is None
+    begun, said = load_checkpoint(path, make_trainer(), keep_best=True)
+    assert not begun.epochs and said is not None and "no parameters of its best epoch" in said
 
 
 def test_training_goes_on_as_if_it_had_not_been_interrupted(saved: Trainer, path: Path) -> None:

@@ -258,7 +258,7 @@ def test_what_a_cache_cost_is_recorded(story: Story, monkeypatch: pytest.MonkeyP
 def test_checkpoints_are_written_as_often_as_asked_and_gone_at_the_end(
     story: Story, monkeypatch: pytest.MonkeyPatch, every: float, written: int
 ) -> None:
-    monkeypatch.setattr(execution, "load_checkpoint", lambda path, trainer: (Progress(seconds=100.0), None))
+    monkeypatch.setattr(execution, "load_checkpoint", lambda *_: (Progress(seconds=100.0), None))
     record = blank()
     execute(record, Job(record=record, directory=story.directory, checkpoint_seconds=every), Listener())
     assert story.checkpoints == written

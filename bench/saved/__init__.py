@@ -1,0 +1,1 @@
+"""What a cell has trained, once it is done: found, exported, rebuilt, asked for recommendations."""
