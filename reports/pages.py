@@ -207,6 +207,7 @@ def caches(comparison: Comparison) -> Section:
     section = Section("caching", "What caching saves")
     section.table(caching.cache_table, comparison)
     section.table(caching.break_even_table, comparison)
+    section.table(caching.start_table, comparison)
     section.picture(caching.caching_plot, comparison)
     return section
 

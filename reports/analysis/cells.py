@@ -100,6 +100,7 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "step_p99": steps.p99 if steps else None,
         "cache_build": time.cache_build,
         "cache_reused": time.cache_reused,
+        "start": time.start,
         "validation": mean(lambda epoch: epoch.evaluation),
         "test_time": time.test,
         "total_time": time.total,

@@ -50,6 +50,21 @@ def cache_table(comparison: Comparison) -> Table | None:
     return Table("cache", "The feature cache", frame, present(frame, columns), notes=(note,))
 
 
+def start_table(comparison: Comparison) -> Table | None:
+    """What computing a start from the towers' weights took, of every method that does, beside what T holds."""
+    methods = comparison.methods
+    if "start" not in methods or methods["start"].isna().all():
+        return None
+    columns = (
+        Column("start", "start", "seconds"),
+        Column("time", "T", "seconds"),
+        Column("epochs", "epochs run", "integer"),
+    )
+    frame = methods[methods["start"].notna()]
+    note = "Once a run, before the first epoch, and so no part of T: from the weights, as by their singular vectors."
+    return Table("start", "Starts computed from the weights", frame, present(frame, columns), notes=(note,))
+
+
 def break_even_table(comparison: Comparison) -> Table | None:
     """After how many epochs each cached method has overtaken its uncached twin, the embedded methods and fft."""
     rows = {}

@@ -224,6 +224,16 @@ def test_failures_keep_their_cause_and_leave_the_scale_alone(make_record) -> Non
     )
 
 
+def test_what_a_start_from_the_weights_took_stands_beside_t(make_record) -> None:
+    records = [make_record("fft"), make_record("lora"), make_record("lora", seed=1)]
+    assert caching.start_table(comparison(records)) is None
+    for record, seconds in zip(records[1:], (1.0, 2.0), strict=True):
+        record.time.start = seconds
+    table = caching.start_table(comparison(records))
+    assert table is not None
+    assert table.frame["start"].to_dict() == {"lora": 1.5}
+
+
 def test_reference_rows_are_shown_but_not_ranked(make_record, all_methods) -> None:
     one = comparison([make_record(method) for method in all_methods])
     main = tables.main_table(one, CostWeights())
