@@ -92,9 +92,11 @@ def _trained(name: str, family: str) -> int:
 
 
 def _reads(parts: TrainedCell) -> str:
-    own = [isinstance(how, States) for how in parts.method.reads(parts.backbones).values()]
+    reads = parts.method.reads(parts.backbones).values()
+    own = [isinstance(how, States) for how in reads]
+    cache = "cache of all positions" if any(isinstance(how, States) and how.whole for how in reads) else "cache"
     twin = any(method.uncached == parts.method.name for method in methods().values())
-    return "cache" if all(own) and own else "towers, or a cache by its twin" if twin else "towers"
+    return cache if all(own) and own else "towers, or a cache by its twin" if twin else "towers"
 
 
 def _crosses(parts: TrainedCell, towers: list[Tower]) -> bool:

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -53,10 +54,10 @@ class Subject:
         """The one tower as a method sees it."""
         return Backbones({self.family.modality: self.shape}, lambda _: self.tower(), ITEMS)
 
-    def features(self, levels: tuple[int, ...]) -> FeatureCache:
+    def features(self, levels: tuple[int, ...], positions: Literal["pooled", "all"] = "pooled") -> FeatureCache:
         """Levels of all items from the feature cache, built as a cell builds it."""
         kind, modality = self.family.kind, self.family.modality
-        key = CacheKey(kind, modality, kind, levels, "auto", "", "shelf", "float32")
+        key = CacheKey(kind, modality, kind, levels, "auto", "", "shelf", "float32", positions=positions)
         job = BuildJob(key, self.tower, self.shelf.content, CPU, lambda *_: None)
         return ensure_features(job)[0]
 

@@ -13,7 +13,7 @@ from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Catalogue, Dataset, Sequences
 from tpmebench.errors import BenchError
-from tpmebench.methods.features.content import CachedContent, Content
+from tpmebench.methods.features.content import Content, joined
 from tpmebench.methods.inputs import States
 
 from .items import ITEMS
@@ -33,7 +33,9 @@ def prepared(kind: str, method_name: str) -> TrainedCell:
     how = method.reads(backbones)[on.family.modality]
     content: Content = on.shelf.content
     if isinstance(how, States):
-        content = CachedContent(ITEMS, {on.family.modality: on.features(how.levels)})
+        pooled = {on.family.modality: on.features(how.levels)} if how.levels else {}
+        whole = {on.family.modality: on.features(how.whole, "all")} if how.whole else {}
+        content = joined(ITEMS, {}, pooled, whole)
     recommender, unused = build_modules(cell, method, task, backbones, dataset)
     batches = task.batches(dataset, BATCH, cell.seed)
     return TrainedCell(
