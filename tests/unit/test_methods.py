@@ -38,7 +38,7 @@ CACHED = [name for name in TRAINED if ALL[name].uncached]
 CROSSED = [name for name in TRAINED if ALL[name].family in {"full", "embedded"}]
 BESIDE = [name for name in TRAINED if ALL[name].family == "decoupled"]
 PAIRS = ["bert+vit", "unequal", "clip", "causal+dinov2"]
-AT_START = {"adapter": 0.05, "pfeiffer": 0.05, "compacter": 0.05, "ssf": 0.6}
+AT_START = {"adapter": 0.05, "pfeiffer": 0.05, "compacter": 0.05, "ssf": 0.8}
 """How far a method's tower outputs may be from the frozen ones before training; unless said 0, and rounding in kinds of
 peft that compute the weights anew.
 """
