@@ -22,6 +22,15 @@ differ in nothing of ours, `tests/soak/every_pair.py` shows it.
 """
 EVERY_PAIR = "TPMEBENCH_EVERY_PAIR" in os.environ
 
+MAPS = {
+    "v": {"text": "value", "image": "v_proj"},
+    "qv": {"text": "query|value", "image": "q_proj|v_proj"},
+    "kv-down": {"text": r"key|value|\d\.output\.dense", "image": "k_proj|v_proj|mlp.fc2"},
+    "norms": {"text": "LayerNorm", "image": "layernorm(_before|_after)?"},
+    "all-linear": {"text": "query|key|value|dense", "image": "[qkvo]_proj|mlp.fc[12]"},
+}
+"""What BERT and ViT call the modules of each of peft's targets: patterns of the ends of their names."""
+
 
 def is_kind(name: str) -> bool:
     """Whether a method is one of peft's kinds or presets, which are many and built alike."""

@@ -9,7 +9,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-TESTS = ("tests/unit/test_methods.py", "tests/unit/test_self_check.py", "tests/unit/test_pages_of_methods.py")
+TESTS = (
+    "tests/unit/test_methods.py",
+    "tests/unit/test_self_check.py",
+    "tests/unit/test_pages_of_methods.py",
+    "tests/parity/test_peft_counts.py",
+)
 
 if __name__ == "__main__":
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, *sys.argv[1:]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from cells import is_kind, method_of
+from cells import MAPS, is_kind, method_of
 from peft import get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import nn
@@ -27,14 +27,6 @@ from tpmebench.methods.registry import find_method, make_method, methods
 MakeTower = Callable[[str, str], Tower]
 KINDS = [name for name in methods() if is_kind(name)]
 TOWERS = [("text", "bert"), ("image", "vit")]
-MAPS = {
-    "v": {"bert": "value", "vit": "v_proj"},
-    "qv": {"bert": "query|value", "vit": "q_proj|v_proj"},
-    "kv-down": {"bert": r"key|value|\d\.output\.dense", "vit": "k_proj|v_proj|mlp.fc2"},
-    "norms": {"bert": "LayerNorm", "vit": "layernorm(_before|_after)?"},
-    "all-linear": {"bert": "query|key|value|dense", "vit": "[qkvo]_proj|mlp.fc[12]"},
-}
-"""What these towers call their maps."""
 
 
 def adapted(name: str, tower: Tower, **options: Any) -> PeftMethod:
@@ -79,7 +71,7 @@ def test_trained_parameters_are_as_many_as_in_peft_itself(tiny_tower: MakeTower,
         settings = {key: value for key, value in method.settings().items() if value != "auto"}
         peft_config: Any = next(iter(tower.model.peft_config.values()))  # type: ignore[union-attr,operator]
         settings |= {key: getattr(peft_config, key) for key in method.fitted}
-        names = "|".join(rf".*{part}" for part in MAPS[targets][tower_name].split("|"))
+        names = "|".join(rf".*{part}" for part in MAPS[targets][modality].split("|"))
         if name == "ia3":
             settings["feedforward_modules"] = names.rpartition("|")[2]
         model = get_peft_model(plain, config_of(method.peft_type)(target_modules=names, **settings))  # type: ignore
