@@ -25,6 +25,7 @@ from ...datasets.catalogue import Catalogue
 from ...datasets.images import SelectedImages
 from ...errors import BenchError
 from ...methods.backbones.generated import GeneratedTower
+from ...methods.backbones.loading import copy_of_same_weights
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.tower import Tower
@@ -231,7 +232,7 @@ class Trial:
         return None
 
     def _on_device(self, name: str) -> Tower:
-        return copy.deepcopy(self.materials.tower(name)).to(self.materials.device)
+        return copy_of_same_weights(self.materials.tower(name)).to(self.materials.device)
 
     def _cached(self, method: Method[Any] | Ranker) -> ItemInputs:
         """The states that a method's cache holds of the items, built as a cell would."""

@@ -66,8 +66,8 @@ def own_names(model: nn.Module, part: nn.Module, names: Iterable[str]) -> Iterat
 
 
 def copy_of_same_weights(module: M) -> M:
-    """A copy with the same parameters: what a run leaves in a model, or takes off it, stays in the copy."""
-    return deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
+    """A copy that has the same numbers in memory, which nothing may write: whatever else is done to it stays in it."""
+    return deepcopy(module, {id(each): nn.Parameter(each.detach(), each.requires_grad) for each in module.parameters()})
 
 
 def without_choice(config: Any) -> Any:

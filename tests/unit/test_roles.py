@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.flow import run_tiny
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
+from tpmebench.methods.backbones.loading import copy_of_same_weights
 from tpmebench.methods.backbones.projections import Attention, maps_after_attention, projections
 from tpmebench.methods.backbones.tower import Tower
 
@@ -271,4 +272,32 @@ def test_a_layer_that_mixes_positions_after_its_attention_stays_whole() -> None:
     before = outputs(tower)
     narrow_last_layer(tower)
     torch.testing.assert_close(outputs(tower)[:, 0], before[:, 0])
+    assert not any(module._forward_pre_hooks for module in tower.modules())
+
+
+def test_flows_are_seen_on_a_corner_of_a_picture_where_the_model_takes_one() -> None:
+    def seen(most: int) -> list[int]:
+        """The sides that were tried of a model that takes no others."""
+        sides = list[int]()
+
+        def tell(_model: nn.Module, args: tuple[Tensor]) -> None:
+            sides.append(args[0].shape[-1])
+            if sides[-1] < most:
+                raise ValueError("takes whole pictures")
+
+        tower = tower_of("ViT", SIZE | {"image_size": 96, "patch_size": 8})
+        tower.model.register_forward_pre_hook(tell)
+        assert [layer.name for layer in projections(tower)] == ["layers.0", "layers.1"]
+        return sides
+
+    assert seen(64) == [64] and seen(96) == [64, 96]
+
+
+def test_a_copy_of_the_same_weights_shares_them_and_nothing_else() -> None:
+    tower = tower_of("Bert", SIZE)
+    copied = copy_of_same_weights(tower)
+    copied.requires_grad_(False)
+    copied.layers[0].register_forward_pre_hook(lambda *_: None)
+    for one, other in zip(tower.parameters(), copied.parameters(), strict=True):
+        assert one.requires_grad and one.data_ptr() == other.data_ptr()
     assert not any(module._forward_pre_hooks for module in tower.modules())
