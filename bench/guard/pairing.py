@@ -15,7 +15,7 @@ from ...reports.records import Record
 
 Settings = dict[str, Any]
 
-_NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout", "search"}
+_NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout", "search", "point"}
 _OF_METHOD = ("options.", "rates.")
 """Beginnings of the settings that a method alone has."""
 _PLACES = ("dataset", "backbones.text", "backbones.image")

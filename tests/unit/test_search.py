@@ -157,8 +157,9 @@ def test_a_report_shows_one_row_a_method_with_the_choice_named_and_all_that_was_
 def test_a_point_of_a_search_is_the_same_experiment_as_any_run_of_its_setting(cell_of: Callable[..., Result]):
     point, run = cell_of(8, 3.0, 0.2).record.cell, cell_of(8, 3.0, 0.2, seed=0, keys=[]).record.cell
     assert point.id != run.id
-    assert cell_of(8, 3.0, 0.2, point=7).record.cell.id == point.id, "its place in the search decides no result"
-    assert pairing.settings(point) == pairing.settings(run)
+    placed = cell_of(8, 3.0, 0.2, point=7).record.cell
+    assert placed.id == point.id, "its place in the search decides no result"
+    assert pairing.settings(point) == pairing.settings(run) == pairing.settings(placed)
 
 
 def test_a_report_without_a_search_has_nothing_of_it(make_record: Make):
