@@ -54,6 +54,8 @@ Name = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_seen
 """Of a method, a dataset or a backbone, as a study gives it: a path, perhaps."""
 RecordedName = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_whole)]
 """The same as a record of whatever origin has it: to be read, and shown with its control characters escaped."""
+Note = Annotated[str, Field(max_length=1000)]
+"""What a study says of itself, in a sentence or two."""
 PathPart = Annotated[str, AfterValidator(_seen), AfterValidator(_path_part)]
 """What becomes one part of a path."""
 Moment = Annotated[str, AfterValidator(_moment)]

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from ..cell import Cell, Family, Schema
 from ..files import write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
-from ..values import CellID, Count, Moment, Number, PositiveSeconds, Seconds, Share
+from ..values import CellID, Count, Moment, Note, Number, PositiveSeconds, Seconds, Share
 
 SCHEMA_VERSION = 2
 """2 has head and evaluation apart from training, where version 1 had all three."""
@@ -242,6 +242,7 @@ class SelfCheck(Schema):
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
+    `note`: what its study says of itself, for the head of a report.
     `metrics` are the task's, in order; `primary_metric` is the one of them that chose the best epoch. `slices` says in
     words what the slices of the accuracy are. `additions`: what of its own the method adds to a training step,
     `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, "" where there is
@@ -251,6 +252,7 @@ class Record(Schema):
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
     study: str
+    note: Note = ""
     cell: Cell
     cell_id: CellID
     family: Family

@@ -10,10 +10,12 @@ from ..ownership import claim
 from . import pages
 from .analysis.comparison import Comparison, compare
 from .analysis.joining import apart
-from .analysis.results import load
+from .analysis.results import Result, load
 from .analysis.tpme import CostWeights
 from .formats import export, html, latex, markdown
 
+MICRO = {"1d9da90f2c2ad3fc", "069f8609fc00b22b"}
+"""Fingerprints of the built-in towers, of text and of pictures."""
 FORMATS = ("md", "html", "tex", "csv", "parquet")
 
 
@@ -63,7 +65,8 @@ def write_report(
     for line in damage:
         say(f"left out: {line}")
     left_out = [f"Left out: {line}." for line in damage]
-    head = Head(title(comparisons), [*notes(comparisons), *towers(comparisons), *apart(results), *left_out])
+    remarks = [*own_notes(results), *notes(comparisons), *towers(comparisons), *apart(results), *left_out]
+    head = Head(title(comparisons), remarks)
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
@@ -93,11 +96,11 @@ def write_report(
 def render(kind: str, head: Head, built: list[pages.Page], options: ReportOptions, output: Path) -> str | bytes:
     """A report in one of the formats."""
     if kind == "md":
-        return markdown.render(head.title, head.notes, built)
+        return markdown.render(head.title, head.notes, built, output)
     if kind == "html":
         return html.render(head.title, head.notes, built, options.weights, output)
     if kind == "tex":
-        return latex.render(head.title, built)
+        return latex.render(head.title, head.notes, built)
     long = export.long_frame(built)
     return export.csv(long) if kind == "csv" else export.parquet(long)
 
@@ -116,6 +119,13 @@ def title(comparisons: list[Comparison]) -> str:
     return f"{', '.join(studies)}: {comparisons[0].title}" if len(comparisons) == 1 else ", ".join(studies)
 
 
+def own_notes(results: list[Result]) -> list[str]:
+    """What the studies say of themselves, a line each, with the study's name where there are several."""
+    studies = {result.record.study for result in results}
+    said = dict.fromkeys((result.record.study, result.record.note) for result in results if result.record.note)
+    return [note if len(studies) == 1 else f"{study}: {note}" for study, note in said]
+
+
 def notes(comparisons: list[Comparison]) -> list[str]:
     """Why the report has several rankings, when it has."""
     if len(comparisons) == 1:
@@ -129,13 +139,18 @@ def notes(comparisons: list[Comparison]) -> list[str]:
     return lines
 
 
+def is_micro(result: Result) -> bool:
+    """Whether a cell is on a built-in tower, whatever the study calls it."""
+    towers = result.record.cell.backbones
+    return "micro" in (towers.text, towers.image) or not MICRO.isdisjoint(towers.fingerprints.values())
+
+
 def towers(comparisons: list[Comparison]) -> list[str]:
     """What a reader must know of the built-in towers, when a comparison is on them."""
     on_micro = [
         comparison
         for comparison in comparisons
-        if "micro" in comparison.conditions["backbones"].split(" + ")
-        and comparison.conditions["backbone weights"] == "pretrained"
+        if comparison.conditions["backbone weights"] == "pretrained" and any(map(is_micro, comparison.results))
     ]
     if not on_micro:
         return []

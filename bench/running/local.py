@@ -158,6 +158,7 @@ class Runner:
         """The record that the cell completes; as it is, it says that the cell crashed."""
         return Record(
             study=self.study.name,
+            note=self.study.note,
             cell=planned.cell,
             cell_id=planned.id,
             # as it is when the cell's process starts

@@ -30,6 +30,7 @@ from ...values import (
     ImageSide,
     JSONTable,
     Name,
+    Note,
     PathPart,
     PositiveSeconds,
     Repetitions,
@@ -43,6 +44,9 @@ STUDIES = Path(__file__).parents[2] / "studies"
 
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
 REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
+
+_AS_WRITTEN = {"name", "methods", "seeds", "repeats", "points", "device", "threads", "timeout", "repeat_disturbed"}
+"""What may be put over a study whose note stays true."""
 
 MOST_CELLS = 100_000
 """Of a study: they are planned at once."""
@@ -78,6 +82,7 @@ Pairs = Annotated[
 class Study(BaseModel):
     """Methods × datasets × backbones × seeds, and the protocol that all of them share.
 
+    `note`: what a reader of its report must know of the study, shown in the report's head.
     `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
     `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
     `task`: what is asked of the embeddings, by name or as code from outside.
@@ -95,6 +100,7 @@ class Study(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
 
     name: PathPart = "study"
+    note: Note = ""
     task: Name = SEQUENTIAL
     methods: Names = list(DEMO_METHODS)
     references: bool = True
@@ -156,8 +162,9 @@ def read_study(source: str | None, overrides: Mapping[str, Any], settings: Seque
     """The study in a file or of a shipped name, with flags and `--set key.path=value` put over it.
 
     Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol. Epochs
-    among the flags are those of every method, whatever the file says of some. BenchError names the file, line and key,
-    or the option, at fault.
+    among the flags are those of every method, whatever the file says of some. The note of a file is of the study as it
+    is written: it goes where data, towers or protocol are others. BenchError names the file, line and key, or the
+    option, at fault.
     """
     path = _find(source) if source else STUDIES / "demo.toml"
     named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
@@ -175,6 +182,8 @@ def read_study(source: str | None, overrides: Mapping[str, Any], settings: Seque
         key = current(written_key)
         origins[key] = f"--set {written_key}"
         _put(values, key, value, origins[key])
+    if "note" not in origins and not origins.keys() <= _AS_WRITTEN:
+        values.pop("note", None)
     try:
         return Study.model_validate(values)
     except ValidationError as error:

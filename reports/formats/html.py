@@ -19,6 +19,7 @@ from ..pages import Page
 from ..quantities import missing
 from ..tables.table import Column, Table
 from .jinja import environment
+from .published import linked
 
 PAGE_BUDGET = 2_700_000
 TABLES = 150_000
@@ -106,6 +107,7 @@ def links(page: Page, output: Path) -> dict[str, str]:
 def render(title: str, notes: list[str], pages: list[Page], weights: CostWeights, output: Path) -> str:
     """The whole page; `output` is the directory it will stand in, for the links to records."""
     jinja = environment(visible)
+    jinja.filters["linked"] = lambda text: linked(text, output)
     data = {
         "weights": dict(zip(COSTS, weights.array().tolist(), strict=True)),
         "presets": {name: dict(zip(COSTS, choice.array().tolist(), strict=True)) for name, choice in PRESETS.items()},

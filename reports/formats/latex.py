@@ -49,8 +49,8 @@ def row(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def render(title: str, pages: list[Page]) -> str:
-    """All tables, to be put into a document with \\input; it needs \\usepackage{booktabs}."""
+def render(title: str, notes: list[str], pages: list[Page]) -> str:
+    """All tables, to be put into a document with \\input; it needs \\usepackage{booktabs}. Notes are comments."""
     lines = []
     for page in pages:
         if lines:
@@ -62,4 +62,4 @@ def render(title: str, pages: list[Page]) -> str:
     needs = ["% needs \\usepackage{booktabs}"]
     if not "".join(lines).isascii():
         needs.append("% and, for letters beyond ASCII, XeLaTeX or LuaLaTeX with a font that has them")
-    return "\n".join([f"% {visible(title)}", *needs, "", *lines])
+    return "\n".join([f"% {visible(title)}", *(f"% {visible(note)}" for note in notes), *needs, "", *lines])

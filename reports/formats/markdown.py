@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from ...text import visible
 from .jinja import environment
+from .published import linked
 
 if TYPE_CHECKING:
     from ..pages import Page
@@ -38,8 +40,13 @@ def bracketed(text: object) -> Markup:
     return Markup(escape(text).replace("]", "\\]"))
 
 
-def render(title: str, notes: list[str], pages: list[Page]) -> str:
-    """The whole document; pictures are linked as `pictures/<name>.png`."""
+def render(title: str, notes: list[str], pages: list[Page], output: Path | None = None) -> str:
+    """The whole document; pictures are linked as `pictures/<name>.png`. `output`: where it will stand, if anywhere."""
+
+    def note(text: str) -> Markup:
+        pieces = linked(escape(text), output)  # in which a path stands as it is
+        return Markup("".join(f"[{part}]({to})" if to else part for part, to in pieces))
+
     jinja = environment(lambda value: Markup(escape(value)))
-    jinja.filters |= {"marked": marked, "bracketed": bracketed}
+    jinja.filters |= {"marked": marked, "bracketed": bracketed, "note": note}
     return jinja.get_template("report.md.jinja").render(title=title, notes=notes, pages=pages)

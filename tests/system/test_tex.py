@@ -56,7 +56,7 @@ def test_text_of_any_kind_is_only_printed(tmp_path: Path, make_record: MakeRecor
 def test_a_report_of_many_tables_is_compiled(tmp_path: Path, make_record: MakeRecord) -> None:
     (one,) = compare([Result(make_record(method)) for method in ("fft", "lora", "iisan-cached")])
     page = pages.build(one, CostWeights(), "fft")
-    text = latex.render("many", [page] * 12)
+    text = latex.render("many", [], [page] * 12)
     assert text.count("begin{table}") > 52  # LaTeX lets no more of them wait
     (tmp_path / "report.tex").write_text(text, "utf-8")
     assert "all.pdf" in compiled(tmp_path, tmp_path / "var")
