@@ -12,8 +12,8 @@ from .analysis.across import alike
 from .analysis.comparison import Comparison
 from .analysis.convergence import doubts
 from .analysis.mixtures import mixtures
+from .analysis.paired import user_tests
 from .analysis.tpme import COSTS, CostWeights, tpme
-from .analysis.uncertainty import user_tests
 from .figures import accuracy as plot_accuracy
 from .figures import costs as plot_costs
 from .figures import equal_time as plot_equal_time
@@ -217,11 +217,13 @@ def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Sec
     section = Section("accuracy", "Accuracy", [f"Learning rates: {tuning(comparison)}."])
     if section.table(significance.tests_table, comparison, tests, reference) is None:
         section.text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
+    section.table(significance.families_table, comparison)
     section.table(convergence_table, comparison)
     section.table(targets_table, comparison)
     section.picture(plot_accuracy.learning_curves, comparison)
     for metric in comparison.headline:
         section.table(equal_time.equal_time_table, comparison, reference, metric)
+        section.table(equal_time.leaders_table, comparison, reference, metric)
     section.table(equal_time.target_table, comparison, reference)
     for metric in comparison.headline:
         section.picture(plot_equal_time.equal_time, comparison, metric.name)

@@ -7,9 +7,9 @@ import math
 from collections.abc import Sequence
 
 import pandas as pd
-from scipy import stats
 
 from .comparison import Comparison
+from .statistics import mean_interval
 
 LEAST = 2
 """Datasets from which on there is a summary."""
@@ -54,7 +54,5 @@ def geometric(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, fl
     """The geometric mean of ratios and its 95 % interval (Student's t of the logarithms); NaN where there is none."""
     if min(*ours, *theirs) <= 0:
         return math.nan, math.nan, math.nan
-    logs = pd.Series([math.log(our / their) for our, their in zip(ours, theirs, strict=True)])
-    width = float(stats.t.ppf(0.975, len(logs) - 1) * logs.std() / math.sqrt(len(logs)))
-    centre = float(logs.mean())
-    return math.exp(centre), math.exp(centre - width), math.exp(centre + width)
+    found = mean_interval([math.log(our / their) for our, their in zip(ours, theirs, strict=True)])
+    return math.exp(found.value), math.exp(found.low), math.exp(found.high)

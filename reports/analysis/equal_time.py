@@ -4,6 +4,9 @@ After an epoch a run stands at its best epoch so far, chosen on valid; its value
 between it stands where the last whole epoch left it: a step function, for nobody can use half an epoch. Seconds are the
 row's own T, which a quiet run may have measured, times the epochs, after the seconds of building its feature cache.
 Past its end a run keeps what it reached.
+
+Of an epoch in between a record keeps metrics and no ranks. So intervals are over seeds alone, by Student's t, and a
+lead is the mean of the differences within each seed.
 """
 
 import math
@@ -14,12 +17,16 @@ from itertools import count, takewhile
 import numpy as np
 import pandas as pd
 
-from ...metrics import is_better
+from ...metrics import Metric, is_better
 from ..records import Record
 from .comparison import Comparison
+from .statistics import Interval, mean_interval
 
 TARGETS = (0.90, 0.95, 1.00)
 """Shares of what the reference reaches, to which the time is told."""
+
+
+NOTHING = Interval(math.nan, math.nan, math.nan)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,7 @@ class Curve:
     seconds: np.ndarray
     values: np.ndarray
     end: float
+    seeds: tuple[int, ...]
 
     def at(self, seconds: float) -> np.ndarray | None:
         """What each seed had reached by then, `[seeds]`; None before the end of the first epoch."""
@@ -71,7 +79,7 @@ def _curve(comparison: Comparison, label: str, metric: str) -> Curve | None:
     values = np.array([[*way, *[way[-1]] * (longest - len(way))] for way in ways])
     build = 0.0 if math.isnan(cache) else cache
     seconds = build + time * np.arange(1, longest + 1)
-    return Curve(seconds, values, build + time * float(np.mean([len(way) for way in ways])))
+    return Curve(seconds, values, build + time * float(np.mean([len(way) for way in ways])), tuple(by_seed))
 
 
 def _number(comparison: Comparison, label: str, name: str) -> float:
@@ -92,23 +100,84 @@ def multiples(longest: float) -> list[int]:
 
 
 def at_equal_time(comparison: Comparison, reference: str, metric: str) -> pd.DataFrame:
-    """One row a method, with `1`, `2`, `5`, … (epochs' time of the reference), `end`, and `end_seconds`; `… sd` over
-    the seeds. NaN where no epoch was over. Empty without the reference's curve.
+    """One row a method, with `1`, `2`, `5`, … (epochs' time of the reference), `end`, and `end_seconds`; `… low` and
+    `… high` of the mean over the seeds. NaN where no epoch was over. Empty without the reference's curve.
     """
     found = curves(comparison, metric)
     if reference not in found:
         return pd.DataFrame()
     unit = _number(comparison, reference, "time")
-    steps = multiples(max(curve.end for curve in found.values()) / unit)
     rows = {}
     for label, curve in found.items():
-        values = {str(step): curve.at(step * unit) for step in steps} | {"end": curve.values[:, -1]}
+        values = {str(step): curve.at(step * unit) for step in _steps(found, unit)} | {"end": curve.values[:, -1]}
         rows[label] = {"end_seconds": curve.end}
         for name, reached in values.items():
-            known = reached is not None
-            rows[label][name] = float(reached.mean()) if known else float("nan")
-            rows[label][f"{name} sd"] = float(reached.std(ddof=1)) if known and len(reached) > 1 else float("nan")
+            bounds = NOTHING if reached is None else mean_interval(reached)
+            rows[label] |= {name: bounds.value, f"{name} low": bounds.low, f"{name} high": bounds.high}
     return pd.DataFrame(rows).T
+
+
+def _steps(found: dict[str, Curve], unit: float) -> list[int]:
+    return multiples(max(curve.end for curve in found.values()) / unit)
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Who leads after some time, and by how much before the `second`, over the seeds that both have.
+
+    `apart`: the rows from which the leader is told apart, by the interval of its lead; `close`: those from which it is
+    not; `untold`: those with which it has fewer than two seeds in common, so that nothing can be told.
+    """
+
+    leader: str
+    value: float
+    second: str
+    lead: Interval
+    apart: tuple[str, ...]
+    close: tuple[str, ...]
+    untold: tuple[str, ...]
+
+
+def leaders(comparison: Comparison, reference: str, metric: Metric) -> dict[int, Lead]:
+    """After each number of the reference's epochs, by their number, wherever two rows have ended an epoch by then."""
+    found = curves(comparison, metric.name)
+    if reference not in found:
+        return {}
+    unit = _number(comparison, reference, "time")
+    leads = {}
+    for step in _steps(found, unit):
+        reached = {
+            label: dict(zip(curve.seeds, map(float, values), strict=True))
+            for label, curve in found.items()
+            if (values := curve.at(step * unit)) is not None
+        }
+        if len(reached) > 1:
+            leads[step] = _lead(reached, metric.better)
+    return leads
+
+
+def _lead(reached: dict[str, dict[int, float]], better: str) -> Lead:
+    """Given what each row had reached by seed."""
+    sign = 1 if better == "more" else -1
+    means = {label: float(np.mean(list(of_row.values()))) for label, of_row in reached.items()}
+    leader, second, *_ = order = sorted(means, key=lambda label: -sign * means[label])
+    leads: dict[str, Interval] = {}
+    for other in order[1:]:
+        common = sorted(reached[leader].keys() & reached[other].keys())
+        differences = [sign * (reached[leader][seed] - reached[other][seed]) for seed in common]
+        leads[other] = mean_interval(differences) if len(common) > 1 else NOTHING
+    of_second = leads[second]
+    if of_second is NOTHING:
+        of_second = Interval(sign * (means[leader] - means[second]), NOTHING.low, NOTHING.high)
+    return Lead(
+        leader=leader,
+        value=means[leader],
+        second=second,
+        lead=of_second,
+        apart=tuple(label for label, lead in leads.items() if lead.low > 0),
+        close=tuple(label for label, lead in leads.items() if lead is not NOTHING and not lead.low > 0),
+        untold=tuple(label for label, lead in leads.items() if lead is NOTHING),
+    )
 
 
 def time_to_target(comparison: Comparison, reference: str) -> pd.DataFrame:

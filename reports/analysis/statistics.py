@@ -52,6 +52,19 @@ def interval(value: float, draws: np.ndarray, confidence: float = 0.95) -> Inter
     return Interval(value, float(low), float(high))
 
 
+def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Interval:
+    """The mean of a few observations with its interval by Student's t, which holds for few where resampling doesn't.
+
+    No bounds for a single one, or where all are alike, which tells nothing of how far another would lie.
+    """
+    values = np.asarray(values, float)
+    mean = float(values.mean())
+    if np.ptp(values) <= FLOOR:
+        return Interval(mean, float("nan"), float("nan"))
+    width = float(stats.t.ppf((1 + confidence) / 2, values.size - 1) * stats.sem(values))
+    return Interval(mean, mean - width, mean + width)
+
+
 class Resampling:
     """One bootstrap of seeds, repeats and epochs, drawn once and shared by all methods that are compared.
 
@@ -176,10 +189,14 @@ def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, confi
         values, counts = np.unique(np.round(differences / step) * step, return_counts=True)
     shift = differences.mean() - (values * counts).sum() / users
     resampled = np.random.default_rng(seed).multinomial(users, counts / users, size=draws) @ values / users + shift
-    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
-    sign_p = float(stats.binomtest(better, better + worse).pvalue) if better + worse else 1.0
     found = interval(float(differences.mean()), resampled, confidence)
-    return Paired(found, flip_p(differences), max(sign_p, FLOOR), users)
+    return Paired(found, flip_p(differences), sign_p(differences), users)
+
+
+def sign_p(differences: np.ndarray) -> float:
+    """The two-sided p-value of the sign test, `[users]`: whether as many gain as lose; not below FLOOR."""
+    better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    return max(float(stats.binomtest(better, better + worse).pvalue), FLOOR) if better + worse else 1.0
 
 
 def flip_p(differences: np.ndarray) -> float:

@@ -1,13 +1,11 @@
-"""How sure a comparison is of its numbers: intervals of T and TPME, groups not told apart, tests over users."""
+"""How sure a comparison is of its costs: intervals of T and TPME, groups not told apart."""
 
 import numpy as np
 import pandas as pd
 
-from ...metrics import of_users, to_test
 from . import statistics
 from .cells import timed_epochs
 from .comparison import Comparison
-from .ranks import kept_ranks
 from .tpme import COSTS, CostWeights, normalise, tpme
 
 DRAWS = 2000
@@ -73,53 +71,3 @@ def tpme_intervals(comparison: Comparison, weights: CostWeights) -> pd.DataFrame
     differences = np.quantile(draws[:, None] - draws[None], [0.025, 0.975], axis=2)
     apart = (differences[0] > 0) | (differences[1] < 0)
     return pd.DataFrame({"low": low, "high": high, "group": statistics.letters(apart)}, index=scored.index)
-
-
-def ranks_by_seed(comparison: Comparison, label: str) -> dict[int, np.ndarray]:
-    """A method's kept ranks by seed; repeats of a seed only time it again, so the first one stands for all."""
-    found: dict[int, np.ndarray] = {}
-    for result in comparison.ok(label):
-        if result.ranks is not None and result.record.cell.seed not in found:
-            found[result.record.cell.seed] = kept_ranks(result.ranks, result.record)
-    return found
-
-
-def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
-    """Paired tests over users between each method and the reference, one row a method.
-
-    A user's difference is the mean over the seeds that both have (a method with one seed, such as popularity, meets
-    every seed of the reference). For each headline metric: `… difference`, `… low`, `… high`, `… flip p`, `… sign p`;
-    p-values are Holm-corrected over all methods and metrics, for each test. Empty without ranks.
-    """
-    metrics = [metric.name for metric in to_test(comparison.metrics, comparison.primary.name)]
-    base = ranks_by_seed(comparison, reference) if reference in comparison.methods.index else {}
-    rows: dict[str, dict[str, float]] = {}
-    for label in comparison.methods.index:
-        pairs = seed_pairs(ranks_by_seed(comparison, str(label)), base) if label != reference else []
-        if not pairs:
-            continue
-        rows[str(label)] = {"seeds": float(len(pairs))}
-        for metric in metrics:
-            mean = np.mean([of_users(metric, ours) - of_users(metric, theirs) for ours, theirs in pairs], axis=0)
-            found = statistics.paired_test(mean)
-            rows[str(label)] |= {
-                "users": found.users,
-                f"{metric} difference": found.difference.value,
-                f"{metric} low": found.difference.low,
-                f"{metric} high": found.difference.high,
-                f"{metric} flip p": found.flip_p,
-                f"{metric} sign p": found.sign_p,
-            }
-    frame = pd.DataFrame(rows).T
-    for test in ("flip p", "sign p") if len(frame) else ():
-        columns = [f"{metric} {test}" for metric in metrics]
-        frame[columns] = statistics.holm(frame[columns].to_numpy().ravel().tolist()).reshape(-1, len(columns))
-    return frame
-
-
-def seed_pairs(ours: dict[int, np.ndarray], theirs: dict[int, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ranks of the same seed, method and reference; only arrays over the same number of users can be paired."""
-    if len(ours) == 1 and len(theirs) > 1:
-        ours = dict.fromkeys(theirs, next(iter(ours.values())))
-    pairs = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
-    return [(left, right) for left, right in pairs if left.size == right.size]

@@ -1,8 +1,11 @@
 """Tables of what can be told apart: ratios of times with their intervals, paired tests over users."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ...metrics import Metric, is_better, to_test
+from ..analysis import paired
 from ..analysis.comparison import Comparison
 from ..analysis.uncertainty import time_ratios
 from ..quantities import NONE, missing, show
@@ -38,37 +41,68 @@ def ratios_table(comparison: Comparison, reference: str) -> Table | None:
 def tests_table(comparison: Comparison, tests: pd.DataFrame, reference: str) -> Table | None:
     """Differences of the headline metrics to the reference with corrected p-values; None when no ranks were kept.
 
-    `tests` comes from `uncertainty.user_tests`.
+    `tests` comes from `paired.user_tests`.
+    """
+    caption = f"Accuracy against {reference}, tested"
+    return _tested(comparison, tests, Table("tests", caption, tests, (), notes=_notes(comparison, tests)))
+
+
+def families_table(comparison: Comparison) -> Table | None:
+    """The same of the methods of each family against each other; None without ranks of two of one."""
+    tests = paired.tests(comparison, paired.within_families(comparison))
+    notes = (
+        f"Pairs of rows of one family, the better one first; of a family of more than {paired.MOST_ROWS} rows the "
+        "best ones. A row that another gives with the feature cache is left out. "
+        f"{_notes(comparison, tests)[0] if len(tests) else ''}",
+        *_notes(comparison, tests)[1:],
+    )
+    caption = "Methods of a family against each other, tested"
+    return _tested(comparison, tests, Table("families", caption, tests, (), index="pair", notes=notes))
+
+
+def _tested(comparison: Comparison, tests: pd.DataFrame, table: Table) -> Table | None:
+    """The table with its columns: a difference, its interval and p-values of each metric tested, and the verdict.
+
+    Which of the differences is best is marked where all are to one row.
     """
     if tests.empty:
         return None
     frame = tests.copy()
     columns: list[Column] = []
-    primary = comparison.primary.name
-    tested = to_test(comparison.metrics, primary)
-    for metric, better in ((metric.name, metric.better) for metric in tested):
-        bounds = zip(frame[f"{metric} low"], frame[f"{metric} high"], strict=True)
-        frame[f"{metric} interval"] = [span(low, high, "metric") for low, high in bounds]
+    for metric in to_test(comparison.metrics, comparison.primary.name):
+        better = metric.better if table.index == "method" else None
+        bounds = zip(frame[f"{metric.name} low"], frame[f"{metric.name} high"], strict=True)
+        frame[f"{metric.name} interval"] = [span(low, high, "metric") for low, high in bounds]
         columns += [
-            Column(f"{metric} difference", f"Δ {metric}", "metric", better),
-            Column(f"{metric} interval", "95 % interval"),
-            Column(f"{metric} flip p", "p, sign-flip", "p"),
-            Column(f"{metric} sign p", "p, sign test", "p"),
+            Column(f"{metric.name} difference", f"Δ {metric.name}", "metric", better),
+            Column(f"{metric.name} interval", "95 % interval"),
+            Column(f"{metric.name} flip p", "p, sign-flip", "p"),
+            Column(f"{metric.name} sign p", "p, sign test", "p"),
         ]
     frame["verdict"] = [verdict(row, comparison.primary) for _, row in frame.iterrows()]
-    users = ", ".join(f"{int(count):,}" for count in frame["users"].unique())
-    seeds = ", ".join(str(int(count)) for count in sorted(frame["seeds"].unique()))
-    of_all = "all methods" + _ALL_METRICS[min(len(tested), 3)]
-    mean = primary.partition("@")[0]
-    notes = (
-        f"Paired over the {users} test users, each user's difference averaged over seeds ({seeds}): the exact "
-        f"sign-flip test of the mean and the exact sign test, each Holm-corrected over {of_all}.",
-        f"Verdict on {primary}: the sign-flip test's at {ALPHA:g}, as {mean} is a mean. The sign test counts the users "
-        "who gain or lose, in one seed or in all. Intervals: 95 % bootstrap over users, not corrected, so one may "
-        "leave out 0 beside 'not told apart'.",
-    )
     headed = distinct((*columns, Column("verdict", "verdict")))
-    return Table("tests", f"Accuracy against {reference}, tested", frame, present(frame, headed), notes=notes)
+    return replace(table, frame=frame, columns=present(frame, headed))
+
+
+def _notes(comparison: Comparison, tests: pd.DataFrame) -> tuple[str, ...]:
+    """How the tests were made and what the verdict says."""
+    if tests.empty:
+        return ()
+    primary = comparison.primary.name
+    tested = to_test(comparison.metrics, primary)
+    users = ", ".join(f"{int(count):,}" for count in tests["users"].unique())
+    counts = sorted(map(int, tests["seeds"].unique()))
+    alone = " Of one seed it is over users alone, and says nothing of another training." if 1 in counts else ""
+    of_all = "all rows of this table" + _ALL_METRICS[min(len(tested), 3)]
+    return (
+        f"Paired over the {users} test users, each user's difference averaged over the seeds that both have "
+        f"({', '.join(map(str, counts))}): the exact sign-flip test of the mean and the exact sign test, each "
+        f"Holm-corrected over {of_all}.",
+        f"Intervals: 95 %, seeds and users resampled together, alike for all rows; not corrected.{alone}",
+        f"Verdict on {primary}: told apart where the sign-flip test's p is below {ALPHA:g} and the interval leaves out "
+        f"0, as {primary.partition('@')[0]} is a mean. The sign test counts the users who gain or lose, in one seed or "
+        "in all.",
+    )
 
 
 def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -81,8 +115,9 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 def verdict(row: pd.Series, metric: Metric) -> str:
-    """Whether a method is better or worse than the reference, as far as the sign-flip test can tell."""
-    if row[f"{metric.name} flip p"] >= ALPHA:
+    """Whether a row is better or worse than the other, as far as the sign-flip test and the interval can tell."""
+    inside = row[f"{metric.name} low"] <= 0 <= row[f"{metric.name} high"]
+    if row[f"{metric.name} flip p"] >= ALPHA or inside:
         return "not told apart"
     return "better" if is_better(row[f"{metric.name} difference"], 0.0, metric.better) else "worse"
 

@@ -13,7 +13,8 @@ from tpmebench.reports.formats.markdown import render
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import MICRO, ReportOptions, write_report
 
-Make, Write = Callable[..., Record], Callable[..., Path]
+Make = Callable[..., Record]
+Write = Callable[..., Path]
 NOTE = "A short run. See reports/published/converged/report.md | there."
 FORMATS = ("md", "html", "tex")
 

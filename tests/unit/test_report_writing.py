@@ -18,9 +18,9 @@ from tpmebench.bench.guard.compare import run_compare
 from tpmebench.cell import Training
 from tpmebench.errors import BenchError
 from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.paired import user_tests
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.tpme import CostWeights
-from tpmebench.reports.analysis.uncertainty import user_tests
 from tpmebench.reports.figures import accuracy as plot_accuracy
 from tpmebench.reports.figures import costs as plot_costs
 from tpmebench.reports.figures import drawing as plots

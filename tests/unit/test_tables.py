@@ -16,10 +16,11 @@ from tpmebench.reports import quantities as formats
 from tpmebench.reports.analysis import sensitivity
 from tpmebench.reports.analysis.comparison import ORIGINS, Comparison, compare
 from tpmebench.reports.analysis.mixtures import mixtures
+from tpmebench.reports.analysis.paired import user_tests
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.statistics import FLOOR
 from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
-from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals, user_tests
+from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals
 from tpmebench.reports.figures import sensitivity as plot_sensitivity
 from tpmebench.reports.records import Memory, PhaseMemory
 from tpmebench.reports.report import notes
@@ -499,15 +500,20 @@ def test_a_clear_difference_is_found_among_many_methods(make_record, keep_ranks,
 
 
 @pytest.mark.parametrize(
-    ("difference", "flip", "sign", "expected"),
+    ("difference", "flip", "sign", "width", "expected"),
     [
-        (-0.02, 0.007, 0.095, "worse"),
-        (0.02, 0.007, 0.095, "better"),
-        (-0.02, 0.05, 0.001, "not told apart"),
+        (-0.02, 0.007, 0.095, 0.019, "worse"),
+        (0.02, 0.007, 0.095, 0.019, "better"),
+        (-0.02, 0.05, 0.001, 0.019, "not told apart"),
+        (-0.02, 0.007, 0.001, 0.021, "not told apart"),
+        (0.02, 0.007, 0.001, 0.02, "not told apart"),
     ],
 )
-def test_the_verdict_on_a_mean_is_the_flip_tests(difference: float, flip: float, sign: float, expected: str) -> None:
-    row = pd.Series({"HR@10 difference": difference, "HR@10 flip p": flip, "HR@10 sign p": sign})
+def test_the_verdict_on_a_mean_is_the_flip_test_s_where_seeds_and_users_agree(
+    difference: float, flip: float, sign: float, width: float, expected: str
+) -> None:
+    bounds = {"HR@10 low": difference - width, "HR@10 high": difference + width}
+    row = pd.Series({"HR@10 difference": difference, "HR@10 flip p": flip, "HR@10 sign p": sign} | bounds)
     assert significance.verdict(row, Metric(name="HR@10")) == expected
 
 
