@@ -242,12 +242,10 @@ class SelfCheck(Schema):
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
-    `note`: what its study says of itself, for the head of a report.
-    `metrics` are the task's, in order; `primary_metric` is the one of them that chose the best epoch. `slices` says in
-    words what the slices of the accuracy are. `additions`: what of its own the method adds to a training step,
-    `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, "" where there is
-    none. `towers`: by modality, of a method that reads them. `warnings`: what a reader must know of this cell, a line
-    each; what the machine did stands in `environment`.
+    `note`: what its study says of itself. `metrics` are the task's, in order; `primary_metric` chose the
+    best epoch. `slices`: what those of the accuracy are, in words. `additions`: what of its own the method adds to a
+    training step, `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, or
+    "". `towers`: by modality, of a method that reads them. `warnings`: what a reader must know of this cell, in lines.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
