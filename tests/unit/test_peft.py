@@ -88,6 +88,7 @@ def test_trained_parameters_are_as_many_as_in_peft_itself(tiny_tower: MakeTower,
         ("boft:boft_dropout=1.5", "method 'boft': option 'boft_dropout'"),
         ("vera:targets=everything", "method 'vera': option 'targets'"),
         ("lily:num_B=1", "method 'lily': `num_B` must be at least 2"),
+        ("adalora:target_r=12", "method 'adalora': option 'target_r': the ranks shrink from init_r (12) to it"),
         ("coft:coft=false", "option of method 'coft' 'coft'"),
         ("lora:alpha=4,lora_alpha=8", "method 'lora': 'lora_alpha' is 'alpha': keep one"),
         ("lora-plus:lr=1e-3", "option of method 'lora-plus' 'lr'"),
@@ -127,6 +128,8 @@ def test_a_block_size_fits_the_widths_unless_it_is_given(tiny_tower: MakeTower) 
     assert {p.shape for name, p in tower.named_parameters() if p.requires_grad} == {(3, 3, 16)}
     with pytest.raises(BenchError, match=r"'c3a': peft cannot adapt the image tower \(ViTModel\) so: The block size"):
         adapted("c3a", tiny_tower("image", "wide-vit"), block_size=17)
+    with pytest.raises(BenchError, match=r"'c3a': .* so: nothing of what is to be adapted is a linear map"):
+        adapted("c3a", tiny_tower("image", "wide-vit"), targets="norms")
 
 
 def test_what_peft_says_of_a_tower_is_noted(tiny_tower: MakeTower) -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from ....errors import BenchError
 from ....ranges import RATES, Choice
 from ...backbones.tower import Tower
 from ...fusion import FusedEncoder, TowerRates
@@ -70,6 +71,16 @@ class AdaLoRA(KindMethod):
     options_said = "targets (qv), and all of peft's config of ADALORA"
     fixed: ClassVar[Mapping[str, Any]] = {"r": 8}  # peft's default, which nothing reads
     changed: ClassVar[Mapping[str, Any]] = {"total_step": 1000}
+
+    @classmethod
+    def _parse(cls, chosen: Mapping[str, Any]) -> Any:
+        """BenchError too for a budget that is no reduction, which peft would stumble over in the first step."""
+        found = super()._parse(chosen)
+        if found.target_r >= found.init_r:
+            raise BenchError(
+                f"method 'adalora': option 'target_r': the ranks shrink from init_r ({found.init_r}) to it; give less"
+            )
+        return found
 
     def keep(self, tower: Tower, tuner: Any) -> None:
         tower.model.add_module("allocator", AllocatorState(tower.model))

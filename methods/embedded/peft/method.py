@@ -86,6 +86,8 @@ class PeftMethod(TowerMethod):
         modules = [tower.model.get_submodule(name) for name in found.names]
         settings = self.settings() | {"target_modules": _names(found.names)}
         of_maps = [widths(module) for module in modules if isinstance(module, map_kinds())]
+        if self.fitted and not of_maps:
+            raise ValueError("nothing of what is to be adapted is a linear map")
         for name, fit in self.fitted.items():
             if settings[name] == "auto":
                 settings[name] = fit(getattr(config_class, name), of_maps)
