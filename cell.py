@@ -23,8 +23,9 @@ from .values import (
     Width,
 )
 
-Family = Literal["full", "embedded", "decoupled", "reference"]
-"""Of a method: it trains the towers whole, inside them (gradients cross them), beside them (none do), or has none."""
+Family = Literal["full", "embedded", "hybrid", "decoupled", "reference"]
+"""Of a method: it trains the towers whole, inside them (gradients cross them), at their top over frozen layers, beside
+them (no gradients cross), or has none."""
 Modality = Literal["text", "image"]
 Modalities = Literal["both", "text", "image"]
 MissingImages = Literal["neutral", "drop", "error"]

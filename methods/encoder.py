@@ -16,14 +16,16 @@ class EncoderLayout:
     """What the harness knows of an encoder.
 
     `pooled`: towers read at their pooled position alone, so that the last layer may be spared the others. `crossed`:
-    towers that gradients cross, which may be checkpointed and compiled. `beside`: what else may be compiled. `parts`:
-    the parameters by the name under which they are counted.
+    towers that gradients cross, which may be checkpointed and compiled; `hooked`: those that may not be compiled, for
+    hooks take states from them or give them some. `beside`: what else may be compiled. `parts`: the parameters by the
+    name under which they are counted.
     """
 
     pooled: list[Tower] = field(default_factory=list)
     crossed: list[Tower] = field(default_factory=list)
     beside: list[nn.Module] = field(default_factory=list)
     parts: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    hooked: list[Tower] = field(default_factory=list)
 
     def __or__(self, other: "EncoderLayout") -> "EncoderLayout":
         """Both together; parts of one name count as one."""
@@ -33,6 +35,7 @@ class EncoderLayout:
             _distinct([*self.crossed, *other.crossed]),
             _distinct([*self.beside, *other.beside]),
             {name: _distinct([*self.parts.get(name, []), *other.parts.get(name, [])]) for name in names},
+            _distinct([*self.hooked, *other.hooked]),
         )
 
 
@@ -79,7 +82,8 @@ def _of_reader(reader: TowerReader) -> EncoderLayout:
     towers = {name: reader.tower(name) for name in reader.levels}
     parts = {f"{tower.shape.modality} tower": list(tower.parameters()) for tower in towers.values()}
     crossed = [tower for name, tower in towers.items() if name not in reader.frozen]
-    return EncoderLayout(pooled=list(towers.values()), crossed=crossed, parts=parts)
+    free, hooked = ([], crossed) if reader.hooked else (crossed, [])
+    return EncoderLayout(pooled=list(towers.values()), crossed=free, parts=parts, hooked=hooked)
 
 
 def _of_tower(tower: Tower) -> EncoderLayout:

@@ -60,12 +60,18 @@ class TowerRates:
 
     def of(self, encoder: FusedEncoder) -> LearningRates:
         """The rates of an encoder's parameters."""
-        groups = {"fusion": (encoder.rest(), self.rest)}
-        if isinstance(encoder.reader, TowerReader):
-            for name, rate in (("text", self.text), ("image", self.image)):
-                if name in encoder.reader.towers and name not in encoder.reader.frozen:
-                    groups[f"{name} tower"] = (trainable(encoder.reader.towers[name]), rate)
+        groups = {"fusion": (encoder.rest(), self.rest), **self.of_towers(encoder.reader)}
         return LearningRates(groups, self.head)
+
+    def of_towers(self, reader: nn.Module) -> dict[str, tuple[list[nn.Parameter], float]]:
+        """The groups of what is trainable in the towers that a reader runs."""
+        if not isinstance(reader, TowerReader):
+            return {}
+        return {
+            f"{name} tower": (trainable(reader.towers[name]), rate)
+            for name, rate in (("text", self.text), ("image", self.image))
+            if name in reader.towers and name not in reader.frozen
+        }
 
 
 class TowerMethod(Method[FusedEncoder]):

@@ -66,7 +66,7 @@ class Registered(ABC):  # noqa: B024 - what it lacks, its two kinds have
     @classmethod
     def crosses_towers(cls) -> bool:
         """Whether gradients cross the towers, by the family."""
-        return cls.family in {"full", "embedded"}
+        return cls.family in {"full", "embedded", "hybrid"}
 
     @classmethod
     def _parse(cls, chosen: Mapping[str, Any]) -> Any:
@@ -107,6 +107,11 @@ class Method(Registered, Generic[Encoder]):
         `step` counts the updates of the training from 1. It may change what is trained, and buffers, in place;
         whatever it keeps from step to step is a buffer of the encoder, so that a checkpoint holds it.
         """
+
+    @property
+    def trains_inside(self) -> bool:
+        """Whether the method, with its options, trains anything in the towers that it runs."""
+        return self.crosses_towers()
 
     @property
     def additions(self) -> list[str]:

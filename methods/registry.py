@@ -27,6 +27,7 @@ _BUILT_IN = (
     "decoupled.versa",
     "decoupled.lst",
     "decoupled.frozen_mix",
+    "hybrid.hybrid",
     "references.popularity",
     "references.random",
     "references.content_knn",
@@ -43,7 +44,8 @@ M = TypeVar("M", bound=type[Registered])
 def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
     """Class decorator: makes a method, or a ranking that trains nothing, known under a name.
 
-    `family` is `full`, `embedded` (gradients cross the backbone), `decoupled` (they don't) or `reference`. `uncached`
+    `family` is `full`, `embedded` (gradients cross the backbone), `hybrid` (its top alone), `decoupled` (they don't) or
+    `reference`. `uncached`
     names the method that does the same without the feature cache. The first line of the class's docstring becomes its
     summary. BenchError for another family.
     """

@@ -175,10 +175,10 @@ def _check_selection(method: Method[Any], encoder: nn.Module) -> None:
     towers = [module for module in encoder.modules() if isinstance(module, Tower)]
     empty = [tower.shape.modality for tower in towers if not trainable(tower)]
     missing = [name for name in empty if isinstance(method, TowerMethod) and name not in method.untouched]
-    if method.crosses_towers() and empty and (missing or len(empty) == len(towers)):
+    if method.trains_inside and empty and (missing or len(empty) == len(towers)):
         name = (missing or empty)[0]
         raise CheckFailed(f"trains inside: nothing in the {name} tower is trained, as a method of its family does")
-    if not method.crosses_towers() and len(empty) < len(towers):
+    if not method.trains_inside and len(empty) < len(towers):
         raise CheckFailed("nothing else: a method beside the towers trains parameters inside them")
 
 

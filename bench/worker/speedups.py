@@ -30,7 +30,7 @@ def speed_up(recommender: Recommender, training: Training, device: torch.device)
         for tower in layout.pooled:
             narrow_last_layer(tower)
     if training.gradient_checkpointing:
-        for tower in layout.crossed:
+        for tower in (*layout.crossed, *layout.hooked):
             cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
             reached.add(_CHECKPOINTING)
     if training.compile:
@@ -51,7 +51,7 @@ def unused_settings(reached: set[str], method: Method[Any], training: Training) 
     """
     asked = {name for name in (_CHECKPOINTING, _COMPILE) if getattr(training, name)}
     missed = sorted(asked - reached)
-    if missed and method.crosses_towers():
+    if missed and method.trains_inside:
         raise BenchError(
             f"method '{method.name}': training.{missed[0]} reaches none of its modules; read its towers through a "
             f"TowerReader or say them in its encoder's layout, or give --set training.{missed[0]}=false"

@@ -1,7 +1,7 @@
 """Where an item encoder's hidden states come from: the towers, or the feature cache. Nothing else tells them apart."""
 
 from collections.abc import Collection
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,10 @@ class TowerReader(nn.Module):
     """Runs the towers and gives the wanted levels by modality, each `[n, hidden]` (or `[1, hidden]` when shared).
 
     `frozen` towers (all, none, or some modalities') stay in eval mode, build no graph, and lose the layers above the
-    last one read.
+    last one read. `hooked`: gradients cross towers through hooks, which compiled code does not run.
     """
+
+    hooked: ClassVar[bool] = False
 
     def __init__(
         self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]], frozen: bool | Collection[str]

@@ -26,8 +26,8 @@ BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = (
     "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
 )  # fmt: skip
 GREY = "#999999"
-FAMILY_COLOURS = {"full": BLACK, "embedded": RED, "decoupled": BLUE, "reference": GREY}
-FAMILY_MARKERS = {"full": "s", "embedded": "^", "decoupled": "o", "reference": "x"}
+FAMILY_COLOURS = {"full": BLACK, "embedded": RED, "hybrid": GREEN, "decoupled": BLUE, "reference": GREY}
+FAMILY_MARKERS = {"full": "s", "embedded": "^", "hybrid": "D", "decoupled": "o", "reference": "x"}
 COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, BLACK, SKY, "#8A7A00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))

@@ -104,7 +104,7 @@ def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
     twin = ranked.index == uncached + label.removeprefix(method)  # that with the same options, where there is one
     if not twin.any():
         twin = ranked["method"] == uncached
-    held = twin | ranked["family"].isin(["embedded", "full"])
+    held = twin | ranked["family"].isin(["embedded", "hybrid", "full"])
     return ranked[held & (ranked.index != label) & ranked["cache_build"].isna()]
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tpmebench.bench.worker.step import make_optimiser, trainable_state
 from tpmebench.datasets.batches import Batch, make_batch
 from tpmebench.errors import BenchError
+from tpmebench.methods.backbones.last_layer import narrow_last_layer
 from tpmebench.methods.backbones.pair import Backbones
 from tpmebench.methods.backbones.tower import TowerShape
 from tpmebench.methods.decoupled.frozen_mix import LayerMix, MixEncoder
@@ -242,6 +243,47 @@ def test_cached_equals_uncached(build: Build, name: str, pair: str) -> None:
         )
         largest = max(float(gradient.abs().max()) for gradient in gradients.values() if gradient is not None)
         torch.testing.assert_close(gradients, others, atol=1e-6 * max(1.0, largest), rtol=1e-6)
+
+
+@pytest.mark.parametrize("trained", [0, 1, 2, "all"])
+@pytest.mark.parametrize(("side", "whole"), [(True, "iisan"), (False, "frozen")])
+@pytest.mark.parametrize("pair", ["bert+vit", "unequal", "causal+dinov2"])
+def test_a_hybrid_started_at_any_level_gives_what_the_whole_tower_gives(
+    build: Build, pair: str, side: bool, whole: str, trained: int | str
+) -> None:
+    cached, plain = build("hybrid-cached", pair, trained=trained, side=side), build(whole, pair)
+    torch.testing.assert_close(cached.embeddings(), plain.embeddings(), atol=2e-6, rtol=1e-5)
+    inside = {key for key in trainable_state(cached.recommender) if ".towers." in key}
+    own = {key for key in trainable_state(plain.recommender) if ".towers." not in key}
+    assert {key for key in trainable_state(cached.recommender) if ".towers." not in key} == own
+    layers = cached.encoder.layout().hooked if isinstance(cached.encoder, FusedEncoder | IISANEncoder) else []
+    assert bool(inside) == bool(layers) == (trained != 0)
+    for tower in layers:
+        number = tower.shape.depth if trained == "all" else trained
+        trains = [any(p.requires_grad for p in layer.parameters()) for layer in tower.layers]
+        assert trains == [False] * (tower.shape.depth - int(number)) + [True] * int(number)
+        narrow_last_layer(tower)
+    torch.testing.assert_close(cached.embeddings(), plain.embeddings(), atol=2e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("trained", "side"), [(2, False), ("all", True)])
+def test_a_hybrid_trains_alike_from_the_cache_and_from_the_whole_tower(
+    build: Build, trained: int | str, side: bool
+) -> None:
+    cached, live = (build(name, "unequal", trained=trained, side=side) for name in ("hybrid-cached", "hybrid"))
+    gradients = []
+    for case in (cached, live):
+        torch.manual_seed(3)
+        case.step()
+        gradients.append({key: p.grad for key, p in case.recommender.named_parameters() if p.requires_grad})
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-5)
+
+
+def test_more_layers_than_a_tower_has_cannot_be_trained(build: Build) -> None:
+    with pytest.raises(BenchError, match=r"'trained': the image tower has 2 layers, not 3; give 0 to 2, or all"):
+        build("hybrid", "unequal", trained=3)
+    with pytest.raises(BenchError, match="last layer is trained and must be read"):
+        build("hybrid", layers="first-half")
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])

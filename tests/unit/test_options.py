@@ -18,6 +18,7 @@ from tpmebench.methods.embedded.bottleneck import Bottleneck
 from tpmebench.methods.embedded.compacter import KroneckerAdapter, KroneckerLinear
 from tpmebench.methods.embedded.ends import AdaptedLinear
 from tpmebench.methods.embedded.parallel import LinearBesideAdapter
+from tpmebench.methods.fusion import FusedEncoder
 from tpmebench.methods.registry import methods
 from tpmebench.outside import is_outside
 
@@ -55,7 +56,8 @@ def prompts(parts: TrainedCell) -> set[int]:
 
 def trained_layers(parts: TrainedCell) -> list[int]:
     towers = [part for part in encoder_of(parts).modules() if isinstance(part, Tower)]
-    return [sum(all(p.requires_grad for p in layer.parameters()) for layer in tower.layers) for tower in towers]
+    trained = [[[p.requires_grad for p in layer.parameters()] for layer in tower.layers] for tower in towers]
+    return [sum(bool(each) and all(each) for each in of) for of in trained]  # a cached layer has none
 
 
 def blocks(parts: TrainedCell) -> dict[str, int]:
@@ -138,6 +140,13 @@ LADDERS: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
         {False},
     ),
 }
+
+
+HYBRID: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
+    **SIDE,
+    "trained": (2, trained_layers, [1, 1], [2, 2]),
+    "side": (False, lambda parts: type(encoder_of(parts)), IISANEncoder, FusedEncoder),
+}
 LOW_RANK: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "r": (2, low_rank(lambda part: (part.r["default"], part.lora_A["default"].out_features)), {(8, 8)}, {(2, 2)}),
     "alpha": (4.0, low_rank(lambda part: part.scaling["default"]), {1.0}, {0.5}),
@@ -163,6 +172,7 @@ ARRIVALS = {
     **{(method, name): arrival for method in ("iisan", "iisan-cached") for name, arrival in SIDE.items()},
     **{(method, name): arrival for method in ("versa", "versa-cached") for name, arrival in VERSA.items()},
     **{(method, name): arrival for method in ("lst", "lst-cached") for name, arrival in LADDERS.items()},
+    **{(method, name): arrival for method in ("hybrid", "hybrid-cached") for name, arrival in HYBRID.items()},
     **{(method, name): arrival for method in ("frozen-mix", "frozen-mix-cached") for name, arrival in MIX.items()},
 }
 ELSEWHERE = {("content-knn", "last"): "test_registry.py"}

@@ -24,7 +24,7 @@ ALL = methods()
 def test_every_method_says_what_it_is(name: str) -> None:
     method = ALL[name]
     assert method.name == name
-    assert method.family in {"full", "embedded", "decoupled", "reference"}
+    assert method.family in {"full", "embedded", "hybrid", "decoupled", "reference"}
     assert method.summary.endswith((".", ")", "peft."))
     with pytest.raises(BenchError, match=f"option of method '{name}' 'rank_'"):
         make_method(name, {"rank_": 1})
