@@ -27,7 +27,7 @@ _BUILT_IN = (
     "decoupled.versa",
     "decoupled.lst",
     "decoupled.frozen_mix",
-    "hybrid.hybrid",
+    "embedded.hybrid",
     "references.popularity",
     "references.random",
     "references.content_knn",

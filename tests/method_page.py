@@ -10,6 +10,7 @@ import copy
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def _start(parts: TrainedCell, towers: list[Tower], plain: Tower) -> str:
 def _merges(parts: TrainedCell, towers: list[Tower], plain: Tower) -> bool:
     """Whether trained weights can go into the tower as it was: nothing was added, or peft's layers merge."""
     for tower in towers:
-        if dict(tower.model.named_parameters()).keys() == dict(plain.model.named_parameters()).keys():
+        if dict(tower.model.named_parameters()).keys() <= dict(plain.model.named_parameters()).keys():
             continue
         merged = copy.deepcopy(tower.eval())
         _shaken(merged)
@@ -157,7 +158,12 @@ def _shaken(tower: Tower) -> None:
 
 
 def _inputs(parts: TrainedCell) -> Any:
-    return parts.content.gather(torch.arange(1, 6))
+    """Five items as the method reads them, and as the tower does."""
+    kind = parts.cell.backbones.text or parts.cell.backbones.image
+    assert kind is not None
+    items = torch.arange(1, 6)
+    own, shown = parts.content.gather(items), subject(kind).shelf.content.gather(items)
+    return replace(shown, states=own.states, sequences=own.sequences)
 
 
 def _own_hooks(name: str, family: str) -> int:

@@ -44,6 +44,10 @@ class ResumedTower(Tower):
         if tried:
             self._check(*tried[:2])
 
+    def forward(self, inputs: ItemInputs) -> Tensor:
+        """As `Tower`, from `inputs.sequences`; without them the lower layers hand on what they are given."""
+        return super().forward(inputs if inputs.sequences is None else self._shown(inputs))
+
     def states(self, inputs: ItemInputs, levels: Any) -> list[Tensor]:
         """As `Tower.states`, of levels above the start, from `inputs.sequences`."""
         return super().states(self._shown(inputs), levels)

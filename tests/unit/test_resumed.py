@@ -60,7 +60,11 @@ def test_a_tower_whose_layers_need_more_than_their_states_is_refused(tiny_tower:
     tower = tiny_tower("text", "bert")
     first, second = tower.layers[0], tower.layers[1]
     kept: list[Tensor] = []
-    first.register_forward_hook(lambda _module, _args, output: kept.append(output))
+
+    def keeps(_module: object, _args: object, output: Tensor) -> None:
+        kept.append(output)
+
+    first.register_forward_hook(keeps)
 
     def adds_the_first(_module: object, _args: object, output: Tensor) -> Tensor:
         return output + kept[-1]
