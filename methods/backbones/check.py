@@ -1,5 +1,6 @@
 """What can be known of a backbone before the first cell: that it loads, that it runs, and that it fits the study."""
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...cell import Modality
 from ...errors import BenchError
 from ...files import read_json
 from .hugging_face import without_the_hub
@@ -17,6 +19,7 @@ from .source import BackboneSource
 from .trial import Items, call_model
 
 _MOST_PARAMETERS = 10**11
+_HALVINGS = 32
 
 
 class DoesNotFit(BenchError):
@@ -57,11 +60,11 @@ def _check_built(source: BackboneSource, text_length: int, image_side: int | Non
     if source.modality == "text":
         _check_length(source, text_length, longest_text(model))
         _check_vocabulary(source, model)
-        _run(source, model, text_length)
+        _check_runs(source, model, text_length)
     else:
         side = image_side or source.image_side()
         _check_side(source, side, getattr(source.config, "patch_size", None))
-        _run(source, model, side)
+        _check_runs(source, model, side)
 
 
 def _without_data(source: BackboneSource) -> nn.Module:
@@ -94,19 +97,56 @@ def _without_data(source: BackboneSource) -> nn.Module:
     return tower
 
 
-def _run(source: BackboneSource, model: nn.Module, size: int) -> None:
-    """One item through the model, with all that training does; only shapes are computed."""
+def _check_runs(source: BackboneSource, model: nn.Module, size: int) -> None:
+    """Lets two items through the model, with all that training does; DoesNotFit where those of another size go."""
     model = model.to("meta").train()
     try:
+        _run(model, source.modality, size)
+    except Exception as error:
+        fits = next((other for other in _other_sizes(source, size) if _runs(model, source.modality, other)), None)
+        if fits is None:
+            raise
+        key, unit = ("text_length", "tokens") if source.modality == "text" else ("image_side", "pixels")
+        reason = " ".join(str(error).split())[:200]
+        raise DoesNotFit(
+            f"{key}: {size} {unit} are not taken by {source.modality} backbone '{source.name}' ({reason}); "
+            f"give --set {key}={fits}"
+        ) from error
+
+
+def _run(model: nn.Module, modality: Modality, size: int) -> None:
+    """Two items, as normalisation over items needs; only shapes are computed."""
+    try:
         with torch.no_grad():
-            if source.modality == "text":
+            if modality == "text":
                 # without a mask: some models look at its values, which are not there
-                model(input_ids=torch.zeros(1, size, dtype=torch.int64, device="meta"))
+                model(input_ids=torch.zeros(2, size, dtype=torch.int64, device="meta"))
             else:
-                call_model(model, Items(pixels=torch.zeros(1, 3, size, size, device="meta")), False)
+                call_model(model, Items(pixels=torch.zeros(2, 3, size, size, device="meta")), False)
     except (NotImplementedError, RuntimeError) as error:
         if "meta" not in str(error):
             raise  # else the model looks at values: its cell will show
+
+
+def _runs(model: nn.Module, modality: Modality, size: int) -> bool:
+    try:
+        _run(model, modality, size)
+    except Exception:  # whatever a model says of what it does not take
+        return False
+    return True
+
+
+def _other_sizes(source: BackboneSource, size: int) -> Iterator[int]:
+    """Those to look for in place of one that a model does not take: of texts all shorter ones, the longest first; of
+    pictures the model's own, then smaller multiples of 32, as models that halve them several times want it.
+    """
+    if source.modality == "text":
+        yield from range(size - 1, 0, -1)
+        return
+    own = source.prepared.side
+    if own is not None and own != size:
+        yield own
+    yield from range((size - 1) // _HALVINGS * _HALVINGS, 0, -_HALVINGS)
 
 
 def _check_length(source: BackboneSource, length: int, positions: int | None) -> None:

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from schemas import strange
 
 from tpmebench.errors import BenchError
-from tpmebench.methods.backbones.check import check_backbone
+from tpmebench.methods.backbones.check import DoesNotFit, check_backbone
 from tpmebench.methods.backbones.source import BackboneSource
 
 Folder = Callable[[str], Path]
@@ -220,6 +220,25 @@ def test_what_the_study_asks_is_held_against_the_model(copied: Copy) -> None:
         check("image", "micro", side=33)
     with pytest.raises(BenchError, match=r"text_length: 100 tokens.*'micro' has 64 positions"):
         check("text", "micro", length=100)
+
+
+def test_a_size_that_only_running_refuses_does_not_fit_and_one_that_fits_is_named(tmp_path: Path) -> None:
+    import transformers
+
+    staged: Any = {"hidden_sizes": [8] * 4, "depths": [1] * 4, "num_attention_heads": [1] * 4, "image_size": 64}
+    transformers.PvtModel(transformers.PvtConfig(**staged)).save_pretrained(tmp_path)
+    check("image", tmp_path, side=64)
+    for side in (50, 96):
+        with pytest.raises(DoesNotFit, match=rf"image_side: {side} pixels.*give --set image_side=64"):
+            check("image", tmp_path, side=side)
+
+
+def test_a_tower_that_normalises_over_items_is_tried_with_two(tmp_path: Path) -> None:
+    import transformers
+
+    small: Any = {"hidden_sizes": [16] * 3, "num_attention_heads": [1] * 3, "depths": [1] * 3, "key_dim": [8] * 3}
+    transformers.LevitModel(transformers.LevitConfig(image_size=64, **small)).save_pretrained(tmp_path)
+    check("image", tmp_path, side=64)
 
 
 def test_a_padding_index_takes_its_share_of_the_positions(tmp_path: Path) -> None:
