@@ -36,6 +36,8 @@ PROFILES: dict[str, tuple[schema.Family, float, int, int, float]] = {
     "versa-cached": ("decoupled", 1.2, 250_000, 160_000_000, 0.080),
     "lst": ("decoupled", 5.6, 180_000, 520_000_000, 0.070),
     "lst-cached": ("decoupled", 2.3, 180_000, 300_000_000, 0.070),
+    "hybrid": ("hybrid", 7.4, 320_000, 800_000_000, 0.081),
+    "hybrid-cached": ("hybrid", 4.0, 320_000, 500_000_000, 0.081),
     "frozen-mix": ("decoupled", 4.2, 93_000, 312_000_000, 0.062),
     "frozen-mix-cached": ("decoupled", 0.6, 93_000, 74_000_000, 0.062),
     "content-knn": ("reference", 0.0, 0, 0, 0.020),

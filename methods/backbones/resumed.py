@@ -11,7 +11,7 @@ from torch.nn import functional
 from ...errors import BenchError
 from ..inputs import ItemInputs, Sequences, TokenBatch
 from .anatomy import Level, first_tensor, states_in
-from .pixels import USUAL_SIDE, configured_side
+from .pixels import HALF, USUAL_SIDE, configured_side
 from .tower import OUTPUT, Tower
 from .trial import close
 
@@ -29,8 +29,8 @@ class ResumedTower(Tower):
 
     def __init__(self, tower: Tower, start: int) -> None:
         """Takes a whole tower, which is used up. BenchError where the rest of it needs more than the states."""
-        mean, std = ((values.flatten() / 255.0).tolist() for values in (tower.mean, tower.std))
-        super().__init__(tower.model, tower.shape, (mean, std), tower.anatomy)
+        super().__init__(tower.model, tower.shape, HALF, tower.anatomy)
+        self.mean, self.std = tower.mean, tower.std
         self.start = start
         self._incoming: Tensor | None = None
         tried = None if next(tower.parameters()).device.type == "meta" else self._seen_whole()

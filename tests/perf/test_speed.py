@@ -13,7 +13,7 @@ from tpmebench.bench.worker.evaluation import Evaluator
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
-from tpmebench.methods.features.content import CachedContent
+from tpmebench.methods.features.content import CachedContent, WholeContent
 from tpmebench.methods.registry import methods
 
 TRAINED = [name for name, method in methods().items() if method.kind == "method" and not is_kind(name)]
@@ -65,11 +65,12 @@ def test_training_step(benchmark, assembled, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in TRAINED if methods()[name].uncached])
 def test_cache_read(benchmark, assembled, name: str) -> None:
     parts, trainer, _ = assembled(name)
-    assert isinstance(parts.content, CachedContent)
+    assert isinstance(parts.content, CachedContent | WholeContent)
     benchmark.extra_info["cache_bytes"] = parts.cache.bytes
     batch, _ = trainer.heaviest_batch()
     inputs = benchmark(parts.content.gather, batch.items)
-    assert {len(levels[-1]) for levels in inputs.states.values()} == {len(batch.items)}
+    read = [levels[-1] for levels in inputs.states.values()] + [each.mask for each in (inputs.sequences or {}).values()]
+    assert set(map(len, read)) == {len(batch.items)}
 
 
 @pytest.mark.parametrize("name", TRAINED)

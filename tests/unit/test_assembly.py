@@ -369,6 +369,7 @@ CELLS: dict[str, tuple[Any, Callable[[Cell], Any], list[Any]]] = {
 }
 JOBS: dict[str, tuple[Any, Callable[[Job], Any]]] = {
     "name": ("mine", lambda job: job.record.study),
+    "note": ("a short run", lambda job: job.record.note),
     "checkpoint_seconds": (7.0, lambda job: job.checkpoint_seconds),
     "repeat_disturbed": (2, lambda job: job.repeat_disturbed),
     "costs_seconds": (9.0, lambda job: job.costs_seconds),

@@ -52,5 +52,5 @@ def test_modules_of_the_shape_of_bert_are_built_without_data_or_cache(name: str)
     trainable = sum(value.numel() for value in trainable_state(recommender).values())
     assert trainable == TRAINABLE.get(name, trainable)
     towers = {f"{modality} tower" for modality in sources}
-    assert towers & parts.keys() == (set() if method.uncached else towers)
-    assert bool(unused) != method.crosses_towers()
+    assert towers & parts.keys() == (set() if method.uncached and not method.trains_inside else towers)
+    assert bool(unused) != method.trains_inside

@@ -370,7 +370,7 @@ def test_cached_methods_are_held_against_twin_embedded_and_full(make_record, all
     assert table is not None
     against = {row.removeprefix("iisan-cached against ") for row in table.frame.index if row.startswith("iisan-cached")}
     embedded = {method for method in all_methods if make_record(method).family == "embedded"}
-    assert against == {"iisan", "fft", *embedded} and {"lora", "adapter", "bitfit"} <= embedded
+    assert against == {"iisan", "fft", "hybrid", *embedded} and {"lora", "adapter", "bitfit"} <= embedded
     epochs, times = table.frame["break_even"].to_dict(), one.methods["time"].to_dict()
     expected = caching.break_even(21.5, times["iisan-cached"], times["iisan"])
     assert epochs["iisan-cached against iisan"] == expected

@@ -318,9 +318,12 @@ def test_named_backbones_have_the_published_shapes() -> None:
     text = BackboneSource("text", "bert-base", "random").shape
     image = BackboneSource("image", "vit-base", "random").shape
     assert text == TowerShape("text", 768, 12, "cls", shares_first_state=True)
-    assert image == TowerShape("image", 768, 12, "cls", shares_first_state=True)
+    assert image == TowerShape("image", 768, 12, "cls", shares_first_state=True, prefix=1)
     clip = [BackboneSource("text", "clip-b32", "random").shape, BackboneSource("image", "clip-b32", "random").shape]
-    assert clip == [TowerShape("text", 512, 12, "last"), TowerShape("image", 768, 12, "cls", True)]
+    assert clip == [
+        TowerShape("text", 512, 12, "last", place="last"),
+        TowerShape("image", 768, 12, "cls", True, prefix=1),
+    ]
 
 
 def test_a_model_without_a_stack_of_layers_is_an_error() -> None:
