@@ -17,8 +17,8 @@ from tpmebench.methods.method import Method
 from tpmebench.methods.registry import make_method, methods
 
 TRIED_ON_ALL = ("ia3", "vblora", "pissa")
-"""Of the kinds of peft those that are tried on every pair of towers, as all other methods are. Of the others, which
-differ in nothing of ours, `tests/soak/every_pair.py` shows it.
+"""Of the kinds of peft those that are tried in every way on every pair of towers, as all other methods are. The others,
+which differ in nothing of ours, train a step on one pair here, and the rest in `tests/soak/every_pair.py`.
 """
 EVERY_PAIR = "TPMEBENCH_EVERY_PAIR" in os.environ
 

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 TESTS = (
     "tests/unit/test_methods.py",
     "tests/unit/test_self_check.py",
+    "tests/unit/test_last_layer.py",
     "tests/unit/test_pages_of_methods.py",
     "tests/parity/test_peft_counts.py",
 )

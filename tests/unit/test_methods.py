@@ -146,7 +146,7 @@ def build(
     return make
 
 
-@on_pairs(TRAINED)
+@on_pairs(SAMPLED)
 def test_an_item_has_one_embedding_whatever_stands_beside_it(build: Build, name: str, pair: str) -> None:
     case = build(name, pair)
     together = case.embeddings()
@@ -201,7 +201,7 @@ def test_a_parameter_without_a_rate_is_an_error(build: Build) -> None:
         make_optimiser(case.recommender, rates)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_trainable_state_round_trips_through_safetensors(build: Build, name: str, tmp_path: Path) -> None:
     trained, fresh = build(name, seed=0), build(name, seed=1)
     trained.step()
@@ -393,7 +393,7 @@ def test_towers_that_gradients_cross_are_in_train_mode(build: Build, name: str) 
     assert torch.equal(case.encoder(case.inputs), case.encoder(case.inputs))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_mixed_precision(build: Build, name: str) -> None:
     case = build(name, "unequal")
     expected = float(case.recommender.eval().loss(case.batch, case.inputs).detach())
