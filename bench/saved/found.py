@@ -7,8 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...cell import Cell
+from ...datasets.sources.registry import outside_code
 from ...errors import BenchError, first_fault, quoted
 from ...files import is_file, is_folder, read_json
+from ...outside import is_outside
 from ...reports.reading import read_record
 from ...reports.records import Record
 from ..worker.places import Places
@@ -78,8 +80,19 @@ def _exported(folder: Path) -> TrainedState:
         fault = first_fault(error, values)
         raise BenchError(f"{folder / ABOUT}: {fault.key}: {fault.message}; export the cell again") from error
     origin = str(folder)
+    _check_code(about.cell, origin)
     places = Places.of(about.cell)
     return TrainedState(about.cell, folder / TRAINED, about.epoch, places, origin, sha256=about.sha256)
+
+
+def _check_code(cell: Cell, origin: str) -> None:
+    """BenchError where rebuilding would import code because a folder, which may be anybody's, names it."""
+    named = [name for name in (cell.method, cell.task, outside_code(cell.dataset)) if is_outside(name)]
+    if named:
+        raise BenchError(
+            f"{origin}: {quoted(named[0])} is code from outside, which an exported folder cannot have run; give the "
+            "cell's record in the study that trained it"
+        )
 
 
 def _record_of(name: str, runs: Path) -> Path:

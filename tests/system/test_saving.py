@@ -173,6 +173,8 @@ def test_what_cannot_be_exported_or_opened_is_one_line(home: Path, bench: Callab
         "options": (about["cell"]["options"] | {"r": 4}, r"lora_A.* is of shape \[8, 64\], but .* of shape \[4, 64\]"),
         "backbones": (about["cell"]["backbones"] | {"fingerprint": "0" * 16 + "+" + "1" * 16}, "is not the one that"),
         "method": ("no-such-method", "unknown method"),
+        "dataset": ("their.shop:Shop", "'their.shop:Shop' is code from outside, which an exported folder cannot"),
+        "task": ("theirs:Task", "is code from outside"),
     }
     for key, (value, told) in changes.items():
         (damaged / "tpmebench.json").write_text(json.dumps(about | {"cell": about["cell"] | {key: value}}))
