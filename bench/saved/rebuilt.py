@@ -65,9 +65,8 @@ def rebuild(trained: TrainedState, instead: Instead, console: Screen) -> Rebuilt
         raise BenchError(f"{trained.origin}: {cell.method} trains nothing")
     _check_towers(parts, trained.origin)
     put_back(parts.recommender, state, trained.origin)
-    trainer = Trainer(parts)
-    content, judge = trainer.content, parts.task.judge()
-    evaluator = Evaluator(trainer.recommender, content, parts.dataset, judge, parts.device, trainer.autocast)
+    judge, autocast = parts.task.judge(), Trainer(parts).autocast
+    evaluator = Evaluator(parts.recommender, parts.content, parts.dataset, judge, parts.device, autocast)
     parts.recommender.eval()
     return Rebuilt(parts, evaluator, state)
 

@@ -107,9 +107,9 @@ def at_equal_time(comparison: Comparison, reference: str, metric: str) -> pd.Dat
     if reference not in found:
         return pd.DataFrame()
     unit = _number(comparison, reference, "time")
-    rows = {}
+    steps, rows = _steps(found, unit), {}
     for label, curve in found.items():
-        values = {str(step): curve.at(step * unit) for step in _steps(found, unit)} | {"end": curve.values[:, -1]}
+        values = {str(step): curve.at(step * unit) for step in steps} | {"end": curve.values[:, -1]}
         rows[label] = {"end_seconds": curve.end}
         for name, reached in values.items():
             bounds = NOTHING if reached is None else mean_interval(reached)

@@ -50,13 +50,12 @@ def tests_table(comparison: Comparison, tests: pd.DataFrame, reference: str) -> 
 def families_table(comparison: Comparison) -> Table | None:
     """The same of the methods of each family against each other; None without ranks of two of one."""
     tests = paired.tests(comparison, paired.within_families(comparison))
-    notes = (
+    pairs = (
         f"Pairs of rows of one family, the better one first; of a family of more than {paired.MOST_ROWS} rows the "
-        "best ones. A row that another gives with the feature cache is left out. "
-        f"{_notes(comparison, tests)[0] if len(tests) else ''}",
-        *_notes(comparison, tests)[1:],
+        "best ones. A row that another gives with the feature cache is left out."
     )
-    caption = "Methods of a family against each other, tested"
+    first, *others = _notes(comparison, tests) or ("",)
+    caption, notes = "Methods of a family against each other, tested", (f"{pairs} {first}", *others)
     return _tested(comparison, tests, Table("families", caption, tests, (), index="pair", notes=notes))
 
 
