@@ -1,6 +1,6 @@
 """What can be known of a backbone before the first cell: that it loads, that it runs, and that it fits the study."""
 
-from collections.abc import Iterator
+from bisect import bisect_left
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def _check_runs(source: BackboneSource, model: nn.Module, size: int) -> None:
     try:
         _run(model, source.modality, size)
     except Exception as error:
-        fits = next((other for other in _other_sizes(source, size) if _runs(model, source.modality, other)), None)
+        fits = _fitting(source, model, size)
         if fits is None:
             raise
         key, unit = ("text_length", "tokens") if source.modality == "text" else ("image_side", "pixels")
@@ -128,25 +128,25 @@ def _run(model: nn.Module, modality: Modality, size: int) -> None:
             raise  # else the model looks at values: its cell will show
 
 
-def _runs(model: nn.Module, modality: Modality, size: int) -> bool:
-    try:
-        _run(model, modality, size)
-    except Exception:  # whatever a model says of what it does not take
-        return False
-    return True
-
-
-def _other_sizes(source: BackboneSource, size: int) -> Iterator[int]:
-    """Those to look for in place of one that a model does not take: of texts all shorter ones, the longest first; of
-    pictures the model's own, then smaller multiples of 32, as models that halve them several times want it.
+def _fitting(source: BackboneSource, model: nn.Module, size: int) -> int | None:
+    """A size that a model takes in place of one that it does not, None where none was found. In few runs: of texts the
+    longest above the longest power of two that it takes; of pictures the model's own side, or the largest smaller
+    multiple of 32, as models that halve them several times want it.
     """
-    if source.modality == "text":
-        yield from range(size - 1, 0, -1)
-        return
-    own = source.prepared.side
-    if own is not None and own != size:
-        yield own
-    yield from range((size - 1) // _HALVINGS * _HALVINGS, 0, -_HALVINGS)
+
+    def runs(other: int) -> bool:
+        try:
+            _run(model, source.modality, other)
+        except Exception:  # whatever a model says of what it does not take
+            return False
+        return True
+
+    if source.modality == "image":
+        smaller = range((size - 1) // _HALVINGS * _HALVINGS, 0, -_HALVINGS)
+        return next(filter(runs, [source.prepared.side or size, *smaller]), None)
+    powers = (1 << exponent for exponent in range((size - 1).bit_length() - 1, 1, -1))  # to 4, the least of a study
+    taken = next(filter(runs, powers), None)
+    return taken and taken + bisect_left(range(taken + 1, size), True, key=lambda length: not runs(length))
 
 
 def _check_length(source: BackboneSource, length: int, positions: int | None) -> None:

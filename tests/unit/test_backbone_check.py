@@ -233,6 +233,33 @@ def test_a_size_that_only_running_refuses_does_not_fit_and_one_that_fits_is_name
             check("image", tmp_path, side=side)
 
 
+def test_the_longest_text_that_only_running_shows_is_found_in_few_runs(
+    copied: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    folder = copied("bert")
+    runs, forward = list[int](), transformers.BertModel.forward
+
+    def counted(model: Any, input_ids: Any) -> Any:
+        runs.append(input_ids.shape[1])
+        return forward(model, input_ids)
+
+    monkeypatch.setattr(transformers.BertModel, "forward", counted)
+    monkeypatch.setattr("tpmebench.methods.backbones.check.longest_text", lambda _: None)  # a table of another name
+    for positions, length, told in ((13, 30, 13), (16, 17, 16), (21, 100_000, 21)):
+        runs.clear()
+        _change(folder, {"max_position_embeddings": positions})
+        with pytest.raises(DoesNotFit, match=rf"text_length: {length} tokens.*give --set text_length={told}$"):
+            check("text", folder, "random", length=length)
+        assert len(runs) < 2 * length.bit_length()
+    runs.clear()
+    _change(folder, {"max_position_embeddings": 3})
+    with pytest.raises(BenchError, match="cannot be loaded") as caught:  # of no length that a study may ask for
+        check("text", folder, "random", length=100_000)
+    assert not isinstance(caught.value, DoesNotFit) and min(runs) == 4 and len(runs) < 20
+
+
 def test_a_tower_that_normalises_over_items_is_tried_with_two(tmp_path: Path) -> None:
     import transformers
 
