@@ -96,12 +96,21 @@ class Trainer:
         with clock.phase("backward"):
             self.scaler.scale(loss).backward()
         with clock.phase("update"):
+            before = self._scale()
             self.scaler.step(self.optimiser)
             self.scaler.update()
-            self.updates += 1
-            self.method.after_update(self.recommender.item_encoder, self.updates)
+            if self._scale() >= before:
+                self.updates += 1
+                self.method.after_update(self.recommender.item_encoder, self.updates)
             self.optimiser.zero_grad(set_to_none=True)
         return loss.detach()
+
+    def _scale(self) -> float:
+        """What the loss is scaled by, which falls where gradients overflow and nothing is updated.
+
+        Reading it waits for a GPU: only for a method that must know.
+        """
+        return self.scaler.get_scale() if "after_update" in self.method.additions else 1.0
 
     def epoch(self, number: int, most: int | None = None) -> Trained:
         """Trains one epoch, or the first `most` steps of it. Raises Diverged when its loss is not finite."""

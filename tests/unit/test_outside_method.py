@@ -228,6 +228,21 @@ def test_after_update_is_told_the_number_of_each_update_also_when_training_goes_
     assert float(weight.detach().abs().max()) <= 0.01
 
 
+def test_after_update_follows_no_update_that_overflowing_gradients_prevented(
+    small_cell: Build, outside: Callable[[str], str]
+) -> None:
+    trainer = Trainer(small_cell(outside("Budget"), batch=16, precision="fp16"))
+    encoder = trainer.recommender.item_encoder
+    batch, before = trainer.heaviest_batch(), encoder.get_parameter("embedding.weight").detach().clone()
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=3e38)
+    trainer.step(*batch)
+    assert trainer.updates == 0 and not encoder.get_buffer("seen").any()
+    assert torch.equal(encoder.get_parameter("embedding.weight"), before)
+    trainer.scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    trainer.step(*batch)
+    assert trainer.updates == 1 and encoder.get_buffer("seen").tolist()[:3] == [0, 1, 0]
+
+
 def test_what_a_method_adds_to_a_step_is_recorded(
     outside: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
