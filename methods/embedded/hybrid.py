@@ -41,6 +41,10 @@ class Hybrid(IISAN):
     def trains_inside(self) -> bool:
         return self.chosen.trained != 0
 
+    @property
+    def _option(self) -> str:
+        return f"method '{self.name}': option 'trained'"
+
     def item_encoder(self, backbones: Backbones, width: int) -> IISANEncoder | FusedEncoder:  # type: ignore[override]
         if self.chosen.side:
             return super().item_encoder(backbones, width)
@@ -53,7 +57,8 @@ class Hybrid(IISAN):
     def reader(self, backbones: Backbones, levels: Levels) -> TowerReader | CacheReader:
         if not self.trains_inside:
             return super().reader(backbones, levels)
-        return SplitReader({name: backbones.tower(name) for name in levels}, levels, self.starts(backbones, levels))
+        towers = {name: backbones.tower(name) for name in levels}
+        return SplitReader(towers, levels, self.starts(backbones, levels), self._option)
 
     def starts(self, backbones: Backbones, levels: Levels) -> dict[str, int]:
         """The level above which each tower is trained. BenchError for too many layers, and where the top is unread."""
@@ -62,8 +67,7 @@ class Hybrid(IISAN):
             depth = backbones.shapes[name].depth
             if wanted != "all" and wanted > depth:
                 raise BenchError(
-                    f"method '{self.name}': option 'trained': the {name} tower has {depth} layers, not {wanted}; "
-                    f"give 0 to {depth}, or all"
+                    f"{self._option}: the {name} tower has {depth} layers, not {wanted}; give 0 to {depth}, or all"
                 )
             if OUTPUT not in read and read[-1] != depth:
                 raise BenchError(
@@ -98,4 +102,4 @@ class HybridCached(Hybrid):
         if not self.trains_inside:
             return CacheReader()
         towers = {name: backbones.tower(name) for name in levels}
-        return ResumedReader(towers, levels, self.starts(backbones, levels))
+        return ResumedReader(towers, levels, self.starts(backbones, levels), self._option)

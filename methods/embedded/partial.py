@@ -1,14 +1,12 @@
 """Partial fine-tuning: the top layers of both towers are trained, those below run without gradients."""
 
-from torch import nn
-
 from ...errors import BenchError
 from ...ranges import RATES, Choice
-from ..backbones.operations import after_layers
-from ..backbones.tower import Tower
+from ..backbones.tower import OUTPUT, Tower
 from ..fusion import TowerMethod, TowerRates
 from ..method import Options, Rank
 from ..registry import register
+from .split import train_above
 
 
 class PartialOptions(Options):
@@ -29,20 +27,11 @@ class Partial(TowerMethod):
         """Embeddings stay frozen, all layers of `layers` = depth not. BenchError for more layers than there are, and
         where one that is trained runs below the others, too.
         """
-        wanted, layers, kind = self.chosen.layers, list(tower.layers), type(tower.model).__name__
-        if wanted > len(layers):
+        wanted, depth = self.chosen.layers, len(tower.layers)
+        option = f"method '{self.name}': option 'layers'"
+        if wanted > depth:
             raise BenchError(
-                f"method '{self.name}': option 'layers': the {tower.shape.modality} tower ({kind}) has {len(layers)} "
-                f"layers, not {wanted}; give 1 to {len(layers)}"
+                f"{option}: the {tower.shape.modality} tower ({tower.anatomy.model}) has {depth} layers, not {wanted}; "
+                f"give 1 to {depth}"
             )
-        below, top = layers[: len(layers) - wanted], layers[len(layers) - wanted :]
-        if {id(layer) for layer in below} & {id(layer) for layer in top}:
-            raise BenchError(
-                f"method '{self.name}': the layers of the {tower.shape.modality} tower ({kind}) share their weights: "
-                f"none is trained alone; give layers={len(layers)}"
-            )
-        above = [tower.model.get_submodule(name) for name in after_layers(tower)]
-        read = {parameter for parameter in tower.parameters() if parameter.requires_grad}
-        tower.requires_grad_(False)
-        for parameter in nn.ModuleList([*top, *above]).parameters():
-            parameter.requires_grad_(parameter in read)
+        train_above(tower, depth - wanted, (OUTPUT,), option)

@@ -17,9 +17,12 @@ class SplitReader(TowerReader):
 
     hooked = True
 
-    def __init__(self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]], starts: dict[str, int]) -> None:
+    def __init__(
+        self, towers: dict[str, Tower], levels: dict[str, tuple[int, ...]], starts: dict[str, int], asked_by: str
+    ) -> None:
+        """`asked_by` as of `train_above`."""
         self.starts = starts
-        self._upper = {name: train_above(tower, starts[name], levels[name]) for name, tower in towers.items()}
+        self._upper = {name: train_above(tower, starts[name], levels[name], asked_by) for name, tower in towers.items()}
         super().__init__(self._prepared(towers), levels, frozen=())
 
     def _prepared(self, towers: dict[str, Tower]) -> dict[str, Tower]:
@@ -55,16 +58,16 @@ class ResumedReader(SplitReader):
         return found
 
 
-def train_above(tower: Tower, start: int, levels: Sequence[int]) -> list[nn.Module]:
+def train_above(tower: Tower, start: int, levels: Sequence[int], asked_by: str) -> list[nn.Module]:
     """Freezes a tower but for the layers above a level, and for what follows the last where the output is read.
 
-    Gives those modules. BenchError where a layer above is run below, too.
+    Gives those modules. BenchError where a layer above is run below, too; `asked_by`: the method and option it names.
     """
     layers = list(tower.layers)
     if {id(layer) for layer in layers[:start]} & {id(layer) for layer in layers[start:]}:
         raise BenchError(
-            f"the layers of the {tower.shape.modality} tower ({tower.anatomy.model}) share their weights: none is "
-            f"trained alone; give trained=0 or trained={len(layers)}"
+            f"{asked_by}: the layers of the {tower.shape.modality} tower ({tower.anatomy.model}) share their weights: "
+            f"none is trained alone; give {len(layers)}"
         )
     after = [tower.model.get_submodule(name) for name in after_layers(tower)] if OUTPUT in levels else []
     upper = [*dict.fromkeys([*layers[start:], *after])]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from cells import method_of
+from families.reading import subject
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -285,8 +286,11 @@ def test_more_layers_than_there_are_and_shared_ones_are_refused(tiny_tower: Make
     assert after_layers(shared) == []
     stack = shared.model.get_submodule(shared.anatomy.stack)
     stack[3] = stack[0]  # type: ignore[index, operator]
-    with pytest.raises(BenchError, match=r"share their weights: none is trained alone; give layers=4"):
+    with pytest.raises(BenchError, match=r"share their weights: none is trained alone; give 4"):
         adapted(shared, "partial", layers=1)
+    for name, option in (("partial", "layers"), ("hybrid", "trained")):
+        with pytest.raises(BenchError, match=rf"^method '{name}': option '{option}': .* share their weights"):
+            method_of(name).item_encoder(subject("Albert").backbones(), 8)
     whole = adapted(tiny_tower("text", "bert"), "partial", layers=4)
     frozen = [key for key, p in whole.model.named_parameters() if not p.requires_grad]
     assert frozen and all("embeddings" in key for key in frozen)
