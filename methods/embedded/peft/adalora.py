@@ -93,9 +93,8 @@ class AdaLoRA(KindMethod):
             for name, factor in encoder.reader.named_parameters()
             if ".lora_A." in name or ".lora_B." in name
         ]
-        distances = [
-            torch.linalg.norm(product - torch.eye(len(product), device=product.device)) for product in products
-        ]
+        identity = torch.eye(self.chosen.init_r, device=products[0].device)
+        distances = [torch.linalg.norm(product - identity) for product in products]
         return self.chosen.orth_reg_weight * torch.stack(distances).mean()
 
     def after_update(self, encoder: FusedEncoder, step: int) -> None:
