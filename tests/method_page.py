@@ -7,9 +7,7 @@ Every value is tried: a training step of a cell's own modules on a tiny random t
 """
 
 import copy
-import os
 import re
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import torch
 from cells import method_of
 from families.reading import subject
 from families.steps import prepared, reason
+from generated import filled, general, line, rows_in, table, write
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
@@ -40,15 +39,14 @@ _DOES = ["method", "reads", "graph", "start", "merges", "hooks", "adds", "saved"
 def page(text: str) -> str:
     """The page with its tables as they are found now."""
     refused = [f"- `{name}`: {why}" for name, why in REFUSED.items()]
-    text = _filled(text, "towers", [_line(_TRAINS), _line(["---"] * len(_TRAINS)), *map(on_towers, METHODS)])
-    text = _filled(text, "capabilities", [_line(_DOES), _line(["---"] * len(_DOES)), *map(capabilities, METHODS)])
-    return _filled(text, "refused", refused)
+    text = filled(text, "towers", table(_TRAINS, map(on_towers, METHODS)))
+    text = filled(text, "capabilities", table(_DOES, map(capabilities, METHODS)))
+    return filled(text, "refused", refused)
 
 
-def rows(text: str, table: str) -> dict[str, str]:
+def rows(text: str, name: str) -> dict[str, str]:
     """The rows of one of its tables by method."""
-    lines = text.partition(_begin(table))[2].partition(_END)[0].splitlines()[2:]
-    return {line.split("`")[1]: line for line in lines}
+    return {each.split("`")[1]: each for each in rows_in(text, name)}
 
 
 def on_towers(name: str) -> str:
@@ -60,7 +58,7 @@ def on_towers(name: str) -> str:
             why.setdefault(_general(found), []).append(family)
         cells.append("–" if found else str(_trained(name, family)))
     reasons = "; ".join(f"{', '.join(families)}: {found}" for found, families in why.items())
-    return _line([f"`{name}`", methods()[name].family, *cells, reasons])
+    return line([f"`{name}`", methods()[name].family, *cells, reasons])
 
 
 def capabilities(name: str) -> str:
@@ -70,7 +68,7 @@ def capabilities(name: str) -> str:
     towers = [module for module in parts.recommender.item_encoder.modules() if isinstance(module, Tower)]
     own, crosses = _own_hooks(name, family), _crosses(parts, towers)
     saved = sum(value.nbytes for value in trainable_state(parts.recommender.item_encoder).values())
-    return _line(
+    return line(
         [
             f"`{name}`",
             _reads(parts),
@@ -183,33 +181,11 @@ def _hooks(tower: Tower) -> int:
 
 
 def _general(found: str) -> str:
-    """A reason without method, class, sizes and remedy."""
-    found = re.sub(r"^(method '[^']*'|\w+Model): ", "", found).partition(";")[0]
-    found = re.sub(r"^peft cannot adapt the \w+ tower \(\w+\) so: ", "", found)
+    """As of any reason, and without sizes and peft's own beginning and end."""
     found = re.sub(r"<class '[\w.]*\.(\w+)'>", r"\1", re.sub(r"\(nf=\d+, nx=\d+\)", "", found))
-    found = re.sub(r" in the \w+ tower \(\w+\)", "", found)
-    found = re.sub(r"the \w+ tower's levels are [\d, ]+ wide", "its levels are of several widths", found)
+    found = re.sub(r"^peft cannot adapt the \w+ tower \(\w+\) so: ", "", general(found))
     return found.partition(". Currently")[0].replace("|", "/")
 
 
-_END = "<!-- end -->"
-
-
-def _begin(table: str) -> str:
-    return f"<!-- generated: {table} -->\n"
-
-
-def _filled(text: str, table: str, lines: list[str]) -> str:
-    before, begin, rest = text.partition(_begin(table))
-    assert begin, f"{PAGE.name} has no place for {table}"
-    return before + begin + "".join(f"{line}\n" for line in lines) + _END + rest.partition(_END)[2]
-
-
-def _line(columns: list[str]) -> str:
-    return f"| {' | '.join(columns)} |"
-
-
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["TPMEBENCH_CACHE"] = folder
-        PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
+    write(PAGE, page)
