@@ -36,9 +36,9 @@ class SSF(TowerMethod):
 
 
 def _on_last_axis(module: nn.Module, _args: Any, output: Tensor) -> Tensor:
-    return output * module.get_parameter(SCALE) + module.get_parameter(SHIFT)
+    return output * getattr(module, SCALE) + getattr(module, SHIFT)
 
 
 def _on_channels(module: nn.Module, _args: Any, output: Tensor) -> Tensor:
     shape = (-1, *(1 for _ in output.shape[2:]))
-    return output * module.get_parameter(SCALE).view(shape) + module.get_parameter(SHIFT).view(shape)
+    return output * getattr(module, SCALE).view(shape) + getattr(module, SHIFT).view(shape)
