@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ...errors import BenchError
 from ..inputs import ItemInputs
 from .loading import copy_of_same_weights
 from .pixels import USUAL_SIDE, configured_side
@@ -123,6 +124,18 @@ def seen_in_a_copy(tower: Tower, look: Callable[[Tower], T]) -> T:
             empty = {id(tensor): _empty(tensor) for tensor in [*parameters, *tower.buffers()]}
             return look(copy.deepcopy(tower, empty).eval())
     return look(copy_of_same_weights(tower).eval())
+
+
+@contextmanager
+def looking_for(what: str, tower: Tower) -> Iterator[None]:
+    """BenchError says what cannot be found where running a tower raises; on the meta device that goes through."""
+    try:
+        yield
+    except Exception as error:  # whatever a model raises
+        if next(tower.parameters()).is_meta:
+            raise  # it tells nothing of the tower
+        text = " ".join(str(error).split())[:200]
+        raise BenchError(f"{type(tower.model).__name__}: {what} cannot be found ({text})") from error
 
 
 def _empty(tensor: Tensor) -> Tensor:

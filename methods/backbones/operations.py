@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.conv import _ConvNd as Convolution
 
-from ...errors import BenchError
-from .flow import run_tiny, seen_in_a_copy
+from .flow import looking_for, run_tiny, seen_in_a_copy
 from .projections import map_kinds
 from .tower import Tower
 
@@ -44,13 +43,8 @@ def after_layers(tower: Tower) -> list[str]:
 
 
 def _course(tower: Tower) -> _Course:
-    try:
+    with looking_for("what it computes", tower):
         return seen_in_a_copy(tower, _watched)
-    except Exception as error:  # whatever a model raises
-        if next(tower.parameters()).device.type == "meta":
-            raise  # it tells nothing of the tower
-        text = " ".join(str(error).split())[:200]
-        raise BenchError(f"{type(tower.model).__name__}: what it computes cannot be found ({text})") from error
 
 
 def _watched(tower: Tower) -> _Course:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from ...errors import BenchError
-from .flow import LayerFlow, MapCall, layer_flows
+from .flow import LayerFlow, MapCall, layer_flows, looking_for
 from .tower import Tower
 
 _WORDS = {
@@ -105,13 +104,8 @@ def remember_maps_after_attention(tower: Tower) -> None:
 
 
 def _flows(tower: Tower) -> list[LayerFlow]:
-    try:
+    with looking_for("its layers' maps", tower):
         return layer_flows(tower, map_kinds())
-    except Exception as error:  # whatever a model raises
-        if next(tower.parameters()).device.type == "meta":
-            raise  # it tells nothing of the tower
-        text = " ".join(str(error).split())[:200]
-        raise BenchError(f"{type(tower.model).__name__}: its layers' maps cannot be found ({text})") from error
 
 
 def _of_layer(flow: LayerFlow) -> LayerProjections:

@@ -294,3 +294,18 @@ def test_more_layers_than_there_are_and_shared_ones_are_refused(tiny_tower: Make
     whole = adapted(tiny_tower("text", "bert"), "partial", layers=4)
     frozen = [key for key, p in whole.model.named_parameters() if not p.requires_grad]
     assert frozen and all("embeddings" in key for key in frozen)
+
+
+@pytest.mark.parametrize(("method", "what"), [("adapter", "its layers' maps"), ("ssf", "what it computes")])
+def test_a_tower_that_does_not_run_is_refused_by_what_was_looked_for(
+    tiny_tower: MakeTower, method: str, what: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("no such\nstate")
+
+    tower = tiny_tower("text", "bert")
+    tower.layers[1].forward = fail
+    with pytest.raises(BenchError, match=rf"BertModel: {what} cannot be found \(no such state\)"):
+        adapted(tower, method)
+    with pytest.raises(ValueError, match="no such"):  # without numbers it tells nothing of the tower
+        adapted(tower.to("meta"), method)
