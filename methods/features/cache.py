@@ -105,10 +105,11 @@ class FeatureCache:
         lengths = self.offsets[items.cpu() + 1] - starts
         places = torch.arange(int(lengths.max()) if len(lengths) else 0)
         mask = places < lengths[:, None]
-        rows = torch.where(mask, starts[:, None] + places, 0).to(self.states.device)
-        mask = mask.to(self.states.device)
-        found = self.states[rows] * mask[..., None, None]
-        return Sequences(list(found.unbind(2)), mask.long())
+        rows = torch.where(mask, starts[:, None] + places, 0).flatten().to(self.states.device)
+        after = (~mask).flatten().nonzero().flatten().to(self.states.device)
+        # Most of what is read in a step: copied once, row by row, and only what stands for no position written again.
+        found = self.states.index_select(0, rows).index_fill_(0, after, 0).unflatten(0, mask.shape)
+        return Sequences(list(found.unbind(2)), mask.long().to(self.states.device))
 
 
 class Entry(BaseModel):
