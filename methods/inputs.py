@@ -22,6 +22,10 @@ class States:
     levels: tuple[int, ...] = ()
     whole: tuple[int, ...] = ()
 
+    def entries(self) -> list["States"]:
+        """What stands in an entry of the cache of its own, each alone."""
+        return [entry for entry in (States(self.levels), States(whole=self.whole)) if entry != States()]
+
 
 Reads = dict[str, Raw | States]
 """What an encoder reads, by modality; nothing when item numbers are enough."""

@@ -60,9 +60,9 @@ def content_of(
     for name, how in reads.items():
         if isinstance(how, States):
             content = raw.pop(name)
-            for part, into in ((States(how.levels), caches), (States(whole=how.whole), whole)):
-                if part != States():
-                    into[name] = _cached(materials, name, part, content, use, apart)
+            for entry in how.entries():
+                into = whole if entry.whole else caches
+                into[name] = _cached(materials, name, entry, content, use, apart)
     if _fits_on_card(use.bytes, materials.device):
         caches, whole = (
             {name: cache.to(materials.device) for name, cache in found.items()} for found in (caches, whole)
@@ -84,9 +84,8 @@ def build_entry(materials: Materials, method: Method[Any] | Ranker, modality: st
     """Builds the entries of a modality that a method reads, unless they are there, and measures that."""
     how, raw = method.reads(materials.backbones)[modality], raw_content(materials, modality)
     assert isinstance(how, States), "only what is read from the cache is built"
-    for part in (States(how.levels), States(whole=how.whole)):
-        if part != States():
-            ensure_features(replace(_build_job(materials, modality, part, raw), meter=meter))
+    for entry in how.entries():
+        ensure_features(replace(_build_job(materials, modality, entry, raw), meter=meter))
 
 
 def raw_content(materials: Materials, modality: str) -> RawContent:
