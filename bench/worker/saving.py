@@ -1,13 +1,12 @@
 """What a cell has trained, kept beside its record: one safetensors file, no pickle."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ...errors import BenchError
@@ -37,10 +36,13 @@ def saved_path(directory: Path, cell_id: str) -> Path:
 
 def kept_state(recommender: nn.Module) -> dict[str, Tensor]:
     """A copy, in the CPU's memory, of what training changes: trained parameters, and buffers that a state holds."""
+    return {name: value.to("cpu", copy=True).contiguous() for name, value in _kept(recommender).items()}
+
+
+def _kept(recommender: nn.Module) -> dict[str, Tensor]:
     parameters = {name for name, _ in recommender.named_parameters(remove_duplicate=False)}
     buffers = {name: value for name, value in recommender.state_dict().items() if name not in parameters}
-    state = trainable_state(recommender) | buffers
-    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in state.items()}
+    return trainable_state(recommender) | buffers
 
 
 def save_kept(path: Path, state: Mapping[str, Tensor], about: Kept) -> None:
@@ -64,7 +66,7 @@ def read_about(path: Path) -> Kept:
             about = file.metadata() or {}
         if about.get("version") != VERSION:
             raise BenchError(f"{path}: is of version {about.get('version', 'unknown')}, not {VERSION}; save it anew")
-        return Kept.model_validate(json.loads(about["kept"]))
+        return Kept.model_validate_json(about["kept"])
     except (OSError, SafetensorError, ValidationError, ValueError, KeyError) as error:
         raise unreadable(path, error) from error
 
@@ -80,8 +82,7 @@ def is_kept(path: Path, record: Record) -> bool:
 def read_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, on the CPU. BenchError names a file that cannot be read."""
     try:
-        with safe_open(path, framework="pt") as file:  # type: ignore[no-untyped-call]
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return load_file(path)
     except (OSError, SafetensorError, ValueError) as error:
         raise unreadable(path, error) from error
 
@@ -97,7 +98,7 @@ def put_back(recommender: nn.Module, state: Mapping[str, Tensor], origin: str) -
 
     BenchError, naming `origin`, when it is not what that trains.
     """
-    wanted = {name: tuple(value.shape) for name, value in kept_state(recommender).items()}
+    wanted = {name: tuple(value.shape) for name, value in _kept(recommender).items()}
     found = {name: tuple(value.shape) for name, value in state.items()}
     if wanted != found:
         differing = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
