@@ -88,8 +88,12 @@ class ItemInputs:
             longest = int(mask.sum(1).max())
             text = TokenBatch(text.ids[chosen, :longest], mask[:, :longest])
         pixels = None if self.pixels is None else self.pixels[chosen]
+        states = self.states and {
+            name: [level if len(level) == 1 else level[chosen] for level in levels]  # one that all items share
+            for name, levels in self.states.items()
+        }
         sequences = self.sequences and {name: found.rows(chosen) for name, found in self.sequences.items()}
-        return replace(self, items=self.items[chosen], text=text, pixels=pixels, sequences=sequences)
+        return replace(self, items=self.items[chosen], text=text, pixels=pixels, states=states, sequences=sequences)
 
     def tensors(self) -> list[Tensor]:
         """All tensors in it."""

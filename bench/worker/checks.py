@@ -1,7 +1,7 @@
 """Whether towers and methods do what they say, tried on a few real items before hours are spent: a check each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from ...methods.backbones.last_layer import narrow_last_layer
 from ...methods.backbones.tower import OUTPUT, Tower
 from ...methods.encoder import layout_of
 from ...methods.fusion import TowerMethod
-from ...methods.inputs import ItemInputs, TokenBatch
+from ...methods.inputs import ItemInputs
 from ...methods.method import Method, trainable
 
 SAME = 1e-6
@@ -144,17 +144,7 @@ def _missed(encoder: nn.Module) -> Iterator[str]:
 def one_by_one(inputs: ItemInputs) -> Iterator[ItemInputs]:
     """Each item alone, its text without padding."""
     for number in range(len(inputs.items)):
-        yield first_of(inputs, number, number + 1)
-
-
-def first_of(inputs: ItemInputs, start: int, stop: int) -> ItemInputs:
-    """Some of the items, padded no longer than they need; without states."""
-    text = inputs.text
-    if text is not None:
-        longest = int(text.mask[start:stop].sum(1).max())
-        text = TokenBatch(text.ids[start:stop, :longest], text.mask[start:stop, :longest])
-    pixels = None if inputs.pixels is None else inputs.pixels[start:stop]
-    return replace(inputs, items=inputs.items[start:stop], text=text, pixels=pixels, states=None)
+        yield inputs.rows(torch.tensor([number]))
 
 
 def _levels(tower: Tower, inputs: ItemInputs) -> Levels:

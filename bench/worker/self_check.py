@@ -30,7 +30,7 @@ from ...methods.backbones.pair import Backbones
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.tower import Tower
 from ...methods.features.content import joined
-from ...methods.inputs import ItemInputs, Sequences, States
+from ...methods.inputs import ItemInputs, States
 from ...methods.method import Method
 from ...methods.references.ranker import Ranker
 from ...methods.registry import make_method
@@ -187,13 +187,8 @@ class Trial:
         device, width = self.materials.device, self.materials.cell.head.width
         encoder = method.item_encoder(self.materials.backbones, width).to(device)
         several = any(isinstance(module, BatchNorm) for module in encoder.modules())  # of one it knows no variance
-        inputs, first = checks.first_of(inputs, 0, 1 + several), slice(1 + several)
-        states = {name: [level[first] for level in levels] for name, levels in (cached.states or {}).items()}
-        sequences = {
-            name: Sequences([level[first] for level in found.levels], found.mask[first])
-            for name, found in (cached.sequences or {}).items()
-        }
-        checks.check_trains(method, encoder, replace(inputs, states=states, sequences=sequences))
+        inputs = replace(inputs, states=cached.states, sequences=cached.sequences)
+        checks.check_trains(method, encoder, inputs.rows(torch.arange(len(inputs.items))[: 1 + several]))
 
     @cached_property
     def inputs(self) -> ItemInputs:

@@ -124,6 +124,9 @@ def test_states_of_every_item_padding_included() -> None:
     states = content.gather(some).states
     assert states is not None
     torch.testing.assert_close(states["text"], direct(some))
+    of_two = content.gather(some).rows(torch.tensor([1, 3])).states
+    assert of_two is not None
+    torch.testing.assert_close(of_two["text"], direct(torch.tensor([3, 0])))
     assert content.order().tolist() == list(range(1, ITEMS + 1))
 
 
