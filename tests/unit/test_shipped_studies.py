@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+from cells import is_kind
 
 from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import STUDIES, read_study
+from tpmebench.methods.registry import methods
+from tpmebench.outside import is_outside
 
 QUESTIONS = ["main", "modality", "ablation", "backbones", "bottleneck", "layerdrop", "tpme-weights", "hybrid"]
 
@@ -24,3 +27,8 @@ def test_a_study_of_a_question_plans_on_the_shop_with_micro(name: str, tmp_path:
     head = (STUDIES / f"{name}.toml").read_text(encoding="utf-8").partition("\nname")[0]
     assert all(line.startswith("#") for line in head.splitlines())
     assert "?" in head and ("Meant for" in head), "its question, and what it is meant for"
+
+
+def test_the_speed_page_times_every_method_of_our_own() -> None:
+    own = {name for name, method in methods().items() if method.kind == "method" and method.family != "reference"}
+    assert set(read_study("speed", {}, []).methods) == {name for name in own if not (is_outside(name) or is_kind(name))}
