@@ -1,5 +1,6 @@
 """Ladder side tuning (LST; Sung et al., 2022): a narrow transformer beside each frozen tower, reading all positions."""
 
+import time
 from typing import Literal
 
 import torch
@@ -94,7 +95,9 @@ class LST(Method[LSTEncoder]):
         return LearningRates(groups, head=2e-4)
 
     def _prune(self, name: str, ladder: Ladder, tower: Tower | GeneratedTower, layers: tuple[int, ...]) -> None:
+        start = time.perf_counter()
         random = prune(ladder, tower, layers) if isinstance(tower, Tower) else layers
+        self.start_seconds = (self.start_seconds or 0.0) + time.perf_counter() - start
         if random:
             which = ", ".join(map(str, random))
             self.notes.append(f"{self.name}, {name} tower: no maps to prune in layers {which}: they start random")

@@ -130,14 +130,15 @@ def ladders(parts: TrainedCell) -> list[Ladder]:
 LADDERS: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
     "reduction": (4, lambda parts: {each.back.in_features for each in ladders(parts)}, {8}, {16}),
     "layers": ("every-second", lambda parts: {len(each.blocks) for each in ladders(parts)}, {4}, {2}),
-    # a pruned start keeps columns of the tower: of each row one is 1, all others 0
+    # a pruned start keeps columns of the tower: of each row one is 1, all others 0; it takes time, which is said
     "start": (
         "random",
         lambda parts: {
-            set(each.downs[0].get_parameter("weight").flatten().tolist()) == {0, 1} for each in ladders(parts)
+            (set(each.downs[0].get_parameter("weight").flatten().tolist()) == {0, 1}, bool(parts.method.start_seconds))
+            for each in ladders(parts)
         },
-        {True},
-        {False},
+        {(True, True)},
+        {(False, False)},
     ),
 }
 
