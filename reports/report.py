@@ -4,11 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+
 from ..errors import BenchError, unknown
 from ..files import write_atomic
 from ..ownership import claim
 from . import pages
 from .analysis.comparison import Comparison, compare
+from .analysis.frame import frame
 from .analysis.joining import apart
 from .analysis.results import Result, load
 from .analysis.tpme import CostWeights
@@ -40,16 +43,21 @@ class ReportOptions:
 
 @dataclass(frozen=True)
 class Head:
-    """What a report begins with: its title, and what a reader must know of the whole."""
+    """What a report begins with: its title, what a reader must know of the whole, and the results that it is of."""
 
     title: str
     notes: list[str]
+    results: list[Result]
+
+    def records(self, disturbed: bool) -> pd.DataFrame:
+        """Its records, a row a cell."""
+        return frame([result.record for result in self.results], disturbed)
 
 
 def write_report(
     directories: list[Path], options: ReportOptions | None = None, say: Callable[[str], None] = lambda _: None
 ) -> list[Path]:
-    """Writes `report.<format>` and, for pages, `pictures/`; returns the files, pages first.
+    """Writes `report.<format>`, for pages `pictures/` and for data `records.<format>`; returns the files, pages first.
 
     Records that cannot be read are left out, named in the head and told to `say`. BenchError when a directory has no
     records, or the reference method is in none of them; and, once all others are written, when a format could not be
@@ -66,7 +74,7 @@ def write_report(
         say(f"left out: {line}")
     left_out = [f"Left out: {line}." for line in damage]
     remarks = [*own_notes(results), *notes(comparisons), *towers(comparisons), *apart(results), *left_out]
-    head = Head(title(comparisons), remarks)
+    head = Head(title(comparisons), remarks, results)
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
@@ -75,14 +83,15 @@ def write_report(
     for kind in FORMATS:
         if kind in options.formats:
             try:
-                content = render(kind, head, built, options, output)
+                files = render(kind, head, built, options, output)
             except (BenchError, OSError):
                 raise
             except Exception as error:  # one format that fails must not take the others with it
                 failures.append(f"report.{kind} could not be made ({type(error).__name__}: {error})")
                 continue
-            written.append(output / f"report.{kind}")
-            write_atomic(written[-1], content)
+            for name, content in files.items():
+                written.append(output / name)
+                write_atomic(written[-1], content)
     if {"md", "html"} & set(options.formats):
         for page in built:
             for picture in page.pictures():
@@ -93,16 +102,19 @@ def write_report(
     return written
 
 
-def render(kind: str, head: Head, built: list[pages.Page], options: ReportOptions, output: Path) -> str | bytes:
-    """A report in one of the formats."""
+def render(
+    kind: str, head: Head, built: list[pages.Page], options: ReportOptions, output: Path
+) -> dict[str, str | bytes]:
+    """A report in one of the formats, and what that has beside it: files by name."""
+    if kind in export.EXPORTS:
+        return export.exported(kind, built, head.records(options.disturbed))
     if kind == "md":
-        return markdown.render(head.title, head.notes, built, output)
-    if kind == "html":
-        return html.render(head.title, head.notes, built, options.weights, output)
-    if kind == "tex":
-        return latex.render(head.title, head.notes, built)
-    long = export.long_frame(built)
-    return export.csv(long) if kind == "csv" else export.parquet(long)
+        text = markdown.render(head.title, head.notes, built, output)
+    elif kind == "html":
+        text = html.render(head.title, head.notes, built, options.weights, output)
+    else:
+        text = latex.render(head.title, head.notes, built)
+    return {f"report.{kind}": text}
 
 
 def check_reference(comparisons: list[Comparison], reference: str) -> None:

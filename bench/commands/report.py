@@ -36,5 +36,5 @@ def report(
     options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out, disturbed=disturbed)
     screen = Screen()
     for written in write_report(directories, options, screen.say):
-        if written.name.startswith("report."):
+        if written.parent.name != "pictures":
             screen.say(written)

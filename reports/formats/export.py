@@ -1,6 +1,7 @@
-"""Everything a report shows as data: one row a number, in seconds, bytes and plain counts, with the text as shown."""
+"""A report as data: everything that it shows, a row a number with the text as shown; and its records, a row a cell."""
 
 import io
+from datetime import datetime
 
 import pandas as pd
 
@@ -41,10 +42,25 @@ def flat(table: Table) -> pd.DataFrame:
     return pd.concat(parts).sort_values("place", kind="stable").assign(table=table.name)
 
 
+EXPORTS = ("csv", "parquet")
+
+
+def exported(kind: str, pages: list[Page], records: pd.DataFrame) -> dict[str, str | bytes]:
+    """Both frames as files by name: what the pages show as `report`, and `records`."""
+    write = csv if kind == "csv" else parquet
+    return {f"report.{kind}": write(long_frame(pages)), f"records.{kind}": write(records)}
+
+
 def csv(frame: pd.DataFrame) -> str:
-    """The frame as CSV, a line a row. A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    texts = frame.select_dtypes(exclude="number").columns
-    return frame.assign(**{name: frame[name].map(cell) for name in texts}).to_csv(index=False)
+    """The frame as CSV, a line a row. A text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    What is missing is an empty field, a moment ISO 8601.
+    """
+    moments = frame.select_dtypes("datetimetz").columns
+    texts = frame.select_dtypes(exclude=["number", "bool", "datetimetz"]).columns
+    shown = {name: frame[name].map(datetime.isoformat, na_action="ignore") for name in moments}
+    shown |= {name: frame[name].map(cell, na_action="ignore") for name in texts}
+    return frame.assign(**shown).to_csv(index=False)
 
 
 def cell(text: object) -> str:
