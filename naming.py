@@ -1,4 +1,7 @@
-"""Names as they are written with settings behind them: `NAME:option=value,option=value`, of methods and of datasets."""
+"""Names as they are written with settings behind them, `NAME:option=value,option=value`, of methods and of datasets.
+
+And as they are shown, without where anything stands.
+"""
 
 import re
 from collections.abc import Mapping
@@ -6,6 +9,11 @@ from typing import Any
 
 from .errors import BenchError, quoted
 
+_HUB_CACHE = re.compile(r"models--([^/\\]+)--([^/\\]+)[/\\]snapshots[/\\][0-9a-f]{6,}[/\\]*$")
+_ROOTED = re.compile(r"(?:~[^/\\]*|\.{1,2}|[A-Za-z]:)?[/\\]")
+_HOME = re.compile(
+    r"(?<![\w.~-])(?:(?:/[\w.-]+)*?/(?:home|Users)/[^/\\\s\"':;,()]+|/root(?=[/\s\"':;,)]|$)|[A-Za-z]:\\+Users\\+[^/\\\s\"':;,()]+)"
+)
 _NAMED = re.compile(r"(?P<name>.*?):(?P<settings>\s*\w+\s*=.*)", re.DOTALL)
 
 
@@ -48,3 +56,34 @@ def written_settings(settings: Mapping[Any, Any]) -> str:
 def written(value: Any) -> str:
     """A value as it is written: a number without what it does not need."""
     return f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
+def short_name(name: str) -> str:
+    """What a tower or a dataset is called wherever it stands, with its settings.
+
+    Of a path that is its folder's name, or the id of the model that a hub's cache keeps there; an alias, a hub id and a
+    source's name are short already.
+    """
+    called, settings = split_name(name)
+    source, colon, place = called.partition(":")
+    if colon and not _ROOTED.match(called) and _is_path(place):
+        short = f"{source}:{_last(place)}"
+    else:
+        short = _last(called) if _is_path(called) else called
+    return f"{short}:{settings}" if settings else short
+
+
+def _is_path(name: str) -> bool:
+    return bool(_ROOTED.match(name)) or name.count("/") > 1
+
+
+def _last(path: str) -> str:
+    """The last folder of a path, or the id of the model that a hub's cache keeps there."""
+    if found := _HUB_CACHE.search(path):
+        return f"{found[1]}/{found[2]}"
+    return next((part for part in reversed(re.split(r"[/\\]+", path)) if part), path)
+
+
+def without_homes(text: str) -> str:
+    """A text without anybody's home directory: `/home/ann/shop` is `~/shop`."""
+    return _HOME.sub("~", text)

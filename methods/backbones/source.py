@@ -12,6 +12,7 @@ from torch import nn
 from ...cell import Modality, Pooling, Weights
 from ...errors import BenchError, quoted, unknown
 from ...files import canonical_json, digest, file_digest
+from ...naming import short_name
 from .anatomy import Anatomy, Place
 from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
@@ -63,7 +64,8 @@ class BackboneSource:
     @property
     def label(self) -> str:
         """What the tower is called wherever it stands: its name, its folder's name, or its hub id."""
-        return Path(self.location).resolve().name if self.name not in self.names and self.is_local else self.name
+        named = self.name in self.names or not self.is_local
+        return self.name if named else short_name(str(Path(self.location).resolve()))
 
     @property
     def names(self) -> dict[str, Named]:

@@ -2,6 +2,7 @@
 
 from ...cell import SECTIONS, SEQUENTIAL
 from ...metrics import METRICS, PRIMARY
+from ...naming import short_name
 from ..records import Record
 from .cells import origin
 from .rows import LOOSE
@@ -13,16 +14,16 @@ OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
 def conditions(record: Record) -> dict[str, str]:
     """What must be equal in a comparison, but for the machine, in words."""
     cell = record.cell
-    towers = " + ".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+    towers = [short_name(name) for name in (cell.backbones.text, cell.backbones.image) if name]
     choice = cell.backbones.model_dump(exclude={"text", "image", "fingerprint"}, exclude_none=True)
     protocol = cell.model_dump(mode="json", include=set(SECTIONS))
     chosen = {name: value for section in SECTIONS for name, value in protocol[section].items() if name not in LOOSE}
     return {
-        "dataset": cell.dataset,
+        "dataset": short_name(cell.dataset),
         "dataset fingerprint": cell.dataset_fingerprint[:12],
         "modalities": cell.modalities,
         "missing images": cell.missing_images,
-        "backbones": towers,
+        "backbones": " + ".join(dict.fromkeys(towers)),
         "backbones fingerprint": cell.backbones.fingerprint[:12],
         "backbone weights": str(choice.pop("weights")),
         **{name.replace("_", " "): str(value) for name, value in choice.items()},

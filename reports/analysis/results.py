@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import BenchError
+from ...naming import without_homes
 from ..reading import load_records
 from ..records import Record, log_path, ranks_path, record_path
 from .ranks import kept_ranks
@@ -40,7 +41,7 @@ class Result:
 
 
 def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[Result]:
-    """All records of some studies; of a cell that stands in several, the latest.
+    """All records of some studies, without anybody's home directory; of a cell that stands in several, the latest.
 
     `damage` as in `load_records`: it takes a line for ranks that cannot be used, too.
     """
@@ -49,10 +50,17 @@ def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[R
         for record in load_records(directory, damage):
             known = latest.get(record.cell_id)
             if known is None or known.record.started <= record.started:
-                latest[record.cell_id] = Result(record, directory)
+                latest[record.cell_id] = Result(_without_homes(record), directory)
     if damage is not None:
         latest = {cell_id: _with_usable_ranks(result, damage) for cell_id, result in latest.items()}
     return sorted(latest.values(), key=lambda result: result.record.started)
+
+
+def _without_homes(record: Record) -> Record:
+    """The record as others may read it: errors, warnings and names may hold paths of who ran it."""
+    text = record.model_dump_json()
+    clean = without_homes(text)
+    return record if clean == text else Record.model_validate_json(clean)
 
 
 def _with_usable_ranks(result: Result, damage: list[str]) -> Result:
