@@ -14,8 +14,8 @@ from .github import inert
 class Screen(Console):
     """A rich console that knows no markup: brackets are brackets, and control characters are shown escaped."""
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(file=cast(IO[str], _Log(sys.stderr if stderr else sys.stdout)))
+    def __init__(self, *, stderr: bool = False, quiet: bool = False) -> None:
+        super().__init__(file=cast(IO[str], _Log(sys.stderr if stderr else sys.stdout)), quiet=quiet)
 
     def render_str(self, text: str, *args: Any, **options: Any) -> Text:
         """Every string that rich is about to show, in a table or by itself."""

@@ -57,11 +57,12 @@ def _lacking(record: Record) -> str | None:
     return None
 
 
-def load_records(directory: Path, damage: list[str] | None = None) -> list[Record]:
+def load_records(directory: Path | str, damage: list[str] | None = None) -> list[Record]:
     """All records of a study's directory, in the order in which they were written. BenchError when there are none.
 
     One that cannot be read is a BenchError too, unless there is a list to take a line on it: then it is left out.
     """
+    directory = Path(directory)
     paths = sorted((directory / "records").glob("*.json"))
     if not paths:
         raise BenchError(f"{directory}: no records here; run a study with --out {directory} first")

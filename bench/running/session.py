@@ -15,7 +15,6 @@ from ...errors import BenchError, quoted, unknown
 from ...files import lock
 from ...outside import canonical_name, is_outside
 from ...ownership import check_output, claim
-from ...reports.records import log_path
 from ..console import Screen, wrapping_table
 from ..meters import environment
 from ..study.found import describe_data, picture_lines
@@ -25,7 +24,8 @@ from ..study.tuning import Settles, Tuning, tried
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from ..worker.saving import is_kept, saved_path
-from .display import Display, describe
+from .conclusion import conclude, count
+from .display import Display
 from .local import Rates, Runner
 from .output import check_study_output
 
@@ -40,7 +40,7 @@ class Request:
 
     `rerun`: methods whose cells run again whatever is there, or `all`. `keep_stale`: what changed code, data or towers
     left behind counts as done. `strict`: a failed cell is the command's failure. `save`: what is trained is kept, and
-    a cell that is done without runs again.
+    a cell that is done without runs again. `report`: a report is written in the end, and its table shown.
     """
 
     directory: Path
@@ -50,6 +50,7 @@ class Request:
     keep_stale: bool = False
     strict: bool = False
     save: bool = False
+    report: bool = True
 
     def wants(self, planned: Planned) -> bool:
         """Whether a cell is to run."""
@@ -95,13 +96,13 @@ class Request:
                 raise BenchError(f"--rerun: no cell of this study is {quoted(text)}: there are {labels}")
 
 
-def run_study(study: Study, request: Request) -> int:
+def run_study(study: Study, request: Request, console: Screen | None = None) -> int:
     """Runs what is missing of a study and writes its report.
 
     Exit status: 0; 130 after Ctrl-C; 1 under `strict` when a cell of the study failed, which is otherwise a row of the
     report and no failure of the study.
     """
-    console = Screen()
+    console = console or Screen()
     _announce_outside(console, study)
     check_output(request.directory, "--out", beside=True)  # before records are looked for in it
     cells = plan(study, request.directory, __version__)
@@ -158,7 +159,7 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
         wanted = [planned for planned in cells if request.wants(planned) and planned.id not in ran]
         if wanted and not interrupted:
             _say_plan(console, cells, wanted, request)
-    _conclude(console, request.directory, cells)
+    conclude(console, request.directory, cells, report=request.report)
     if interrupted:
         console.say(f"interrupted: {_way_on(request)}")
         return 130
@@ -221,7 +222,7 @@ def _announce_outside(console: Screen, study: Study) -> None:
 def _beginning(cells: list[Planned], wanted: list[Planned], request: Request) -> str:
     done = sum(planned.status is not None and not request.wants(planned) for planned in cells)
     earlier = f" ({done} done earlier)" if done else ""
-    return f"{_count(cells)}, {len(wanted)} to run{earlier}; records in {request.directory}"
+    return f"{count(cells)}, {len(wanted)} to run{earlier}; records in {request.directory}"
 
 
 def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:
@@ -233,34 +234,10 @@ def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:
     for reason, stale in reasons.items():
         methods = ", ".join(dict.fromkeys(planned.label for planned in stale))
         again = sum(map(request.wants, stale))
-        yield f"stale: {reason}: {_count(stale)} of {methods}, {again} to run again"
+        yield f"stale: {reason}: {count(stale)} of {methods}, {again} to run again"
     unknown_code = [each for each in cells if each.record and not each.stale and not each.record.code.training]
     if unknown_code and not request.rerun:
-        yield f"{_count(unknown_code)} of an older version that kept no digest of its code, taken as they are"
-
-
-def _conclude(console: Screen, directory: Path, cells: list[Planned]) -> None:
-    """Writes the report, and shows its table and what failed."""
-    from ...reports.analysis.results import load
-    from ...reports.formats.terminal import summary_table
-    from ...reports.report import ReportOptions, write_report
-
-    if not any(planned.record for planned in cells):
-        return
-    try:
-        written = write_report([directory], ReportOptions(formats=("md", "html")), console.say)
-    finally:
-        console.print(summary_table(load([directory], [])))
-    failed = [planned for planned in cells if planned.failed]
-    for planned in failed:
-        assert planned.record is not None
-        log = log_path(directory, planned.id)
-        where = f" ({log})" if log.exists() else ""  # one that never ran has none
-        said = f"{planned.record.status}: {planned.record.error}{where}"
-        console.say(f"{describe(planned.cell, planned.label)}: {said}")
-    if failed:
-        console.say(f"{len(failed)} failed: --only-failed runs them again")
-    console.say(f"report: {written[0]}")
+        yield f"{count(unknown_code)} of an older version that kept no digest of its code, taken as they are"
 
 
 def _show_plan(console: Screen, cells: list[Planned], request: Request, outlook: str) -> None:
@@ -269,7 +246,7 @@ def _show_plan(console: Screen, cells: list[Planned], request: Request, outlook:
     wanted = [planned for planned in cells if request.wants(planned)]
     for line in [*tried(cells), *_staleness(cells, request)]:
         console.say(line)
-    console.say(f"{len(wanted)} of {_count(cells)} would run{outlook}; records and report in {request.directory}")
+    console.say(f"{len(wanted)} of {count(cells)} would run{outlook}; records and report in {request.directory}")
 
 
 def _cells_table(cells: list[Planned], request: Request) -> Table:
@@ -293,7 +270,3 @@ def _state(planned: Planned, request: Request) -> str:
         known = f"{known}, not saved"
     to_run = "to run" if request.wants(planned) else None
     return ", ".join(filter(None, (known, stale, to_run))) or "left out"
-
-
-def _count(cells: list[Planned]) -> str:
-    return f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"

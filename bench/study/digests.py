@@ -32,10 +32,11 @@ _PROCESS = (
     *(f"bench/worker/{name}.py" for name in ("run_cell", "job", "failure", "lifeline", "places")),
     "bench/nursery.py",
     "bench/meters/environment.py",
+    "methods/__init__.py",
     "methods/registry.py",
     "datasets/sources/registry.py",
 )
-"""What starts a cell, finds its parts and describes the machine."""
+"""What starts a cell, finds its parts, gives them names and describes the machine."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def _imports(file: Path, home: Home) -> Iterator[Path]:
             yield from _file_of(base.joinpath(*parts[:depth]))
         for name in names:
             yield from _file_of(base.joinpath(*parts, name))
+            yield from _behind_face(base.joinpath(*parts, "__init__.py"), name)
 
 
 def _file_of(module: Path) -> Iterator[Path]:
@@ -136,6 +138,31 @@ def _file_of(module: Path) -> Iterator[Path]:
         if file.is_file():
             yield file.resolve()
             return
+
+
+def _behind_face(package: Path, name: str) -> Iterator[Path]:
+    """The file of a name that a package of ours imports when it is first used, as it tells type checkers."""
+    if package.is_relative_to(ROOT) and package.is_file():
+        for level, module in _shown(package, _stamp(package)).get(name, ()):
+            yield from _file_of(package.parents[level - 1].joinpath(*module.split(".")))
+
+
+@lru_cache(maxsize=1024)
+def _shown(package: Path, stamp: tuple[int, int]) -> dict[str, list[tuple[int, str]]]:
+    """By name whence a type checker has it: dots before a module, and the module."""
+    del stamp
+    tree = _tree(package)
+    checked = [node for node in tree.body if isinstance(node, ast.If) and _is_for_checkers(node)] if tree else []
+    found: dict[str, list[tuple[int, str]]] = {}
+    for node in (each for block in checked for each in block.body):
+        if isinstance(node, ast.ImportFrom) and node.level and node.module:
+            for name in node.names:
+                found.setdefault(name.asname or name.name, []).append((node.level, node.module))
+    return found
+
+
+def _is_for_checkers(node: ast.If) -> bool:
+    return "TYPE_CHECKING" in ast.unparse(node.test)
 
 
 @lru_cache(maxsize=1024)
@@ -158,7 +185,7 @@ def _executed(tree: ast.AST) -> Iterator[ast.AST]:
     while waiting:
         node = waiting.pop()
         yield node
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        if isinstance(node, ast.If) and _is_for_checkers(node):
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)

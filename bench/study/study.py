@@ -158,17 +158,23 @@ class Study(BaseModel):
         return self
 
 
-def read_study(source: str | None, overrides: Mapping[str, Any], settings: Sequence[str]) -> Study:
-    """The study in a file or of a shipped name, with flags and `--set key.path=value` put over it.
+def read_study(
+    source: str | Mapping[str, Any] | None, overrides: Mapping[str, Any], settings: Sequence[str] = ()
+) -> Study:
+    """The study in a file, of a shipped name, or of the keys that a file would hold, with flags and
+    `--set key.path=value` put over it.
 
     Without a source the demo is the base, unless a dataset or backbones are named: then the published protocol. Epochs
     among the flags are those of every method, whatever the file says of some. The note of a file is of the study as it
     is written: it goes where data, towers or protocol are others. BenchError names the file, line and key, or the
     option, at fault.
     """
-    path = _find(source) if source else STUDIES / "demo.toml"
     named = any(overrides.get(key) for key in ("datasets", "backbones", "text_backbone", "image_backbone"))
-    written = _read_file(path) if source or not named else {}
+    if isinstance(source, Mapping):
+        path, written = None, upgrade(dict(source))
+    else:
+        path = _find(source) if source else STUDIES / "demo.toml"
+        written = _read_file(path) if source or not named else {}
     values = deepcopy(written)
     origins: dict[str, str] = {}
     if overrides.get("training.epochs") is not None:
@@ -240,7 +246,7 @@ def _word(text: str) -> str:
 class _Origins:
     """Where the values of a study come from: a file, what was written in it, and the options put over that, by key."""
 
-    path: Path
+    path: Path | None
     written: Mapping[str, Any]
     options: Mapping[str, str]
 
@@ -252,7 +258,7 @@ class _Origins:
         option = next(above, None) or next(below, None)
         if option is not None:
             return _word(option)
-        if not self.written:
+        if not self.written or self.path is None:
             return "the study"
         line = _line_of(self.path, keys)
         return f"{self.path}, line {line}" if line else str(self.path)
@@ -269,7 +275,7 @@ class _Origins:
 def _mistake(error: ValidationError, values: dict[str, Any], origins: _Origins) -> BenchError:
     """Names the key at fault, and the option that set it or else its line in the file."""
     fault = first_fault(error, values)
-    place = origins.place(fault.keys) if fault.keys else str(origins.path)
+    place = origins.place(fault.keys) if fault.keys else str(origins.path or "the study")
     if fault.kind == "extra_forbidden":
         model = {**SECTIONS, "backbones": Towers}[fault.keys[0]] if len(fault.keys) > 1 else Study
         known = [".".join([*fault.keys[:-1], field]) for field in sorted(model.model_fields)]

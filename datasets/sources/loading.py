@@ -1,6 +1,7 @@
 """From a dataset's name to the `Dataset` with the protocol's splits, whatever source it comes from."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -15,7 +16,7 @@ from .registry import open_source
 
 
 def load_dataset(
-    spec: str,
+    spec: str | Path,
     *,
     modalities: Modalities = "both",
     missing_images: MissingImages = "neutral",
@@ -30,6 +31,7 @@ def load_dataset(
     """
     _check("modalities", modalities, Modalities)
     _check("missing_images", missing_images, MissingImages)
+    spec = str(spec)
     source = open_source(spec)
     raw = source.read()
     if raw.images is None and modalities != "text":

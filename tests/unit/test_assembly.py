@@ -427,7 +427,7 @@ def test_every_setting_of_a_run_arrives_in_the_jobs_of_its_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     monkeypatch.setattr(runner, "CellProcess", Process)
-    monkeypatch.setattr(session, "_conclude", lambda *_: None)
+    monkeypatch.setattr(session, "conclude", lambda *_, **__: None)
     monkeypatch.setattr(Process, "jobs", [])
     value, look = JOBS[name]
     study = {"methods": ["popularity"], "references": False, "datasets": ["bazaar:items=60,users=20"], name: value}

@@ -1,8 +1,11 @@
 """The floors of the package: each part imports only what lies below it, and no two modules import each other."""
 
 import ast
+import subprocess
+import sys
 import tomllib
 from graphlib import TopologicalSorter
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -41,7 +44,11 @@ BELOW: dict[str, set[str]] = {
     "methods": {"datasets", *GROUND},
     "reports": GROUND,
     "bench": {"methods", "datasets", "reports", "__init__", *GROUND},
+    "api": {"bench", "methods", "datasets", "reports", *GROUND},
+    "testing": {"bench", "methods", "datasets", "reports", *GROUND},
 }
+"""The last two are what others use of it: nothing here imports them but the package's face, and that when asked."""
+FACE = Path("__init__.py")
 
 
 def modules() -> list[Path]:
@@ -101,8 +108,8 @@ def floor(module: Path) -> str:
 
 @pytest.mark.parametrize("module", modules(), ids=str)
 def test_a_module_imports_only_from_its_own_floor_and_those_below(module: Path):
-    if module.name == "__init__.py" and len(module.parts) == 1:
-        return  # the package's face loads names from every floor, by string and when first used
+    if module == FACE:
+        return  # it loads names from every floor, by string and when first used
     own = floor(module)
     upward = {str(target) for target in imports(module) if floor(target) not in BELOW[own] | {own}}
     assert not upward, f"{module} ({own}) may not import {sorted(upward)}"
@@ -110,7 +117,34 @@ def test_a_module_imports_only_from_its_own_floor_and_those_below(module: Path):
 
 def test_no_modules_import_each_other_in_a_circle():
     """A deferred import hides a circle from Python, not from a reader; `prepare` raises CycleError for one."""
-    TopologicalSorter({module: imports(module) for module in modules()}).prepare()
+    TopologicalSorter({module: imports(module, at_import=module == FACE) for module in modules()}).prepare()
+
+
+@pytest.mark.parametrize("package", ["tpmebench", "tpmebench.methods"])
+def test_every_public_name_is_one_that_a_type_checker_finds_in_the_same_place(package: str):
+    found = import_module(package)
+    folder = ROOT.joinpath(*package.split(".")[1:])
+    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+    shown = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]
+    homes = {
+        name.name: f"{package}.{node.module}"
+        for node in shown
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    assert sorted({*homes, *({"__version__"} & vars(found).keys())}) == sorted(found.__all__)
+    for name, home in homes.items():
+        assert getattr(found, name) is getattr(import_module(home), name)
+    assert set(found.__all__) <= set(dir(found))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = found.nothing
+
+
+def test_importing_the_faces_loads_nothing_heavy():
+    """A script pays for torch and pandas when it uses them."""
+    code = "import sys, tpmebench.methods; print([m for m in ('torch', 'pandas', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_the_package_and_the_command_loads_nothing_heavy():

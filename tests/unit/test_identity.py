@@ -335,7 +335,7 @@ def test_a_run_that_waited_for_another_runs_only_what_that_left(
     monkeypatch.setattr(Screen, "say", watched)
     monkeypatch.setattr(session.Runner, "run", lambda _, cells: ran.append([each.cell.method for each in cells]))
     monkeypatch.setattr(session, "describe_data", lambda *_, **__: None)
-    monkeypatch.setattr(session, "_conclude", lambda *_: None)
+    monkeypatch.setattr(session, "conclude", lambda *_, **__: None)
     thread = Thread(target=other_run)
     thread.start()
     at_work.wait(20)
@@ -375,6 +375,17 @@ def test_a_method_s_digest_follows_its_code_and_that_of_its_neighbours_alone(out
     assert digests.code_of(LoRA, Bazaar) == lora
     (outside / "mine_helper.py").write_text("FACTOR = 1\n")
     assert digests.code_of(method, Bazaar) == first
+
+
+@pytest.mark.parametrize("package", ["tpmebench", "tpmebench.methods", "tpmebench.methods.fusion"])
+def test_a_name_that_is_imported_when_it_is_used_counts_as_the_file_that_it_comes_from(outside: Path, package: str):
+    """Else a change of ours in what a method from outside is built on would leave its results as if they held."""
+    source = outside / "mine_method.py"
+    source.write_text(f"from {package} import FusedEncoder, Method as M\n\n\nclass Mine:\n    encoder = FusedEncoder\n")
+    home = digests.Home(outside, None)
+    files = {file.relative_to(digests.ROOT).as_posix() for file in digests._reached([source], home) - {source}}
+    assert ("methods/method.py" if package == "tpmebench" else "methods/fusion.py") in files
+    assert not files & {"__init__.py", "methods/__init__.py", "api.py"}
 
 
 @pytest.mark.parametrize("key", ["options", "rates", "epochs"])
