@@ -59,6 +59,16 @@ def list_backbones() -> "Table":
     return table
 
 
+def list_trackers() -> "Table":
+    """Every registered tracker."""
+    from ..running.trackers import trackers
+
+    table = wrapping_table("tracker", "what it is")
+    for name, tracker in trackers().items():
+        table.add_row(name, tracker.summary)
+    return table
+
+
 def _options(model: "type[BaseModel]") -> str:
     """A method's or source's options with their defaults."""
     return ", ".join(f"{key} ({field.default})" for key, field in model.model_fields.items()) or "–"
@@ -73,11 +83,14 @@ tables: "dict[str, Callable[[], Table]]" = {
     "datasets": list_datasets,
     "backbones": list_backbones,
     "tasks": list_tasks,
+    "trackers": list_trackers,
 }
 
 
 def list_(
-    kind: Annotated[Literal["methods", "datasets", "backbones", "tasks"], typer.Argument(help="What to list.")],
+    kind: Annotated[
+        Literal["methods", "datasets", "backbones", "tasks", "trackers"], typer.Argument(help="What to list.")
+    ],
 ) -> None:
-    """List the methods, datasets, backbones or tasks that can be named."""
+    """List the methods, datasets, backbones, tasks or trackers that can be named."""
     Screen().print(tables[kind]())

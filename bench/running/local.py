@@ -24,6 +24,7 @@ from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
 from .preflight import check_places
 from .self_checks import Verdicts, check_cells
+from .trackers import Told
 
 _LOG_TAIL = 1 << 16
 
@@ -62,11 +63,11 @@ class Runner:
     def run(self, cells: list[Planned]) -> list[Record]:
         """The records of the cells, in order.
 
-        BenchError when a place that they write to cannot be written. After KeyboardInterrupt the running cell has
-        a row, and the study can go on later.
+        BenchError when a place that they write to cannot be written, or a tracker cannot work. After
+        KeyboardInterrupt the running cell has a row, and the study can go on later.
         """
         check_places(self.directory, cells)
-        records = []
+        told, records = Told(self.study.trackers, lambda line: self.display.say(f"warning: {line}")), []
         with closing(Start(_libraries(cells))) as start:
             verdicts = check_cells(cells, start, self.display, self.directory)
             for number, planned in enumerate(cells, 1):
@@ -74,6 +75,7 @@ class Runner:
                 record = self._refused(planned, verdicts) or self._run_cell(planned, start, verdicts)
                 self.rates.learn(record)
                 self.display.finish(record, log_path(self.directory, record.cell_id))
+                told.record(record)
                 records.append(record)
         return records
 

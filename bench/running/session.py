@@ -214,7 +214,7 @@ def _announce_outside(console: Screen, study: Study) -> None:
     variants = [Variant.read(name) for name in named]
     outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
     outside |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))
-    outside |= dict.fromkeys([canonical_name(study.task)] if is_outside(study.task) else [])
+    outside |= dict.fromkeys(canonical_name(name) for name in (study.task, *study.trackers) if is_outside(name))
     if outside:
         console.say(f"importing code from outside: {', '.join(outside)}")
 

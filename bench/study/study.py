@@ -45,7 +45,9 @@ STUDIES = Path(__file__).parents[2] / "studies"
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
 REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
 
-_AS_WRITTEN = {"name", "methods", "seeds", "repeats", "points", "device", "threads", "timeout", "repeat_disturbed"}
+_AS_WRITTEN = {
+    "name", "methods", "seeds", "repeats", "points", "device", "threads", "timeout", "repeat_disturbed", "trackers",
+}  # fmt: skip
 """What may be put over a study whose note stays true."""
 
 MOST_CELLS = 100_000
@@ -93,7 +95,8 @@ class Study(BaseModel):
     `points`: how many settings `bench tune` tries of every method.
     `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
     `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
-    after those that are the best so far. `costs`: whether only the costs are measured, by as many steps of each method
+    after those that are the best so far. `trackers`: what is told of every finished record, by name or as code from
+    outside. `costs`: whether only the costs are measured, by as many steps of each method
     as these need, for `costs_seconds` at most.
     """
 
@@ -124,6 +127,7 @@ class Study(BaseModel):
     checkpoint_seconds: Seconds = 60.0
     repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
     test_every_epoch: bool = True
+    trackers: Annotated[list[Name], Field(max_length=100)] = []
     costs: bool = False
     costs_seconds: PositiveSeconds = 300.0
     training: Training = Training()
@@ -140,7 +144,7 @@ class Study(BaseModel):
         """Where it works, unless it is told another place."""
         return Path("runs") / self.name
 
-    @field_validator("methods", mode="before")
+    @field_validator("methods", "trackers", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         try:

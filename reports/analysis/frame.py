@@ -34,7 +34,7 @@ class Field:
     meaning: str
 
 
-FIELDS = (
+CELL = (
     Field("study", "text", "name of the study"),
     Field("cell_id", "text", "the cell's id, which leads to `records/<id>.json`"),
     Field("started", "moment", "when the cell began, UTC"),
@@ -84,6 +84,9 @@ FIELDS = (
     Field("version", "text", "version of the suite"),
     Field("commit", "text", "git commit of the suite"),
     Field("dirty", "yes or no", "whether the checkout had changes"),
+)
+"""The columns of what the cell is, where it ran and how it ended."""
+COSTS = (
     Field("time", "number", "T: mean seconds of a training epoch"),
     Field("epochs", "integer", "epochs that were run"),
     Field("marked", "integer", "epochs behind T that were disturbed"),
@@ -118,6 +121,8 @@ FIELDS = (
     Field("slots", "integer", "slots of that step"),
     Field("best_epoch", "integer", "the epoch whose state was judged, from 1"),
 )
+"""The columns of what was measured, but for accuracy."""
+FIELDS = CELL + COSTS
 """The columns that every table has, in order. Those of accuracy follow, named by the task:
 
 `HR@10` is the metric of the test users, `valid HR@10` that of validation, `users_warm` and `HR@10 warm` of a slice.

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,13 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> Planned:
 def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a cell whose worker does what it is told in Python; gives the record."""
 
-    def run(does: str, timeout: float | None = None, display: Display | None = None) -> Record:
+    def run(
+        does: str, timeout: float | None = None, display: Display | None = None, trackers: Sequence[str] = ()
+    ) -> Record:
         monkeypatch.setattr(local, "Start", lambda *_: Start(f"{WORKER}\n{does}"))
         planned = replace(cell, cell=cell.cell.model_copy(update={"timeout": timeout}), record=None)
         shown = display or Display(quiet())
-        (record,) = Runner(Study(), tmp_path, shown, []).run([planned])
+        (record,) = Runner(Study(trackers=list(trackers)), tmp_path, shown, []).run([planned])
         assert read_record(record_path(tmp_path, record.cell_id)) == record
         return record
 
@@ -100,6 +102,29 @@ def gone(tmp_path: Path) -> bool:
 
 def test_a_record_that_the_cell_left_is_the_row(run: Run) -> None:
     assert run("leave(status='ok', summary='by the cell'); tell('done', status='ok')").summary == "by the cell"
+
+
+TRACKER = """
+from tpmebench.bench.running.trackers import Tracker
+
+class Loud(Tracker):
+    def record(self, record):
+        raise RuntimeError(f"{record.status} {record.summary}")
+"""
+
+
+def test_a_tracker_hears_of_every_end_and_fails_no_cell(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loud.py").write_text(TRACKER)
+    names = [f"{tmp_path / 'loud.py'}:Loud"]
+    done = "leave(status='ok', summary='by the cell'); tell('done', status='ok')"
+    assert run(done, display=Display(Screen()), trackers=names).status == "ok"
+    assert run("sys.exit(3)", display=Display(Screen()), trackers=names).status == "crashed"
+    said = capsys.readouterr().out
+    assert "warning: tracker 'loud:Loud' has not taken the record" in said
+    assert "RuntimeError: ok by the cell" in said
+    assert "RuntimeError: crashed" in said
 
 
 def test_what_goes_wrong_after_the_record_was_left_changes_nothing(run: Run, tmp_path: Path) -> None:
