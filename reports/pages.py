@@ -79,12 +79,13 @@ def attempt(failures: list[str], build: Callable[..., T | None], *values: Any, *
 
 @dataclass(frozen=True)
 class Page:
-    """One comparison's part of a report."""
+    """One comparison's part of a report. `reference`: the row that others are held against."""
 
     comparison: Comparison
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...] = field(default=())
+    reference: str = ""
 
     def pictures(self) -> list[Picture]:
         """All pictures, in order."""
@@ -121,7 +122,7 @@ def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
         name_pictures(section, comparison.name)
     lines = attempt(failures, findings, comparison, weights) or []
     remarks = [line for of in (doubts, mixtures, warnings) for line in attempt(failures, of, comparison) or []]
-    return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections))
+    return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections), reference)
 
 
 def with_summary(page: Page, pages: Sequence[Page], reference: str) -> Page:

@@ -1,57 +1,42 @@
 """The report as one self-contained page: no network, sortable tables, weights to play with."""
 
-import base64
-import io
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from PIL import Image
+import pandas as pd
+from markupsafe import Markup
 
 from ...metrics import cutoff
 from ...text import visible
+from ..analysis.budget import BOUNDS, candidates
 from ..analysis.tpme import COSTS, PRESETS, CostWeights, tpme
-from ..figures.drawing import Picture
 from ..pages import Page
-from ..quantities import missing
-from ..tables.table import Column, Table
+from ..quantities import Kind, Unit, missing, unit
+from ..tables.table import Column, Table, condensed
+from .drawn import inline
 from .jinja import environment
 from .published import linked
 
 PAGE_BUDGET = 2_700_000
 TABLES = 150_000
 """Bytes of a page, and of one comparison's tables; pictures that no longer fit are linked as files beside it."""
+KINDS: dict[str, Kind] = {
+    "time": "seconds", "total": "duration", "parameters": "count", "memory": "bytes", "loss": "share",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Shown:
-    """A picture within the page, or None as data when it stands in a file beside it."""
-
-    picture: Picture
-    data: str | None
-
-
-def compressed(png: bytes) -> bytes:
-    """The same picture in at most 64 colours, which flat drawings hardly need more of."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(
-        64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
-    ).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def embedded(pages: list[Page]) -> dict[str, Shown]:
-    """Pictures by name, as data URIs as long as the budget lasts."""
-    shown = {}
+def embedded(pages: list[Page]) -> dict[str, Markup | None]:
+    """Pictures by name, drawn in the page as long as the budget lasts; None of one that is linked instead."""
+    shown: dict[str, Markup | None] = {}
     left = PAGE_BUDGET - TABLES * len(pages)
     for page in pages:
         for picture in page.pictures():
-            data = base64.b64encode(compressed(picture.png)).decode() if left > 0 else ""
-            left -= len(data)
-            shown[picture.name] = Shown(picture, f"data:image/png;base64,{data}" if data and left >= 0 else None)
+            drawn = inline(picture)
+            left -= len(drawn.encode())
+            shown[picture.name] = drawn if left >= 0 else None
     return shown
 
 
@@ -63,22 +48,47 @@ def clean(value: Any) -> Any:
 
 
 def playground(page: Page, weights: CostWeights) -> dict[str, Any]:
-    """What the sliders and the plot of a comparison work on, in raw units."""
-    methods, metrics = page.comparison.methods, [metric.name for metric in page.comparison.metrics]
-    scores = tpme(page.comparison.ranked, weights)["tpme"]
+    """What the sliders, the budget and the plot of a comparison work on, in raw units."""
+    comparison = page.comparison
+    methods, metrics = comparison.methods, [metric.name for metric in comparison.metrics]
+    scores = tpme(comparison.ranked, weights)["tpme"]
+    choices = candidates(comparison, page.reference)
+    of_candidates = choices.to_dict("index")
     rows = []
     for label, row in methods.iterrows():
+        choice = of_candidates.get(label, {})
         rows.append(
             {
                 "label": visible(label),
                 "family": row["family"],
                 "ranked": label in scores.index,
                 **{cost: clean(row[cost]) for cost in COSTS},
+                **{name: clean(choice.get(name)) for name in ("total", "loss", "gain")},
                 **{metric: clean(row[metric]) for metric in metrics},
                 **{f"{metric} sd": clean(row.get(f"{metric} sd")) for metric in metrics},
             }
         )
-    return {"title": page.comparison.title, "methods": rows}
+    primary = comparison.primary.name
+    return {
+        "title": comparison.title,
+        "methods": rows,
+        "metrics": plotted(page),
+        "units": {name: (scale.name, scale.scale) for name, scale in units(choices).items()},
+        "primary": primary,
+        "reference": clean(methods[primary].get(page.reference)),
+        "referenceName": visible(page.reference),
+    }
+
+
+def units(choices: pd.DataFrame) -> dict[str, Unit]:
+    """The unit of each cost and bound, in which fields and axes of a comparison give it."""
+    return {name: unit(kind, choices[name], lowest=1) for name, kind in KINDS.items()}
+
+
+def bounds(page: Page) -> list[str]:
+    """The bounds that a reader may set: of what is known, where there are several methods to choose among."""
+    choices = candidates(page.comparison, page.reference)
+    return [name for name in BOUNDS if choices[name].notna().any()] if len(choices) > 1 else []
 
 
 def plotted(page: Page) -> list[str]:
@@ -118,8 +128,9 @@ def render(title: str, notes: list[str], pages: list[Page], weights: CostWeights
         notes=notes,
         pages=pages,
         pictures=embedded(pages),
+        condensed=condensed,
         links=[links(page, output) for page in pages],
-        plotted=[plotted(page) for page in pages],
+        bounds=[bounds(page) for page in pages],
         sort_value=sort_value,
         data=data,
         presets=PRESETS,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from ...text import visible
+from ..tables.table import condensed
 from .jinja import environment
 from .published import linked
 
@@ -49,4 +50,4 @@ def render(title: str, notes: list[str], pages: list[Page], output: Path | None 
 
     jinja = environment(lambda value: Markup(escape(value)))
     jinja.filters |= {"marked": marked, "bracketed": bracketed, "note": note}
-    return jinja.get_template("report.md.jinja").render(title=title, notes=notes, pages=pages)
+    return jinja.get_template("report.md.jinja").render(title=title, notes=notes, pages=pages, condensed=condensed)

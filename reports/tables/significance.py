@@ -79,7 +79,7 @@ def _tested(comparison: Comparison, tests: pd.DataFrame, table: Table) -> Table 
             Column(f"{metric.name} sign p", "p, sign test", "p"),
         ]
     frame["verdict"] = [verdict(row, comparison.primary) for _, row in frame.iterrows()]
-    headed = distinct((*columns, Column("verdict", "verdict")))
+    headed = distinct((Column("verdict", "verdict", stays=True), *columns))
     return replace(table, frame=frame, columns=present(frame, headed))
 
 
@@ -108,8 +108,7 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """Columns whose headings name their metric where two would be headed alike."""
     headings = [column.heading for column in columns]
     return tuple(
-        Column(c.key, f"{c.heading}, {c.key.split()[0]}", c.kind, c.better) if headings.count(c.heading) > 1 else c
-        for c in columns
+        replace(c, heading=f"{c.heading}, {c.key.split()[0]}") if headings.count(c.heading) > 1 else c for c in columns
     )
 
 

@@ -1,7 +1,7 @@
 """Tables as data: which columns, in which unit, and which number is best. Every page renders these same tables."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -17,12 +17,16 @@ REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no histo
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table's frame: its heading, how to show it, and whether less or more is better (None: neither)."""
+    """A column of a table's frame: its heading, how to show it, and whether less or more is better (None: neither).
+
+    `stays` even where all rows say the same, as what rows are compared in does.
+    """
 
     key: str
     heading: str
     kind: Kind = "text"
     better: str | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,8 @@ class Table:
 
     `… sd` columns of the frame give the deviations, `… sign` columns what stands behind a value.
 
-    `contest` are the rows among which the best and the second are sought, None for all.
+    `contest` are the rows among which the best and the second are sought, None for all. `common`: what all rows share,
+    beside the caption.
     """
 
     name: str
@@ -41,6 +46,7 @@ class Table:
     index: str = "method"
     notes: tuple[str, ...] = ()
     contest: pd.Index | None = None
+    common: str = ""
 
     def unit(self, column: Column) -> Unit:
         """The unit of a whole column."""
@@ -91,6 +97,19 @@ class Table:
             for mark, value in zip(("best", "second"), ladder if len(ladder) > 1 else [], strict=False):
                 result.loc[rivals.index[rivals == value], self.heading(column)] = mark
         return result
+
+
+def condensed(table: Table) -> Table:
+    """The table for a page: a column that says the same in all of several rows is told once, beside the caption."""
+    alike = {
+        column.key: f"{column.heading} {table.texts.iloc[0, place]} {table.unit(column).name}".rstrip()
+        for place, column in enumerate(table.columns)
+        if not column.better and not column.stays and table.texts.iloc[:, place].nunique() == 1
+    }
+    if len(table.frame) < 2 or len(alike) == len(table.columns):
+        return table
+    columns = tuple(column for column in table.columns if column.key not in alike)
+    return replace(table, columns=columns, common=f"In every row: {', '.join(alike.values())}." if alike else "")
 
 
 def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...]:

@@ -263,6 +263,26 @@ def test_best_and_second(make_record) -> None:
     assert marks["P (M)"].to_dict() == {"lora": "best", "iisan-cached": "second", "iisan": "second", "fft": ""}
 
 
+def test_what_all_rows_share_is_told_once() -> None:
+    frame = pd.DataFrame(
+        {"a": [7, 7], "b": [0.5, 0.5], "c": ["worse", "worse"], "d": [1.0, 2.0], "e": [2.0**20] * 2}, index=["x", "y"]
+    )
+    columns = (
+        tables.Column("a", "epochs", "integer"),
+        tables.Column("b", "HR@10", "metric", "more"),  # what rows are compared in stays
+        tables.Column("c", "verdict", stays=True),
+        tables.Column("d", "T", "seconds"),
+        tables.Column("e", "cache", "bytes"),
+    )
+    shown = tables.condensed(tables.Table("t", "Caption", frame, columns))
+    assert [column.key for column in shown.columns] == ["b", "c", "d"]
+    assert shown.common == "In every row: epochs 7, cache 1.00 MiB."
+    alone = tables.Table("t", "Caption", frame.iloc[:1], columns)
+    assert tables.condensed(alone) is alone, "of a single row everything is alike"
+    nothing_else = tables.Table("t", "Caption", frame, columns[:1])
+    assert tables.condensed(nothing_else) is nothing_else
+
+
 def test_options_name_a_row_when_they_differ(make_record) -> None:
     records = [make_record("lora", options={"r": 8, "alpha": 16}), make_record("lora", options={"r": 4, "alpha": 16})]
     assert set(comparison(records).methods.index) == {"lora (r=8)", "lora (r=4)"}
