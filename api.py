@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from .bench.console import Screen
-from .bench.running.session import Request, run_study
+from .bench.running.request import Request
+from .bench.running.session import run_study
 from .bench.study.study import Study, read_study
 from .bench.study.variants import split_methods
 from .errors import BenchError, unknown

@@ -72,46 +72,55 @@ class BackboneChoice(Schema):
 
 
 class Training(Schema):
-    """How a method is trained, the same for every method of a study.
+    """How a method is trained, the same for every method of a study."""
 
-    `patience`: how long training goes on without a better epoch, in epochs or steps; the default is what the published
-    ten epochs are on Amazon Scientific. `encode`: "unique" encodes each distinct item of a batch once, and no more of
-    it than is read; "every-slot" encodes padding, repeats and all positions, as the published code does.
-    """
-
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, use_attribute_docstrings=True)
 
     epochs: Epochs = 30
+    """The most epochs."""
     patience: Patience = "1900 steps"
+    """How long training goes on without a better epoch, in epochs or steps; the default is what the published ten
+    epochs are on Amazon Scientific."""
     batch: Batch | Literal["published"] = 64
+    """Sequences of a batch, or `published`: each method its own, as the paper did."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Of forward and backward; parameters and ranking are float32."""
     encode: Encode = "unique"
+    """`unique` encodes each distinct item of a batch once, and no more of it than is read; `every-slot` encodes
+    padding, repeats and all positions, as the published code does."""
     learning_rate_scale: RateScale = 1.0
+    """A factor for the methods' own learning rates."""
     cache_dtype: CacheDtype = "float16"
+    """Of the feature cache's states."""
     compile: bool = False
+    """Whether towers are compiled."""
     gradient_checkpointing: bool = False
+    """Whether towers that gradients cross compute activations again instead of keeping them."""
 
 
 class Head(Schema):
-    """The recommender above the items, the same for every method: columns, dropout, items of a history that it sees."""
+    """The recommender above the items, the same for every method."""
 
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, use_attribute_docstrings=True)
 
     width: Width = 64
+    """Columns of an embedding."""
     dropout: Dropout = 0.1
+    """The share that is dropped in it."""
     max_length: HistoryLength = 10
+    """Items of a history that it sees."""
 
 
 class Evaluation(Schema):
-    """How a ranking is judged. `repeat_targets`: what becomes of a target that its user's history holds already.
+    """How a ranking is judged."""
 
-    `evaluated_users`: ranks so many users, drawn once and the same for all methods, instead of everyone.
-    """
-
-    model_config = ConfigDict(strict=True)
+    model_config = ConfigDict(strict=True, use_attribute_docstrings=True)
 
     repeat_targets: Literal["miss", "rank"] = "miss"
+    """What becomes of a target that its user's history holds already: a miss, as published, or a rank among all items,
+    none of which is masked then."""
     evaluated_users: Annotated[Count, Field(ge=1)] | None = None
+    """Ranks so many users, drawn once and the same for all methods, instead of everyone."""
 
 
 SECTIONS: dict[str, type[Schema]] = {"training": Training, "head": Head, "evaluation": Evaluation}

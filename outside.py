@@ -1,7 +1,7 @@
 """Code from outside: a class named as `package.module:Class` or `./file.py:Class`, or that a package offers."""
 
 import sys
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -63,48 +63,68 @@ def offered(kind: str, group: str, known: Container[str]) -> Iterator[tuple[str,
 class Registry(Generic[C]):
     """The one list of classes of a kind: built in, offered by packages in a group of entry points, or named as code.
 
-    `built_in`: the modules of ours, whose classes `add` themselves. `adopt` adds a class from outside under a name,
-    unless it did so itself, and refuses with BenchError what is no such class.
+    `built_in`: the names of ours, each with the module whose class `add`s itself when it is imported, which a name
+    that is asked for is. `adopt` adds a class from outside under a name, unless it did so itself, and refuses with
+    BenchError what is no such class. `refused`: names that somebody may look for, and why there is no class of theirs.
     """
 
-    def __init__(self, kind: str, group: str, built_in: Sequence[str], adopt: Callable[[str, object], C]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        built_in: Mapping[str, str],
+        adopt: Callable[[str, object], C],
+        refused: Mapping[str, str] | None = None,
+    ) -> None:
         self._kind, self._group, self._built_in, self._adopt = kind, group, built_in, adopt
         self._classes: dict[str, C] = {}
-        self._refused: dict[str, str] = {}
+        self._refused = refused or {}
 
     def add(self, name: str, found: C) -> None:
         """Makes a class known, its docstring's first line as summary. BenchError when another class has the name."""
         known = self._classes.setdefault(name, found)
-        if known.__qualname__ != found.__qualname__:
-            raise BenchError(f"two {self._kind}s are called '{name}': {known.__module__}, {found.__module__}")
+        home = known.__module__ if known is not found else self._built_in.get(name, found.__module__)
+        if known.__qualname__ != found.__qualname__ or home != found.__module__:
+            raise BenchError(f"two {self._kind}s are called '{name}': {home}, {found.__module__}")
         found.name, found.summary = name, (getdoc(found) or "").split("\n", 1)[0]
         self._classes[name] = found
 
-    def refuse(self, name: str, reason: str) -> None:
-        """Makes known why there is no class of a name that somebody may look for."""
-        self._refused[name] = reason
-
     def all(self) -> dict[str, C]:
         """Every class by name: those built in, then those from entry points."""
-        for module in self._built_in:
+        for module in dict.fromkeys(self._built_in.values()):
             import_module(module)
         for name, found in offered(self._kind, self._group, self._classes):
             self._adopt(name, found)
         return dict(self._classes)
 
+    def names(self) -> list[str]:
+        """Every name: those built in, then others that are known or that packages offer. Nothing is imported."""
+        points = (point.name for point in entry_points(group=self._group))
+        return list(dict.fromkeys((*self._built_in, *self._classes, *points)))
+
+    def check(self, name: str) -> None:
+        """BenchError with a suggestion for a name that is nothing; code from outside is not looked for.
+
+        Nothing is imported: a name that is misspelt need not wait for the libraries that classes bring.
+        """
+        if is_outside(name) or name in self._built_in or name in self._classes or name in self.names():
+            return
+        if name in self._refused:
+            raise BenchError(f"{self._kind} '{name}' is none of the suite's: {self._refused[name]}")
+        raise unknown(self._kind, name, self.names())
+
     def find(self, name: str) -> C:
         """The class behind a registered name, `package.module:Class` or `./file.py:Class`.
 
-        BenchError with a suggestion for a name that is nothing of these, and for code that does not load.
+        BenchError as `check` says, and for code that does not load.
         """
+        self.check(name)
+        if name in self._built_in:
+            import_module(self._built_in[name])
         if canonical_name(name) == name:
             known = self._classes if name in self._classes else self.all()  # entry points take their time
             if name in known:
                 return known[name]
-            if name in self._refused:
-                raise BenchError(f"{self._kind} '{name}' is none of the suite's: {self._refused[name]}")
-            if not is_outside(name):
-                raise unknown(self._kind, name, list(known))
         return self._adopt(canonical_name(name), load_named(self._kind, name))
 
 

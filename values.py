@@ -6,7 +6,7 @@ separator) and what would break or never end further on.
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -62,6 +62,9 @@ Moment = Annotated[str, AfterValidator(_moment)]
 """Date and time in ISO 8601."""
 CellID = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 JSONTable = Annotated[dict[str, Any], AfterValidator(_as_json)]
+
+TimeUnit = Literal["s", "ms", "us", "ns"]
+"""Of a moment as a number since 1970."""
 
 Count = Annotated[int, Field(ge=0, le=10**18)]
 """Of things, bytes or operations."""

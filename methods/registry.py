@@ -1,44 +1,55 @@
 """The one list of methods: built in, from entry points, or named as `package.module:Class` or `./file.py:Class`."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 
 from ..cell import Family
 from ..errors import unknown
 from ..outside import Registry, subclass_of
-from .method import Method, Registered
-from .references.ranker import Ranker
+from .embedded.peft.refusals import REFUSED
 
 ENTRY_POINTS = "tpmebench.methods"
 FAMILIES: tuple[Family, ...] = get_args(Family)
-_BUILT_IN = (
-    "embedded.fft",
-    "decoupled.frozen",
-    "embedded.bitfit",
-    "embedded.adapter",
-    "embedded.lora",
-    "embedded.pfeiffer",
-    "embedded.parallel",
-    "embedded.compacter",
-    "embedded.ssf",
-    "embedded.vpt",
-    "embedded.partial",
-    "decoupled.iisan",
-    "decoupled.versa",
-    "decoupled.lst",
-    "decoupled.frozen_mix",
-    "embedded.hybrid",
-    "references.popularity",
-    "references.random",
-    "references.content_knn",
-    "references.sasrec_id",
-    "embedded.peft.presets",
-    "embedded.peft.kinds",
-    "embedded.peft.adalora",
-)
-Entry = type[Method[Any]] | type[Ranker]
+_BUILT_IN: dict[str, tuple[str, ...]] = {
+    "embedded.fft": ("fft",),
+    "decoupled.frozen": ("frozen", "frozen-cached"),
+    "embedded.bitfit": ("bitfit",),
+    "embedded.adapter": ("adapter",),
+    "embedded.lora": ("lora",),
+    "embedded.pfeiffer": ("pfeiffer",),
+    "embedded.parallel": ("parallel",),
+    "embedded.compacter": ("compacter",),
+    "embedded.ssf": ("ssf",),
+    "embedded.vpt": ("vpt-shallow", "vpt-deep"),
+    "embedded.partial": ("partial",),
+    "decoupled.iisan": ("iisan", "iisan-cached"),
+    "decoupled.versa": ("versa", "versa-cached"),
+    "decoupled.lst": ("lst", "lst-cached"),
+    "decoupled.frozen_mix": ("frozen-mix", "frozen-mix-cached"),
+    "embedded.hybrid": ("hybrid", "hybrid-cached"),
+    "references.popularity": ("popularity",),
+    "references.random": ("random",),
+    "references.content_knn": ("content-knn",),
+    "references.sasrec_id": ("sasrec-id",),
+    "embedded.peft.presets": ("lora-plus", "dora", "rslora", "pissa", "olora", "mica"),
+    "embedded.peft.kinds": (
+        *("beft", "boft", "c3a", "deft", "delora", "fourierft", "frod", "glora", "gralora", "hira", "hra", "ia3"),
+        *("lily", "ln_tuning", "loha", "lokr", "miss", "oft", "osf", "peanut", "psoft", "pvera", "randlora", "road"),
+        *("shira", "supertuning", "tinylora", "unilora", "vblora", "vera", "waveft", "bat", "coft"),
+    ),
+    "embedded.peft.adalora": ("adalora",),
+}
+"""Which module registers which names: one is imported when a name of its own is asked for, as torch takes its time."""
 
-M = TypeVar("M", bound=type[Registered])
+if TYPE_CHECKING:
+    from .method import Method, Registered
+    from .references.ranker import Ranker
+
+    Entry = type[Method[Any]] | type[Ranker]
+else:
+    Entry = type  # a name is looked up before the classes that it may stand for are imported
+
+M = TypeVar("M", bound="type[Registered]")
 
 
 def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
@@ -60,18 +71,21 @@ def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
     return add
 
 
-def refuse(name: str, reason: str) -> None:
-    """Makes a name one of which everybody is told why it is no method here."""
-    _registry.refuse(name, reason)
-
-
 def methods() -> dict[str, Entry]:
     """Every registered method by name: the built-in ones in their order, then those from entry points."""
 
-    def place(entry: tuple[str, Entry]) -> int:  # whichever was imported first
-        return _MODULES.index(entry[1].__module__) if entry[1].__module__ in _MODULES else len(_MODULES)
+    found = _registry.all()
+    return {name: found[name] for name in dict.fromkeys((*_HOMES, *found))}
 
-    return dict(sorted(_registry.all().items(), key=place))
+
+def names() -> list[str]:
+    """Every method's name, found without importing any."""
+    return _registry.names()
+
+
+def check_method(name: str) -> None:
+    """BenchError for a name that no method has; nothing is imported for it."""
+    _registry.check(name)
 
 
 def find_method(name: str) -> Entry:
@@ -81,16 +95,19 @@ def find_method(name: str) -> Entry:
 
 def built_in_modules() -> tuple[str, ...]:
     """The modules of this folder that hold the methods built in, without their suffix."""
-    return _BUILT_IN
+    return tuple(_BUILT_IN)
 
 
-def make_method(name: str, options: dict[str, Any] | None = None) -> Method[Any] | Ranker:
+def make_method(name: str, options: dict[str, Any] | None = None) -> "Method[Any] | Ranker":
     """A method with its options. BenchError names an unknown method or option."""
     return find_method(name)(options)
 
 
 def _adopt(name: str, found: object) -> Entry:
     """A class from outside, registered unless it already did so itself."""
+    from .method import Method
+    from .references.ranker import Ranker
+
     kind = Ranker if isinstance(found, type) and issubclass(found, Ranker) else Method
     method = cast("Entry", subclass_of(kind, "method", name, found))
     if "name" not in vars(method):  # a name that is inherited is the parent's
@@ -98,5 +115,5 @@ def _adopt(name: str, found: object) -> Entry:
     return method
 
 
-_MODULES = [f"{__package__}.{module}" for module in _BUILT_IN]
-_registry = Registry[Entry]("method", ENTRY_POINTS, _MODULES, _adopt)
+_HOMES = {name: f"{__package__}.{module}" for module, names in _BUILT_IN.items() for name in names}
+_registry = Registry[Entry]("method", ENTRY_POINTS, _HOMES, _adopt, REFUSED)

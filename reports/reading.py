@@ -57,17 +57,22 @@ def _lacking(record: Record) -> str | None:
     return None
 
 
+def record_paths(directory: Path) -> list[Path]:
+    """The files of all records of a study's directory. BenchError when there are none."""
+    paths = sorted((directory / "records").glob("*.json"))
+    if not paths:
+        raise BenchError(f"{directory}: no records here; run a study with --out {directory} first")
+    return paths
+
+
 def load_records(directory: Path | str, damage: list[str] | None = None) -> list[Record]:
     """All records of a study's directory, in the order in which they were written. BenchError when there are none.
 
     One that cannot be read is a BenchError too, unless there is a list to take a line on it: then it is left out.
     """
     directory = Path(directory)
-    paths = sorted((directory / "records").glob("*.json"))
-    if not paths:
-        raise BenchError(f"{directory}: no records here; run a study with --out {directory} first")
     records = []
-    for path in paths:
+    for path in record_paths(directory):
         try:
             records.append(read_record(path))
         except BenchError as error:

@@ -18,10 +18,12 @@ def export(
     image_backbone: arguments.ImageNow = None,
 ) -> None:
     """Write what a cell trained (run with --save) as a folder that opens without this suite's records."""
-    from ..saved.export import export_cell
     from ..saved.found import find_trained
+
+    trained = find_trained(cell, runs)
+    from ..saved.export import export_cell  # which takes seconds to import
     from ..saved.rebuilt import Instead
 
     console = Screen()
-    export_cell(find_trained(cell, runs), folder, Instead(dataset, text_backbone, image_backbone), console)
+    export_cell(trained, folder, Instead(dataset, text_backbone, image_backbone), console)
     console.say(f"exported: {folder}")

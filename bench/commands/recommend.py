@@ -25,15 +25,16 @@ def recommend(
     from ...files import write_atomic
     from ...naming import split_list
     from ...ownership import check_place
-    from ...reports.figures.recommendations import recommendations
-    from ...reports.formats.recommendations import render_page
     from ..saved.found import find_trained
+
+    check_place(out, "--out")
+    trained = find_trained(cell, runs)
+    from ...reports.figures.recommendations import recommendations  # which take seconds to import
+    from ...reports.formats.recommendations import render_page
     from ..saved.rebuilt import Instead, rebuild
     from ..saved.recommend import recommend as recommended
 
-    check_place(out, "--out")
     console = Screen()
-    trained = find_trained(cell, runs)
     rebuilt = rebuild(trained, Instead(dataset, text_backbone, image_backbone), console)
     result = recommended(rebuilt, split_list(history), top)
     name = f"{trained.cell.method} on {trained.cell.dataset}"

@@ -26,7 +26,11 @@ def report(
     ] = False,
 ) -> None:
     """Write the report of one or several studies from their records."""
-    from ...reports.analysis import tpme
+    from ...reports.reading import record_paths
+
+    for directory in directories:
+        record_paths(directory)
+    from ...reports.analysis import tpme  # which takes a second to import, as what draws does
     from ...reports.report import ReportOptions, write_report
 
     if weights is not None and preset is not None:

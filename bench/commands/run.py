@@ -10,16 +10,14 @@ from . import arguments
 
 def run(
     study: arguments.Study = None,
-    methods: Annotated[
-        str | None, typer.Option(help="Methods, comma-separated, or 'all'; with settings: lora:r=16,lr=4e-4.")
-    ] = None,
+    methods: arguments.Methods = None,
     dataset: arguments.Dataset = None,
     backbones: arguments.Backbones = None,
     text_backbone: Annotated[str | None, typer.Option(help="A text backbone: name, folder or hub id.")] = None,
     image_backbone: Annotated[str | None, typer.Option(help="An image backbone: name, folder or hub id.")] = None,
     weights: Annotated[str | None, typer.Option(help="pretrained or random (to measure cost without weights).")] = None,
     modalities: arguments.Modalities = None,
-    seeds: Annotated[int | None, typer.Option(help="How many training seeds, from 0.")] = None,
+    seeds: arguments.Seeds = None,
     repeats: Annotated[int | None, typer.Option(help="Timing repeats of each seed, methods taking turns.")] = None,
     epochs: arguments.Epochs = None,
     costs: Annotated[bool, typer.Option("--costs", help="Measure only what training costs, no accuracy.")] = False,
@@ -42,8 +40,8 @@ def run(
     strict: arguments.Strict = False,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
-    from ..running.session import Request, run_study
     from ..study.asked import read_sweeps
+    from ..study.named import check_names
     from ..study.study import read_study
     from ..study.variants import split_methods
 
@@ -52,6 +50,10 @@ def run(
     how = {"weights": weights, "training.epochs": epochs, "device": device, "costs": costs or None}
     overrides = what | towers | how | {"sweep": read_sweeps(sweep) if sweep else None}
     chosen = read_study(study, overrides, settings or [])
+    check_names(chosen)
+    from ..running.request import Request
+    from ..running.session import run_study  # which takes seconds to import
+
     again = tuple(split_methods(rerun or ""))
     directory = out or chosen.directory
     request = Request(directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict, save=save)

@@ -5,14 +5,18 @@ from typing import Annotated
 
 import typer
 
-from . import arguments
+from . import arguments, completion
 
 
 def tune(
     study: arguments.Study = None,
     points: Annotated[int | None, typer.Option(help="How many settings to try of every method.")] = None,
     methods: Annotated[
-        str | None, typer.Option(help="Methods, comma-separated, or 'all'; what is said of one is not searched.")
+        str | None,
+        typer.Option(
+            help="Methods, comma-separated, or 'all'; what is said of one is not searched.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     dataset: arguments.Dataset = None,
     backbones: arguments.Backbones = None,
@@ -31,11 +35,15 @@ def tune(
 
     What is done already is not done again.
     """
-    from ..running.session import Request, tune_study
+    from ..study.named import check_names
     from ..study.study import read_study
 
     what = {"methods": methods, "datasets": dataset, "backbones": backbones, "modalities": modalities, "seeds": seeds}
     how = {"training.epochs": epochs, "device": device, "points": points}
     chosen = read_study(study, what | how, settings or [])
+    check_names(chosen)
+    from ..running.request import Request
+    from ..running.session import tune_study  # which takes seconds to import
+
     request = Request(out or chosen.directory, dry_run, only_failed, keep_stale=keep_stale, strict=strict)
     sys.exit(tune_study(chosen, request))

@@ -16,10 +16,9 @@ from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
 from ..study.digests import code_of
 from ..study.grid import Planned, reads_towers
-from ..study.study import Study
+from ..study.schema import Study
 from ..worker.job import Job, MachineRates
-from ..worker.places import Places
-from ..worker.saving import saved_path
+from ..worker.places import Places, saved_path
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
 from .preflight import check_places

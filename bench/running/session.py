@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +10,6 @@ from rich.table import Table
 
 from ... import __version__
 from ...datasets.sources.registry import outside_code
-from ...errors import BenchError, quoted, unknown
 from ...files import lock
 from ...outside import canonical_name, is_outside
 from ...ownership import check_output, claim
@@ -19,81 +17,18 @@ from ..console import Screen, wrapping_table
 from ..meters import environment
 from ..study.found import describe_data, picture_lines
 from ..study.grid import Planned, look_again, plan
-from ..study.study import Study
+from ..study.schema import Study
 from ..study.tuning import Settles, Tuning, tried
 from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
-from ..worker.saving import is_kept, saved_path
 from .conclusion import conclude, count
 from .display import Display
 from .local import Rates, Runner
 from .output import check_study_output
+from .request import Request
 
-ALL = "all"
 Again = Callable[[Settles], list[Planned]]
 """A study's cells with the records that there are of them now, given which of them have ended."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the command line asks of a study beside its contents.
-
-    `rerun`: methods whose cells run again whatever is there, or `all`. `keep_stale`: what changed code, data or towers
-    left behind counts as done. `strict`: a failed cell is the command's failure. `save`: what is trained is kept, and
-    a cell that is done without runs again. `report`: a report is written in the end, and its table shown.
-    """
-
-    directory: Path
-    dry_run: bool = False
-    only_failed: bool = False
-    rerun: tuple[str, ...] = ()
-    keep_stale: bool = False
-    strict: bool = False
-    save: bool = False
-    report: bool = True
-
-    def wants(self, planned: Planned) -> bool:
-        """Whether a cell is to run."""
-        if self.only_failed:
-            return planned.failed or planned.interrupted
-        if self.reruns(planned):
-            return True
-        if planned.status is None or bool(planned.stale and not self.keep_stale):
-            return True
-        return self.save and self.is_unsaved(planned)
-
-    def is_unsaved(self, planned: Planned) -> bool:
-        """Whether a cell trained well, and what it trained was not kept."""
-        record, trains = planned.record, planned.method.kind == "method" and not planned.cell.costs
-        if record is None or planned.status != "ok" or not trains:
-            return False
-        return not is_kept(saved_path(self.directory, planned.id), record)
-
-    def settles(self, planned: Planned) -> bool:
-        """Whether a cell has come to its end and is to stay as it is."""
-        return planned.status is not None and not self.wants(planned)
-
-    def reruns(self, planned: Planned) -> bool:
-        """Whether a cell runs from its beginning because the user says so."""
-        return ALL in self.rerun or any(Variant.read(text).covers(planned.cell) for text in self.rerun)
-
-    def check(self, cells: list[Planned]) -> None:
-        """BenchError for options that contradict each other, and for a method that the study has not got."""
-        if self.only_failed and self.rerun:
-            raise BenchError("--only-failed and --rerun: give one of the two")
-        if self.save and any(planned.cell.costs for planned in cells):
-            raise BenchError("--save and --costs: give one of the two: measuring costs trains nothing to keep")
-        known = list(dict.fromkeys(planned.cell.method for planned in cells))
-        for text in self.rerun:
-            if text == ALL:
-                continue
-            variant = Variant.read(text)
-            if variant.canonical_name not in known:
-                raise BenchError(f"--rerun: {unknown('method of this study', variant.canonical_name, [*known, ALL])}")
-            if not any(variant.covers(planned.cell) for planned in cells):
-                own = [each.label for each in cells if each.cell.method == variant.canonical_name]
-                labels = ", ".join(dict.fromkeys(own))
-                raise BenchError(f"--rerun: no cell of this study is {quoted(text)}: there are {labels}")
 
 
 def run_study(study: Study, request: Request, console: Screen | None = None) -> int:
@@ -149,7 +84,7 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
     while wanted and not interrupted:
         for planned in filter(request.reruns, wanted):
             drop_checkpoints(request.directory, planned.id)
-        with Display(console) as display:
+        with Display(console, _earlier(cells, request)) as display:
             try:
                 Runner(study, request.directory, display, warnings, rates, request.save).run(wanted)
             except KeyboardInterrupt:  # within a cell, which then has a row, or between two
@@ -220,9 +155,14 @@ def _announce_outside(console: Screen, study: Study) -> None:
 
 
 def _beginning(cells: list[Planned], wanted: list[Planned], request: Request) -> str:
+    earlier = _earlier(cells, request)
+    return f"{count(cells)}, {len(wanted)} to run{f' ({earlier})' * bool(earlier)}; records in {request.directory}"
+
+
+def _earlier(cells: list[Planned], request: Request) -> str:
+    """How many of a study's cells are done and stay so: `3 of 10 done earlier`; "" when none is."""
     done = sum(planned.status is not None and not request.wants(planned) for planned in cells)
-    earlier = f" ({done} done earlier)" if done else ""
-    return f"{count(cells)}, {len(wanted)} to run{earlier}; records in {request.directory}"
+    return f"{done} of {len(cells)} done earlier" if done else ""
 
 
 def _staleness(cells: list[Planned], request: Request) -> Iterator[str]:

@@ -13,7 +13,7 @@ from ...reports.records import Record
 from ...text import visible
 
 ENTRY_POINTS = "tpmebench.trackers"
-_BUILT_IN = ("mlflow_tracker",)
+_BUILT_IN = {"mlflow": f"{__package__}.mlflow_tracker"}
 
 
 class Tracker(ABC):
@@ -85,6 +85,4 @@ def _adopt(name: str, found: object) -> type[Tracker]:
     return tracker if "name" in vars(tracker) else register(name, tracker)  # a name that is inherited is the parent's
 
 
-_registry = Registry[type[Tracker]](
-    "tracker", ENTRY_POINTS, [f"{__package__}.{module}" for module in _BUILT_IN], _adopt
-)
+_registry = Registry[type[Tracker]]("tracker", ENTRY_POINTS, _BUILT_IN, _adopt)

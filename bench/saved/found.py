@@ -13,8 +13,7 @@ from ...files import is_file, is_folder, read_json
 from ...outside import is_outside
 from ...reports.reading import read_record
 from ...reports.records import Record
-from ..worker.places import Places
-from ..worker.saving import read_about, saved_path
+from ..worker.places import Places, saved_path
 
 ABOUT, TRAINED = "tpmebench.json", "trained.safetensors"
 """In an exported folder: what rebuilds the method, and what it trained."""
@@ -111,6 +110,8 @@ def _record_of(name: str, runs: Path) -> Path:
 
 
 def _kept(path: Path) -> TrainedState:
+    from ..worker.saving import read_about  # and with it torch
+
     record, directory = read_record(path), path.resolve().parent.parent
     cell, state = record.cell, saved_path(directory, record.cell_id)
     method = cell.method

@@ -9,7 +9,8 @@ from ...errors import BenchError, quoted, unknown
 from ...methods.registry import find_method
 from ...methods.registry import methods as registered
 from ...naming import split_list
-from .study import REFERENCE_ROWS, Study
+from .named import EVERY_METHOD
+from .schema import REFERENCE_ROWS, Study
 from .variants import Settled, Variant, as_called, check_rates, settings_of, written_value
 
 ANY = "*"
@@ -81,9 +82,9 @@ def read_sweeps(texts: Iterable[str]) -> dict[str, dict[str, list[Any]]]:
 
 def _methods(study: Study) -> list[str]:
     chosen = list(study.methods)
-    if "all" in chosen:
+    if EVERY_METHOD in chosen:
         own = [name for name, method in registered().items() if method.family != "reference"]
-        chosen = [name for text in chosen for name in (own if text == "all" else [text])]
+        chosen = [name for text in chosen for name in (own if text == EVERY_METHOD else [text])]
     if study.references:
         chosen += [name for name in REFERENCE_ROWS if name not in chosen]
     return list(dict.fromkeys(chosen))

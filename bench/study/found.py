@@ -10,7 +10,7 @@ from ...reports.analysis.data_facts import missing_warnings
 from ..console import Screen
 from ..tasks.registry import find_task
 from .grid import Planned
-from .study import Study
+from .schema import Study
 
 Facts = Mapping[str, str | int | float]
 

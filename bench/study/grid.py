@@ -6,11 +6,10 @@ from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
-from ...cell import BackboneChoice, Cell, Modality
+from ...cell import BackboneChoice, Cell
 from ...datasets.sources import registry as sources
 from ...errors import BenchError
 from ...methods.backbones.check import DoesNotFit, check_backbone
-from ...methods.backbones.names import parse_pair
 from ...methods.backbones.source import BackboneSource
 from ...methods.registry import Entry, make_method
 from ...outside import canonical_name
@@ -21,7 +20,8 @@ from ..worker.places import Places
 from .asked import Asked, asked
 from .digests import codes_of
 from .earlier import Earlier
-from .study import Study, Towers
+from .named import pairs, towers
+from .schema import Study, Towers
 from .variants import label
 
 
@@ -80,11 +80,11 @@ class Grid:
         self._task = find_task(study.task)
         self._task(study)  # which refuses settings that it cannot serve
         self._device = resolve_device(study.device)
-        towers = [_Towers.of(study, alias, pair) for alias, pair in _pairs(study)]
-        if all(pair.unfit for pair in towers):
-            raise BenchError(towers[0].unfit)  # nothing of the study could run
+        chosen = [_Towers.of(study, alias, pair) for alias, pair in pairs(study)]
+        if all(pair.unfit for pair in chosen):
+            raise BenchError(chosen[0].unfit)  # nothing of the study could run
         self._fingerprints = {dataset: sources.open_source(dataset).fingerprint() for dataset in study.datasets}
-        self.places = list(product(study.datasets, towers))
+        self.places = list(product(study.datasets, chosen))
         """Each dataset with each pair of towers."""
 
     def cells(
@@ -199,21 +199,6 @@ def _check_reached(study: Study, asked: Sequence[Asked]) -> None:
         )
 
 
-def _pairs(study: Study) -> list[tuple[str, Towers]]:
-    """The pairs of a study under the names that it gives them, "" for one that has its own."""
-    if isinstance(study.backbones, list):
-        return [("", _towers(pair)) for pair in study.backbones]
-    return [
-        (name, pair) if isinstance(pair, Towers) else (name if pair != name else "", _towers(pair))
-        for name, pair in study.backbones.items()
-    ]
-
-
-def _towers(pair: str) -> Towers:
-    text, image = parse_pair(pair)
-    return Towers(text=text, image=image)
-
-
 @dataclass(frozen=True)
 class _Towers:
     """A pair as a cell records it, and where each tower stands."""
@@ -226,19 +211,14 @@ class _Towers:
     @classmethod
     def of(cls, study: Study, alias: str, pair: Towers) -> "_Towers":
         """The towers that the study reads of a pair; flags for a single tower stand over it."""
-        places: dict[Modality, str | None] = {
-            "text": study.text_backbone or pair.text,
-            "image": study.image_backbone or pair.image,
-        }
-        if study.modalities != "both":
-            places = {name: place if name == study.modalities else None for name, place in places.items()}
+        places = towers(study, pair)
         for name, place in places.items():
             if place is None and study.modalities in {"both", name}:
                 raise BenchError(f'backbones.{alias}: names no {name} tower; add {name} = "…", or set modalities')
         own = {"text": study.text_backbone, "image": study.image_backbone}
-        towers = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
-        unfit = [reason for each in towers if (reason := _unfit(each, study))]
-        labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in towers}
+        sources = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
+        unfit = [reason for each in sources if (reason := _unfit(each, study))]
+        labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in sources}
         choice = BackboneChoice(
             text=labels.get("text"),
             image=labels.get("image"),
@@ -247,7 +227,7 @@ class _Towers:
             image_pooling=study.image_pooling,
             text_length=study.text_length,
             image_side=study.image_side,
-            fingerprint="+".join(each.fingerprint()[:16] for each in towers),
+            fingerprint="+".join(each.fingerprint()[:16] for each in sources),
         )
         return cls(choice, places["text"], places["image"], "; ".join(unfit))
 

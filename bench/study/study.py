@@ -1,165 +1,28 @@
-"""A study: what to run. From a TOML file, from flags, or from both; every key is checked."""
+"""Reading a study: from a TOML file, from flags, or from both; every key is checked, and a mistake has its place."""
 
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
-from ...cell import (
-    SECTIONS,
-    SEQUENTIAL,
-    Evaluation,
-    Head,
-    MissingImages,
-    Modalities,
-    Pooling,
-    Training,
-    Weights,
-    current,
-    upgrade,
-)
+from ...cell import SECTIONS, current, upgrade
 from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import TOML_BYTES, read_text, read_toml
-from ...values import (
-    Epochs,
-    ImageSide,
-    JSONTable,
-    Name,
-    Note,
-    PathPart,
-    PositiveSeconds,
-    Repetitions,
-    Seconds,
-    TextLength,
-    Threads,
-)
-from .variants import split_methods, written_value
-
-STUDIES = Path(__file__).parents[2] / "studies"
-
-DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
-REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
+from . import shipped
+from .schema import Study, Towers
+from .variants import written_value
 
 _AS_WRITTEN = {
     "name", "methods", "seeds", "repeats", "points", "device", "threads", "timeout", "repeat_disturbed", "trackers",
 }  # fmt: skip
 """What may be put over a study whose note stays true."""
 
-MOST_CELLS = 100_000
-"""Of a study: they are planned at once."""
-
-Values = Annotated[list[Any], Field(min_length=1, max_length=1000)]
-"""Of one setting, to be tried."""
-Names = Annotated[list[Name], Field(min_length=1, max_length=1000)]
-
 _OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
 """Options of the command that are called otherwise than their key."""
-
-
-class Towers(BaseModel):
-    """A pair of towers under a name of the study's own: each a name that we know, a folder or a hub id."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    text: Name | None = None
-    image: Name | None = None
-
-
-# Told apart by their shape, so that a mistake in one form is not reported as one in the other.
-Pair = Annotated[
-    Annotated[Name, Tag("name")] | Annotated[Towers, Tag("towers")],
-    Discriminator(lambda value: "name" if isinstance(value, str) else "towers"),
-]
-Pairs = Annotated[
-    Annotated[Names, Tag("names")] | Annotated[dict[Name, Pair], Field(min_length=1, max_length=1000), Tag("table")],
-    Discriminator(lambda value: "table" if isinstance(value, dict) else "names"),
-]
-
-
-class Study(BaseModel):
-    """Methods × datasets × backbones × seeds, and the protocol that all of them share.
-
-    `note`: what a reader of its report must know of the study, shown in the report's head.
-    `backbones`: pairs by name or as TEXT+IMAGE, or a table that gives pairs names of its own, which records then bear.
-    `seeds`: how many, from 0. `repeats`: timing repeats of each seed. `references`: whether the reference rows run too.
-    `task`: what is asked of the embeddings, by name or as code from outside.
-    `methods`: names, perhaps with settings (`lora:r=16,lr=4e-4`), each of which is a row.
-    `epochs`: methods that run another number of epochs than `training.epochs`. `options` and `rates`: by method, below
-    those of its variants.
-    `sweep`: by method, or `*` for all whom it concerns, the values of a setting to try in every combination.
-    `points`: how many settings `bench tune` tries of every method.
-    `repeat_disturbed`: how often an epoch that lost more than 5 % to other work is run again, from the same state.
-    `test_every_epoch`: whether the test users are judged after every epoch, which takes about as long as validation, or
-    after those that are the best so far. `trackers`: what is told of every finished record, by name or as code from
-    outside. `costs`: whether only the costs are measured, by as many steps of each method
-    as these need, for `costs_seconds` at most.
-    """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, strict=True)
-
-    name: PathPart = "study"
-    note: Note = ""
-    task: Name = SEQUENTIAL
-    methods: Names = list(DEMO_METHODS)
-    references: bool = True
-    datasets: Names = ["bazaar"]
-    backbones: Pairs = ["micro"]
-    text_backbone: Name | None = None
-    image_backbone: Name | None = None
-    weights: Weights = "pretrained"
-    text_pooling: Pooling = "auto"
-    image_pooling: Pooling = "auto"
-    text_length: TextLength = 30
-    image_side: ImageSide | None = None
-    modalities: Modalities = "both"
-    missing_images: MissingImages = "neutral"
-    seeds: Repetitions = 1
-    repeats: Repetitions = 1
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: Threads = 0
-    deterministic: bool = False
-    timeout: PositiveSeconds | None = None
-    checkpoint_seconds: Seconds = 60.0
-    repeat_disturbed: Annotated[int, Field(ge=0, le=1000)] = 0
-    test_every_epoch: bool = True
-    trackers: Annotated[list[Name], Field(max_length=100)] = []
-    costs: bool = False
-    costs_seconds: PositiveSeconds = 300.0
-    training: Training = Training()
-    head: Head = Head()
-    evaluation: Evaluation = Evaluation()
-    epochs: dict[str, Epochs] = {}
-    options: dict[str, JSONTable] = {}
-    rates: dict[str, JSONTable] = {}
-    sweep: dict[Name, dict[Name, Values]] = {}
-    points: Annotated[int, Field(ge=1, le=1000)] = 8
-
-    @property
-    def directory(self) -> Path:
-        """Where it works, unless it is told another place."""
-        return Path("runs") / self.name
-
-    @field_validator("methods", "trackers", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        try:
-            return split_methods(value) if isinstance(value, str) else value
-        except BenchError as error:
-            raise ValueError(str(error)) from error
-
-    @model_validator(mode="after")
-    def _of_bounded_size(self) -> Self:
-        every = self.sweep.get("*", {})
-        swept = max((prod(map(len, {**every, **own}.values())) for own in self.sweep.values()), default=1)
-        cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats, swept))
-        if cells > MOST_CELLS:
-            raise ValueError(f"seeds, repeats, sweeps and names make {cells} cells; a study has at most {MOST_CELLS}")
-        return self
 
 
 def read_study(
@@ -177,7 +40,7 @@ def read_study(
     if isinstance(source, Mapping):
         path, written = None, upgrade(dict(source))
     else:
-        path = _find(source) if source else STUDIES / "demo.toml"
+        path = study_file(source) if source else shipped.STUDIES / "demo.toml"
         written = _read_file(path) if source or not named else {}
     values = deepcopy(written)
     origins: dict[str, str] = {}
@@ -205,16 +68,16 @@ def _chosen_pairs(known: Any, chosen: list[str]) -> Any:
     return {name: known.get(name, name) for name in chosen} if isinstance(known, dict) else chosen
 
 
-def _find(source: str) -> Path:
+def study_file(source: str) -> Path:
+    """The file of a study that ships or that a path names. BenchError for what is neither."""
     path = Path(source)
     if path.suffix == ".toml" or path.is_file():
         return path
-    shipped = sorted(file.stem for file in STUDIES.glob("*.toml"))
-    if source in shipped:  # a folder of that name, such as one that a run left, does not hide it
-        return STUDIES / f"{source}.toml"
+    if source in (known := shipped.names()):  # a folder of that name, such as one that a run left, does not hide it
+        return shipped.STUDIES / f"{source}.toml"
     if path.exists():
         return path
-    raise unknown("study", source, [*shipped, "a .toml file"])
+    raise unknown("study", source, [*known, "a .toml file"])
 
 
 def _read_file(path: Path) -> dict[str, Any]:

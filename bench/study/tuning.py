@@ -19,7 +19,7 @@ from ...reports.analysis.results import Result
 from ...reports.analysis.search import Point, choose, question
 from .asked import Asked, ask, base, variants
 from .grid import Grid, Planned, distinct, look_again
-from .study import MOST_CELLS, Study
+from .schema import MOST_CELLS, Study
 from .variants import Settled, Variant, as_called
 
 SEARCH_SEED = 1000

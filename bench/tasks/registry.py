@@ -34,5 +34,5 @@ def _adopt(name: str, found: object) -> type[Task]:
     return task if "name" in vars(task) else register(name, task)  # a name that is inherited is the parent's
 
 
-_registry = Registry[type[Task]]("task", ENTRY_POINTS, (), _adopt)
+_registry = Registry[type[Task]]("task", ENTRY_POINTS, {}, _adopt)
 register("sequential", Sequential)

@@ -26,9 +26,9 @@ from .evaluation import Evaluator
 from .job import Events, Job, MachineRates, save_ranks
 from .loop import Fit, Progress
 from .measuring import MemoryMeter, count_operations, count_parameters, tensor_memory
-from .places import Places
+from .places import Places, saved_path
 from .preparation import prepare_process
-from .saving import Kept, save_kept, saved_path
+from .saving import Kept, save_kept
 from .step import Trainer
 from .towers import read_towers
 

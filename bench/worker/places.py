@@ -1,4 +1,8 @@
-"""Where the parts of a cell stand on this machine. A record holds only what they are called; the job carries this."""
+"""Where the parts of a cell stand on this machine, and what it trained. A record holds only what its parts are called;
+the job carries this.
+"""
+
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -19,3 +23,8 @@ class Places(BaseModel):
         """Those of a cell whose parts need no path: built in, or on the hub."""
         text, image = cell.backbones.text, cell.backbones.image
         return cls(dataset=cell.dataset, text=text, image=image, method=cell.method, task=cell.task)
+
+
+def saved_path(directory: Path, cell_id: str) -> Path:
+    """Where in a study's directory the parameters of a cell's best epoch stand, of one that was run with `--save`."""
+    return directory / "saved" / f"{cell_id}.safetensors"

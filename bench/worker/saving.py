@@ -29,11 +29,6 @@ class Kept(BaseModel):
     places: Places
 
 
-def saved_path(directory: Path, cell_id: str) -> Path:
-    """Where in a study's directory the parameters of a cell's best epoch stand, of one that was run with `--save`."""
-    return directory / "saved" / f"{cell_id}.safetensors"
-
-
 def kept_state(recommender: nn.Module) -> dict[str, Tensor]:
     """A copy, in the CPU's memory, of what training changes: trained parameters, and buffers that a state holds."""
     return {name: value.to("cpu", copy=True).contiguous() for name, value in _kept(recommender).items()}

@@ -1,26 +1,4 @@
-"""The `dataset.toml` of a user's own data: its keys, and the files that it may name.
-
-name = "movielens"
-source = "https://grouplens.org"        # optional, shown in the report, like `licence`
-folders = ["/data/movielens"]           # optional: folders, beside this file's own, in which the named files may lie
-
-[interactions]
-file = "ratings.csv"                    # CSV, TSV (both also .gz) or Parquet; paths are relative to this file
-user = "user_id"
-item = "movie_id"
-time = "timestamp"                      # optional; without it rows stand in time order
-time_unit = "s"                         # optional: s, ms, us or ns since 1970; dates need none
-
-[items]
-file = "items.csv"
-id = "movie_id"
-text = ["title", "overview"]            # optional: one column or several
-image = "poster"                        # optional: the column with the picture's file name …
-
-[images]
-folder = "posters"
-pattern = "{id}.jpg"                    # … or how it follows from the id
-"""
+"""The `dataset.toml` of a user's own data: its keys, and the files that it may name."""
 
 import os
 from pathlib import Path
@@ -30,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ...errors import BenchError, first_fault, unknown
 from ...files import is_folder, is_possible, read_toml
-from ..tables.table import TimeUnit
+from ...values import TimeUnit
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -48,17 +26,22 @@ Place = Annotated[Path, AfterValidator(_possible)]
 class Section(BaseModel):
     """A table of the description: a misspelt key is an error, not a silence."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class InteractionColumns(Section):
     """Who took what, when."""
 
     file: Place
+    """CSV, TSV (both also .gz) or Parquet; paths are relative to the description."""
     user: Name
+    """The column that says who."""
     item: Name
+    """The column with the item's id."""
     time: Name | None = None
+    """The column that says when; without it rows stand in time order."""
     time_unit: TimeUnit | None = None
+    """Of times that are numbers since 1970; dates need none."""
 
     @model_validator(mode="after")
     def _columns_differ(self) -> "InteractionColumns":
@@ -73,9 +56,13 @@ class ItemColumns(Section):
     """What an item is called and shows."""
 
     file: Place
+    """A row an item: CSV, TSV or Parquet."""
     id: Name
+    """The column with the id."""
     text: Name | Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
+    """One column or a list of them, read one after the other."""
     image: Name | None = None
+    """The column with the name of the picture's file, where it does not follow from the id."""
 
     @property
     def text_columns(self) -> list[str]:
@@ -83,10 +70,12 @@ class ItemColumns(Section):
 
 
 class Pictures(Section):
-    """Where pictures lie, and how a file's name follows from the item's id where no column says it."""
+    """Where pictures lie: JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     folder: Annotated[Path, AfterValidator(lambda path: path if str(path) == "." else _possible(path))]
+    """The folder; names of files are relative to it."""
     pattern: Name = "{id}.jpg"
+    """How a file's name follows from the item's id, where no column says it."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Pictures":
@@ -99,12 +88,19 @@ class Description(Section):
     """A whole `dataset.toml`."""
 
     name: Name
+    """What reports call it."""
     source: Text = ""
+    """Where the data come from, shown in the report."""
     licence: Text = ""
+    """Theirs, shown in the report."""
     folders: Annotated[list[Place], Field(max_length=100)] = []
+    """Folders, beside the description's own, in which the named files may lie."""
     interactions: InteractionColumns
+    """Who took what, when."""
     items: ItemColumns
+    """What an item is called and shows."""
     images: Pictures | None = None
+    """Where pictures lie, if there are any."""
 
     @property
     def reading(self) -> dict[str, Any]:

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from ...errors import BenchError
 from ...files import canonical_json, digest, file_digest, is_file
+from ...values import TimeUnit
 from ..images import ImageFiles
 from ..raw import Interactions, RawData
 from ..tables.parquet import pc
 from ..tables.reading import check_columns, read_table
-from ..tables.table import Table, TimeUnit
+from ..tables.table import Table
 from .description import Description, InteractionColumns, describe
 from .registry import register
 from .source import Source

@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from ...errors import BenchError, first_fault, unknown
 from ...naming import read_settings, split_name
 from ...outside import Registry, canonical_name, is_outside, subclass_of
+from .description import describe
 from .source import Source
 
 ENTRY_POINTS = "tpmebench.sources"
@@ -37,8 +37,13 @@ def register(name: str) -> Callable[[S], S]:
 
 def sources() -> dict[str, type[Source]]:
     """Every registered source by name: the built-in ones in their order, then those from entry points."""
-    known = _registry.all()
-    return {name: known[name] for name in dict.fromkeys((*_BUILT_IN, *known))}
+    found = _registry.all()
+    return {name: found[name] for name in dict.fromkeys((*_BUILT_IN, *found))}
+
+
+def names() -> list[str]:
+    """Every source's name, found without importing any."""
+    return _registry.names()
 
 
 def built_in_modules() -> tuple[str, ...]:
@@ -54,9 +59,21 @@ def open_source(spec: str) -> Source:
     return _open(spec)[0]
 
 
+def check_source(spec: str) -> None:
+    """BenchError for what can be told of a dataset without reading it; nothing is said of one that code from outside
+    reads. Of your own data the description is looked at before what reads tables is imported.
+    """
+    named = _named(spec)
+    if is_outside(named.source):
+        return
+    if named.source == "folder":
+        describe(Path(os.path.expanduser(named.argument)))  # noqa: PTH111 (as below)
+    open_source(spec).inspect(pictures=False, strict=False)
+
+
 def source_class(spec: str) -> type[Source]:
     """The class behind a dataset's name."""
-    return _class_of(_named(spec).source)
+    return _registry.find(_named(spec).source)
 
 
 def label(spec: str) -> str:
@@ -90,17 +107,11 @@ def _named(spec: str) -> _Named:
         return _Named(of_class["name"], of_class["argument"] or "")
     if len(path.parts) > 1 or path.suffix == ".toml":
         return _Named("folder", spec)
-    if name in (known := sources()):
+    if name in (known := _registry.names()):
         return _Named(name, argument)
     if of_class:
         return _Named(of_class["name"], of_class["argument"] or "")
-    raise unknown("dataset", name, list(known))
-
-
-def _class_of(name: str) -> type[Source]:
-    if name in _BUILT_IN:
-        import_module(f".{_BUILT_IN[name]}", __package__)
-    return _registry.find(name)
+    raise unknown("dataset", name, known)
 
 
 def _adopt(name: str, found: object) -> type[Source]:
@@ -114,7 +125,7 @@ def _adopt(name: str, found: object) -> type[Source]:
 def _open(spec: str) -> tuple[Source, str]:
     """The source of a spec, and its options as they were written."""
     named = _named(spec)
-    source = _class_of(named.source)
+    source = _registry.find(named.source)
     path, written = (named.argument, "") if source.takes_path else ("", named.argument)
     if source.takes_path and source.options.model_fields:
         path, written = split_name(named.argument)
@@ -136,5 +147,5 @@ def _chosen(source: type[Source], options: dict[str, str]) -> object:
         raise BenchError(f"dataset {source.name}: {place}{fault.message} (options: {', '.join(known)})") from error
 
 
-_MODULES = [f"{__package__}.{module}" for module in _BUILT_IN.values()]
-_registry = Registry[type[Source]]("source", ENTRY_POINTS, _MODULES, _adopt)
+_HOMES = {name: f"{__package__}.{module}" for name, module in _BUILT_IN.items()}
+_registry = Registry[type[Source]]("source", ENTRY_POINTS, _HOMES, _adopt)

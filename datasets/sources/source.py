@@ -2,11 +2,12 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from ..raw import RawData
+if TYPE_CHECKING:
+    from ..raw import RawData
 
 
 class Options(BaseModel):
@@ -32,7 +33,7 @@ class Source(ABC):
         self.path, self.chosen = path, chosen
 
     @abstractmethod
-    def read(self) -> RawData:
+    def read(self) -> "RawData":
         """The data as they stand in the source; BenchError, with file and line, for whatever is wrong with them."""
 
     @abstractmethod

@@ -4,16 +4,14 @@ import csv
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
 from ...errors import BenchError
+from ...values import TimeUnit
 from .parquet import OF_ANY_LENGTH, pc
 from .unpacking import dialect, text_of
-
-TimeUnit = Literal["s", "ms", "us", "ns"]
 
 _LATEST = 2.0**63
 """The largest time, in whatever unit."""

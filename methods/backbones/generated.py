@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from ..inputs import ItemInputs
 from .tower import OUTPUT, TowerShape
 
-NAME = "generated"
 HIDDEN_SIZE = 64
 DEPTH = 12
 VERSION = "generated-1"

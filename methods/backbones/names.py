@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import unknown
+from ...cell import Modality
+from ...errors import BenchError, quoted, unknown
 
 MICRO = Path(__file__).parents[1] / "micro"
 """The folder of the towers that come with the suite."""
+GENERATED = "generated"
+"""The tower whose states come from a formula."""
 
 
 @dataclass(frozen=True)
@@ -42,3 +45,25 @@ def parse_pair(name: str) -> tuple[str, str]:
     if not plus or not text or not image:
         raise unknown("pair of backbones", name, [*PAIRS, "TEXT+IMAGE"])
     return text, image
+
+
+def towers(modality: Modality) -> dict[str, Named]:
+    """The towers of a modality that go by a short name."""
+    return TEXT if modality == "text" else IMAGE
+
+
+def place_of(modality: Modality, name: str) -> str:
+    """The folder or hub id that a tower's name stands for; `generated` has neither. BenchError for any other name."""
+    named = towers(modality).get(name)
+    if named is not None:
+        return named.source
+    try:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            return str(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise BenchError(f"{modality} backbone {quoted(name)}: {error.args[-1]}; correct it") from error
+    if name != GENERATED and (name.startswith((".", "/", "~")) or name.count("/") != 1):
+        known = [*sorted(towers(modality)), GENERATED, "a model folder", "a hub id owner/name"]
+        raise unknown(f"{modality} backbone", name, known)
+    return name

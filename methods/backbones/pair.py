@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...errors import BenchError
-from .generated import NAME as GENERATED
 from .generated import GeneratedTower
+from .names import GENERATED
 from .source import BackboneSource
 from .tower import Tower, TowerShape
 

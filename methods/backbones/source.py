@@ -10,11 +10,10 @@ import torch
 from torch import nn
 
 from ...cell import Modality, Pooling, Weights
-from ...errors import BenchError, quoted, unknown
+from ...errors import BenchError
 from ...files import canonical_json, digest, file_digest
 from ...naming import short_name
 from .anatomy import Anatomy, Place
-from .generated import NAME as GENERATED
 from .generated import VERSION as GENERATED_VERSION
 from .generated import GeneratedTower, generated_shape
 from .hugging_face import transformers_quietly
@@ -22,7 +21,7 @@ from .inspection import inspect
 from .loading import build_model, config_of, copy_of_same_weights, load_model, own_names, part_of
 from .memory import remembered
 from .model_folder import READ, check_files, check_no_adapter, loading_fault
-from .names import IMAGE, MICRO, TEXT, Named
+from .names import GENERATED, MICRO, Named, place_of, towers
 from .pixels import FILES, HALF, USUAL_SIDE, Normalisation, Pixels, read_pixels
 from .preprocessing import CostTokenizer, PretrainedTokenizer, Tokenizer, has_tokenizer
 from .stated_pooling import POOLING_FILE, stated_pooling
@@ -44,22 +43,10 @@ class BackboneSource:
     @cached_property
     def location(self) -> str:
         """The folder or hub id. BenchError for a name that is neither."""
-        named = self.names.get(self.name)
-        if named is not None:
-            return named.source
-        try:
-            path = Path(self.name).expanduser()
-            if path.is_dir():
-                self._check_folder(path)
-                return str(path)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise BenchError(f"{self.modality} backbone {quoted(self.name)}: {error.args[-1]}; correct it") from error
-        if self.name.startswith((".", "/", "~")) or self.name.count("/") != 1:
-            known = sorted(self.names)
-            raise unknown(
-                f"{self.modality} backbone", self.name, [*known, GENERATED, "a model folder", "a hub id owner/name"]
-            )
-        return self.name
+        place = place_of(self.modality, self.name)
+        if self.name not in self.names and Path(place).is_dir():
+            self._check_folder(Path(place))
+        return place
 
     @property
     def label(self) -> str:
@@ -70,7 +57,7 @@ class BackboneSource:
     @property
     def names(self) -> dict[str, Named]:
         """The towers of this modality that go by a short name."""
-        return TEXT if self.modality == "text" else IMAGE
+        return towers(self.modality)
 
     @property
     def is_generated(self) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from ...errors import BenchError
 
@@ -61,6 +60,8 @@ def mean_interval(values: Sequence[float] | np.ndarray, confidence: float = 0.95
     mean = float(values.mean())
     if np.ptp(values) <= FLOOR:
         return Interval(mean, float("nan"), float("nan"))
+    from scipy import stats
+
     width = float(stats.t.ppf((1 + confidence) / 2, values.size - 1) * stats.sem(values))
     return Interval(mean, mean - width, mean + width)
 
@@ -196,6 +197,8 @@ def paired_test(differences: np.ndarray, draws: int = 5000, seed: int = 0, confi
 def sign_p(differences: np.ndarray) -> float:
     """The two-sided p-value of the sign test, `[users]`: whether as many gain as lose; not below FLOOR."""
     better, worse = int((differences > 0).sum()), int((differences < 0).sum())
+    from scipy import stats
+
     return max(float(stats.binomtest(better, better + worse).pvalue), FLOOR) if better + worse else 1.0
 
 

@@ -17,7 +17,7 @@ from tpmebench.bench.saved.export import export_cell
 from tpmebench.bench.saved.found import find_trained
 from tpmebench.bench.saved.rebuilt import Instead, Rebuilt, rebuild
 from tpmebench.bench.saved.recommend import recommend
-from tpmebench.bench.worker.saving import saved_path
+from tpmebench.bench.worker.places import saved_path
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.backbones.tower import Tower

@@ -37,6 +37,6 @@ def test_an_edited_method_runs_again_alone_and_a_failed_one_fails_a_strict_run(b
     mended = bench(*arguments, cwd=tmp_path)
     assert mended.returncode == 0, mended.stdout
     assert "stale: method changed: 1 cell of own_bad:Bad, 1 to run again" in mended.stdout
-    assert "3 cells, 1 to run (2 done earlier)" in mended.stdout
+    assert "3 cells, 1 to run (2 of 3 done earlier)" in mended.stdout
     assert sum(path.read_bytes() != content for path, content in kept.items()) == 1
     assert set(kept) == set((tmp_path / "out" / "records").glob("*.json"))

@@ -60,5 +60,5 @@ def test_a_search_goes_on_where_it_stopped_and_runs_its_choice_on_all_seeds(benc
     assert valid(point) == max(map(valid, points))
     assert rows((tmp_path / "study" / "report.md").read_text(encoding="utf-8")) == ["sasrec-id"]
     again = bench(*tune, cwd=tmp_path)
-    assert "4 cells, 0 to run (4 done earlier)" in again.stdout
+    assert "4 cells, 0 to run (4 of 4 done earlier)" in again.stdout
     assert records(tmp_path / "study") == found

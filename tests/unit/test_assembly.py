@@ -12,6 +12,7 @@ import torch
 
 from tpmebench.bench.running import local as runner
 from tpmebench.bench.running import session
+from tpmebench.bench.running.request import Request
 from tpmebench.bench.study.grid import plan
 from tpmebench.bench.study.study import Study
 from tpmebench.bench.worker import content, read
@@ -431,7 +432,7 @@ def test_every_setting_of_a_run_arrives_in_the_jobs_of_its_cells(
     monkeypatch.setattr(Process, "jobs", [])
     value, look = JOBS[name]
     study = {"methods": ["popularity"], "references": False, "datasets": ["bazaar:items=60,users=20"], name: value}
-    session.run_study(Study.model_validate(study), session.Request(tmp_path))
+    session.run_study(Study.model_validate(study), Request(tmp_path))
     [job] = Process.jobs
     assert look(job) == value
 

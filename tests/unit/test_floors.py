@@ -43,6 +43,7 @@ BELOW: dict[str, set[str]] = {
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},
     "reports": GROUND,
+    "__main__": {"bench"},
     "bench": {"methods", "datasets", "reports", "__init__", *GROUND},
     "api": {"bench", "methods", "datasets", "reports", *GROUND},
     "testing": {"bench", "methods", "datasets", "reports", *GROUND},

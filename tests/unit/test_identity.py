@@ -13,7 +13,7 @@ import pytest
 from tpmebench.bench.console import Screen
 from tpmebench.bench.guard.pairing import group, settings
 from tpmebench.bench.running import session
-from tpmebench.bench.running.session import Request
+from tpmebench.bench.running.request import Request
 from tpmebench.bench.study import digests
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
@@ -343,7 +343,7 @@ def test_a_run_that_waited_for_another_runs_only_what_that_left(
     thread.join()
     said = capsys.readouterr().out
     assert "waiting for another `bench run`" in said
-    assert "2 cells, 1 to run (1 done earlier)" in said
+    assert "2 cells, 1 to run (1 of 2 done earlier)" in said
     assert ran == [["lora"]]
 
 

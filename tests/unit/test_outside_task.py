@@ -9,7 +9,8 @@ import pytest
 
 from tpmebench.bench.guard.compare import compare
 from tpmebench.bench.guard.measured import measure
-from tpmebench.bench.running.session import Request, run_study
+from tpmebench.bench.running.request import Request
+from tpmebench.bench.running.session import run_study
 from tpmebench.bench.study import digests
 from tpmebench.bench.study.study import Study
 from tpmebench.bench.tasks import registry

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tpmebench.bench.commands import cache_entries as cache_tools
-from tpmebench.bench.running.session import Request, run_study
+from tpmebench.bench.running.request import Request
+from tpmebench.bench.running.session import run_study
 from tpmebench.bench.study.study import Study
 from tpmebench.errors import BenchError
 from tpmebench.files import lock, write_atomic

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from tpmebench.bench.console import Screen
 from tpmebench.bench.running.display import Display
+from tpmebench.bench.running.request import Request
 from tpmebench.bench.running.self_checks import check_cells
-from tpmebench.bench.running.session import Request, _state
+from tpmebench.bench.running.session import _state
 from tpmebench.bench.study.grid import Planned, plan
-from tpmebench.bench.study.study import REFERENCE_ROWS, Study
+from tpmebench.bench.study.schema import REFERENCE_ROWS, Study
 from tpmebench.errors import BenchError
 from tpmebench.reports.records import Record, record_path
 

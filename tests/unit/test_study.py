@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from schemas import as_toml, keys, mutated, strange, toml_value
 
-from tpmebench.bench.study.study import DEMO_METHODS, STUDIES, Study, read_study
+from tpmebench.bench.study.schema import DEMO_METHODS, Study
+from tpmebench.bench.study.study import STUDIES, read_study
 from tpmebench.errors import BenchError
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tpmebench.bench.guard import pairing
-from tpmebench.bench.running.session import Request
+from tpmebench.bench.running.request import Request
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study, read_study
 from tpmebench.bench.study.variants import Variant, split_methods

@@ -12,11 +12,10 @@ from ....ranges import RATES, Choice
 from ...backbones.tower import Tower
 from ...fusion import TowerRates
 from ...method import Options
-from ...registry import refuse, register
+from ...registry import register
 from .fitting import Fit, divides, no_more_than_entries, no_more_than_low_rank, no_wider
 from .method import PeftMethod
 from .options import KindOptions, config_of, options_of
-from .refusals import REFUSED
 from .targets import TargetName
 
 _FACTORS = TowerRates(text=4e-4, image=4e-4, rest=2e-4, head=2e-4)
@@ -263,5 +262,3 @@ def _add(kind: Kind, base: type[KindMethod] = KindMethod) -> None:
 
 for _kind in KINDS:
     _add(_kind, {"boft": BOFT}.get(_kind.name, KindMethod))
-for _name, _reason in REFUSED.items():
-    refuse(_name, _reason)

@@ -1,0 +1,54 @@
+"""What a study names: its methods, pairs of towers and data, each looked up before what runs them is imported."""
+
+from ...cell import Modality
+from ...datasets.sources.registry import check_source
+from ...methods.backbones.names import parse_pair, place_of
+from ...methods.registry import check_method
+from .schema import Study, Towers
+from .variants import Variant
+
+EVERY_METHOD = "all"
+
+
+def check_names(study: Study) -> None:
+    """BenchError for a method, a tower or data that are not there, within half a second: nothing loads torch.
+
+    Code from outside is not looked at: that it is imported is to be said first.
+    """
+    for text in (*study.methods, *study.options, *study.rates, *study.epochs):
+        if text != EVERY_METHOD:
+            check_method(Variant.read(text).name)
+    for _, pair in pairs(study):
+        for modality, name in towers(study, pair).items():
+            if name is not None:
+                place_of(modality, name)
+    for dataset in study.datasets:
+        check_source(dataset)
+
+
+def pairs(study: Study) -> list[tuple[str, Towers]]:
+    """The pairs of a study under the names that it gives them, "" for one that has its own."""
+    if isinstance(study.backbones, list):
+        return [("", _pair(name)) for name in study.backbones]
+    return [
+        (name, pair) if isinstance(pair, Towers) else (name if pair != name else "", _pair(pair))
+        for name, pair in study.backbones.items()
+    ]
+
+
+def towers(study: Study, pair: Towers) -> dict[Modality, str | None]:
+    """The towers that a study reads of a pair, None for one that it does not; a tower of its own stands over the
+    pair's.
+    """
+    places: dict[Modality, str | None] = {
+        "text": study.text_backbone or pair.text,
+        "image": study.image_backbone or pair.image,
+    }
+    if study.modalities != "both":
+        places = {name: place if name == study.modalities else None for name, place in places.items()}
+    return places
+
+
+def _pair(name: str) -> Towers:
+    text, image = parse_pair(name)
+    return Towers(text=text, image=image)
