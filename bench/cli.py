@@ -10,7 +10,8 @@ from typer.exceptions import TyperException
 from .. import __version__
 from ..errors import BenchError
 from ..files import remedy
-from .commands import cache, show
+from .commands import cache, new, show
+from .commands.arguments import examples
 from .commands.check import check
 from .commands.compare import compare
 from .commands.export import export
@@ -24,8 +25,8 @@ from .console import Screen, forgive_encodings
 _PIPE_CLOSED = 141  # as a shell reports it
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Measures what it costs to adapt pretrained encoders to sequential recommendation, and what that buys.",
 )
@@ -84,8 +85,22 @@ def _top(
     del version
 
 
-for command in (run, tune, report, compare, check, export, recommend):
-    app.command()(command)
-app.command(name="list")(list_)
+_EXAMPLES = {
+    run: (
+        "bench run",
+        "bench run main --seeds 3",
+        "bench run --dataset shop --methods fft,lora:r=16,iisan-cached --backbones bert-base+vit-base",
+    ),
+    tune: ("bench tune --dataset shop --methods fft,lora --points 8 --seeds 5",),
+    report: ("bench report runs/demo", "bench report runs/shop runs/shop-costs --format md,html,tex"),
+    compare: ("bench compare runs/before runs/after --fail-on worse",),
+    check: ("bench check runs/ci --baseline baseline.json",),
+    export: ("bench export 7dc3df27 models/lora-shop",),
+    recommend: ("bench recommend models/lora-shop --history b3,b1,b4",),
+}
+for command, lines in _EXAMPLES.items():
+    app.command(epilog=examples(*lines))(command)
+app.command(name="list", epilog=examples("bench list methods", "bench list studies"))(list_)
 app.add_typer(cache.app, name="cache")
 app.add_typer(show.app, name="show")
+app.add_typer(new.app, name="new")

@@ -6,9 +6,15 @@ from typing import Annotated, Literal
 import typer
 
 from ...files import is_possible
+from . import completion
 
 Form = Literal["table", "markdown", "json", "junit"]
 """How a verdict is printed."""
+
+
+def examples(*lines: str) -> str:
+    """What stands below a command's help: lines to copy."""
+    return "\n\n".join(("For example:", *lines))
 
 
 def path(text: str) -> Path:
@@ -25,11 +31,27 @@ Runs = Annotated[Path, typer.Option(parser=path, help="The directory in which st
 DatasetNow = Annotated[str | None, typer.Option("--dataset", help="The cell's data, where they stand now.")]
 TextNow = Annotated[str | None, typer.Option("--text-backbone", help="The cell's text tower, where it stands now.")]
 ImageNow = Annotated[str | None, typer.Option("--image-backbone", help="The cell's image tower, where it stands now.")]
-Study = Annotated[str | None, typer.Argument(help="A study file (.toml) or a shipped one; none: the demo.")]
-Dataset = Annotated[
-    list[str] | None, typer.Option(help="bazaar[:items=…,users=…], a folder, or as bench list datasets says.")
+Study = Annotated[
+    str | None,
+    typer.Argument(help="A study file (.toml) or a shipped one; none: the demo.", autocompletion=completion.study),
 ]
-Backbones = Annotated[list[str] | None, typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.")]
+Methods = Annotated[
+    str | None,
+    typer.Option(
+        help="Methods, comma-separated, or 'all'; with settings: lora:r=16,lr=4e-4.", autocompletion=completion.methods
+    ),
+]
+Dataset = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="bazaar[:items=…,users=…], a folder, or as bench list datasets says.", autocompletion=completion.dataset
+    ),
+]
+Backbones = Annotated[
+    list[str] | None,
+    typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.", autocompletion=completion.backbones),
+]
+Seeds = Annotated[int | None, typer.Option(help="How many training seeds, from 0.")]
 Modalities = Annotated[str | None, typer.Option(help="both, text or image.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs of each cell.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda.")]

@@ -6,11 +6,12 @@ from typing import Annotated
 import typer
 
 from ..console import Screen
+from .arguments import examples
 
 app = typer.Typer(no_args_is_help=True, help="The feature caches and image stores on this machine.")
 
 
-@app.command(name="list")
+@app.command(name="list", epilog=examples("bench cache list"))
 def cache_list() -> None:
     """List the entries with sizes, ages and what each belongs to."""
     from .cache_entries import entries_table
@@ -18,7 +19,7 @@ def cache_list() -> None:
     Screen().print(entries_table())
 
 
-@app.command(name="verify")
+@app.command(name="verify", epilog=examples("bench cache verify"))
 def cache_verify() -> None:
     """Check every feature cache against its checksums; status 1 when one has changed."""
     from .cache_entries import verify
@@ -30,7 +31,7 @@ def cache_verify() -> None:
     sys.exit(1 if faults else 0)
 
 
-@app.command(name="clear")
+@app.command(name="clear", epilog=examples("bench cache clear", "bench cache clear 3f2a"))
 def cache_clear(
     names: Annotated[list[str] | None, typer.Argument(help="Beginnings of entries' names; none: all entries.")] = None,
 ) -> None:

@@ -78,19 +78,31 @@ def _where(source: str, name: str) -> str:
     return "built in" if name == "micro" else source
 
 
+def list_studies() -> "Table":
+    """Every study that ships, with what it asks and on what it is meant to run."""
+    from ..study.shipped import shipped
+
+    table = wrapping_table("study", "what it asks", "meant for")
+    for each in shipped():
+        table.add_row(each.name, each.question, each.meant or "–")
+    return table
+
+
 tables: "dict[str, Callable[[], Table]]" = {
     "methods": list_methods,
     "datasets": list_datasets,
     "backbones": list_backbones,
     "tasks": list_tasks,
     "trackers": list_trackers,
+    "studies": list_studies,
 }
 
 
 def list_(
     kind: Annotated[
-        Literal["methods", "datasets", "backbones", "tasks", "trackers"], typer.Argument(help="What to list.")
+        Literal["methods", "datasets", "backbones", "tasks", "trackers", "studies"],
+        typer.Argument(help="What to list."),
     ],
 ) -> None:
-    """List the methods, datasets, backbones, tasks or trackers that can be named."""
+    """List the methods, datasets, backbones, tasks, trackers or studies that can be named."""
     Screen().print(tables[kind]())

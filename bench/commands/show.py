@@ -1,10 +1,12 @@
 """`bench show`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from ..console import Screen, wrapping_table
+from . import arguments
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,29 +14,71 @@ if TYPE_CHECKING:
     from ...cell import Modality, Weights
     from ...methods.backbones.source import BackboneSource
 
-app = typer.Typer(no_args_is_help=True, help="What something is, found by running it.")
+
+class _Group(TyperGroup):
+    """Takes the name of a study where that of a command is missing: `bench show main`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        known = not args or args[0].startswith("-") or args[0] in self.commands
+        return super().resolve_command(ctx, args if known else ["study", *args])
 
 
-@app.callback()
-def _top() -> None:
-    """Keeps `backbone` a command of its own, as long as it is the only one."""
+app = typer.Typer(cls=_Group, no_args_is_help=True, help="What a study holds, or what a backbone is.")
 
 
-@app.command(name="backbone")
+@app.command(
+    name="study",
+    epilog=arguments.examples("bench show main", "bench show study demo --methods fft,lora > mine.toml"),
+)
+def show_study(
+    study: arguments.Study = None,
+    methods: arguments.Methods = None,
+    dataset: arguments.Dataset = None,
+    backbones: arguments.Backbones = None,
+    modalities: arguments.Modalities = None,
+    seeds: arguments.Seeds = None,
+    epochs: arguments.Epochs = None,
+    device: arguments.Device = None,
+    settings: arguments.Settings = None,
+) -> None:
+    """Print a study, with flags put over it, as a file to run: what it says, what each key means, and all defaults.
+
+    `bench show NAME` is the same.
+    """
+    from ..study.commented import commented
+    from ..study.shipped import head
+    from ..study.study import read_study, study_file
+
+    what = {"methods": methods, "datasets": dataset, "backbones": backbones, "modalities": modalities}
+    how = {"seeds": seeds, "training.epochs": epochs, "device": device}
+    chosen = read_study(study, what | how, settings or [])
+    named = chosen.model_copy(update={"name": chosen.name})  # which a file without one would take from its own
+    Screen().file.write(commented(named, head(study_file(study)) if study else ""))
+
+
+@app.command(
+    name="backbone",
+    epilog=arguments.examples("bench show backbone micro", "bench show backbone models/minilm --modality text"),
+)
 def show_backbone(
     name: Annotated[str, typer.Argument(help="A name, TEXT+IMAGE, a model folder or a hub id.")],
     modality: Annotated[Literal["text", "image"] | None, typer.Option(help="Of a model that reads both.")] = None,
     weights: Annotated[Literal["pretrained", "random"], typer.Option(help="pretrained or random.")] = "pretrained",
 ) -> None:
     """Load a tower, run a few items through it, and say what it is and how it is read."""
-    from ...methods.backbones.names import PAIRS, parse_pair
-    from ...methods.backbones.source import BackboneSource
+    from ...methods.backbones.names import IMAGE, PAIRS, parse_pair, place_of
 
+    towers: dict[Modality, str] = {}
     if name in PAIRS or "+" in name:
         text, image = parse_pair(name)
-        towers: dict[Modality, str] = {"text": text, "image": image}
-    else:
+        towers = {"text": text, "image": image}
+    for kind, place in towers.items():
+        place_of(kind, place)
+    if not towers:
+        place_of(modality or ("image" if name in IMAGE else "text"), name)
         towers = dict.fromkeys([modality] if modality else _read_by(name, weights), name)
+    from ...methods.backbones.source import BackboneSource  # and with it torch
+
     for kind, place in towers.items():
         if modality in (None, kind):
             Screen().print(describe(BackboneSource(kind, place, weights)))

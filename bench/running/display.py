@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
 
 from ...cell import Cell
 from ...reports.analysis.cells import MARKED, SIGN, mean_epoch
@@ -12,11 +14,24 @@ from ...reports.records import Record
 from ..console import Screen
 
 
-class Display:
-    """Shows cells, epochs and the time left."""
+class _Cut(TextColumn):
+    """Text that is cut where a line has no room for it, so that the times behind it have."""
 
-    def __init__(self, console: Screen) -> None:
+    def __init__(self, text: str) -> None:
+        super().__init__(text, markup=False, table_column=Column(no_wrap=False))
+
+    def render(self, task: Task) -> Text:
+        text = super().render(task)
+        text.no_wrap, text.overflow = True, "ellipsis"
+        return text
+
+
+class Display:
+    """Shows cells, epochs and the time left; `earlier` says what of the study was done before."""
+
+    def __init__(self, console: Screen, earlier: str = "") -> None:
         self._console = console
+        self._earlier = f" ({earlier})" if earlier else ""
         self._live: Progress | None = None
         self._cells: TaskID | None = None
         self._steps: TaskID | None = None
@@ -26,11 +41,11 @@ class Display:
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
             self._live = Progress(
-                "{task.description}",
-                BarColumn(),
-                "{task.fields[detail]}",
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                _Cut("{task.description}"),
+                BarColumn(bar_width=10),
+                _Cut("{task.fields[detail]}"),
+                TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+                TimeRemainingColumn(table_column=Column(no_wrap=True, min_width=7)),
                 console=self._console,
             )
             self._live.start()
@@ -54,7 +69,7 @@ class Display:
         if self._cells is None:
             self._cells = self._live.add_task("cells", total=total, detail="")
             self._steps = self._live.add_task("", total=None, detail="")
-        self._live.update(self._cells, completed=number - 1, detail=f"{number} of {total}")
+        self._live.update(self._cells, completed=number - 1, detail=f"{number} of {total}{self._earlier}")
         assert self._steps is not None
         self._live.reset(self._steps, total=None, description=self._name, detail="starting")
 
