@@ -37,7 +37,7 @@ def _path_part(text: str) -> str:
     return text
 
 
-def _as_json(values: dict[str, Any]) -> dict[str, Any]:
+def _as_json(values: Any) -> Any:
     try:
         canonical_json(values).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -62,6 +62,7 @@ Moment = Annotated[str, AfterValidator(_moment)]
 """Date and time in ISO 8601."""
 CellID = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 JSONTable = Annotated[dict[str, Any], AfterValidator(_as_json)]
+JSONList = Annotated[list[Any], AfterValidator(_as_json)]
 
 TimeUnit = Literal["s", "ms", "us", "ns"]
 """Of a moment as a number since 1970."""

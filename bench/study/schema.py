@@ -11,6 +11,7 @@ from ...errors import BenchError
 from ...values import (
     Epochs,
     ImageSide,
+    JSONList,
     JSONTable,
     Name,
     Note,
@@ -29,7 +30,7 @@ REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
 MOST_CELLS = 100_000
 """Of a study: they are planned at once."""
 
-Values = Annotated[list[Any], Field(min_length=1, max_length=1000)]
+Values = Annotated[JSONList, Field(min_length=1, max_length=1000)]
 """Of one setting, to be tried."""
 Names = Annotated[list[Name], Field(min_length=1, max_length=1000)]
 

@@ -6,7 +6,8 @@ import pytest
 from cells import is_kind
 
 from tpmebench.bench.study.grid import plan
-from tpmebench.bench.study.study import STUDIES, read_study
+from tpmebench.bench.study.shipped import STUDIES
+from tpmebench.bench.study.study import read_study
 from tpmebench.methods.registry import methods
 from tpmebench.outside import is_outside
 

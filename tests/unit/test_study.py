@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas import as_toml, keys, mutated, strange, toml_value
 
 from tpmebench.bench.study.schema import DEMO_METHODS, Study
-from tpmebench.bench.study.study import STUDIES, read_study
+from tpmebench.bench.study.shipped import STUDIES
+from tpmebench.bench.study.study import read_study
 from tpmebench.errors import BenchError
 
 
