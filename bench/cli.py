@@ -13,6 +13,7 @@ from ..files import remedy
 from .commands import cache, new, show
 from .commands.arguments import examples
 from .commands.check import check
+from .commands.cite import cite
 from .commands.compare import compare
 from .commands.export import export
 from .commands.list import list_
@@ -97,6 +98,7 @@ _EXAMPLES = {
     check: ("bench check runs/ci --baseline baseline.json",),
     export: ("bench export 7dc3df27 models/lora-shop",),
     recommend: ("bench recommend models/lora-shop --history b3,b1,b4",),
+    cite: ("bench cite", "bench cite runs/demo > demo.bib"),
 }
 for command, lines in _EXAMPLES.items():
     app.command(epilog=examples(*lines))(command)
