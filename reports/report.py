@@ -26,7 +26,7 @@ FORMATS = ("md", "html", "tex", "csv", "parquet")
 class ReportOptions:
     """What to write. `reference`: whom others are held against; `output`: by default the first study's directory.
 
-    `disturbed`: epochs that lost more than a fifth to waiting count for T as well.
+    `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `tex`: which tables LaTeX gets.
     """
 
     formats: tuple[str, ...] = ("md",)
@@ -34,11 +34,14 @@ class ReportOptions:
     reference: str = "fft"
     output: Path | None = None
     disturbed: bool = False
+    tex: latex.TexOptions = field(default_factory=latex.TexOptions)
 
     def __post_init__(self) -> None:
         for name in self.formats:
             if name not in FORMATS:
                 raise unknown("report format", name, list(FORMATS))
+        if self.tex != latex.TexOptions() and "tex" not in self.formats:
+            raise BenchError("--tables, --columns and --label-prefix are of LaTeX's tables: add tex to --format")
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def write_report(
     claim(output, "--out" if options.output else "report")
     built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
     built = [pages.with_summary(page, built, options.reference) for page in built]
+    latex.chosen(built, options.tex)  # a name that is in none of the pages is told before anything is written
     written, failures = [], []
     for kind in FORMATS:
         if kind in options.formats:
@@ -113,7 +117,7 @@ def render(
     elif kind == "html":
         text = html.render(head.title, head.notes, built, options.weights, output)
     else:
-        text = latex.render(head.title, head.notes, built)
+        return latex.files(head.title, head.notes, built, options.tex)
     return {f"report.{kind}": text}
 
 

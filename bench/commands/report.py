@@ -21,6 +21,13 @@ def report(
     preset: Annotated[str | None, typer.Option(help="paper, memory-bound, time-bound or storage-bound.")] = None,
     reference: Annotated[str, typer.Option(help="The method that ratios and tests refer to.")] = "fft",
     out: Annotated[Path | None, typer.Option(parser=path, help="Where to write; default the first directory.")] = None,
+    tables: Annotated[
+        str | None, typer.Option(help="LaTeX's tables, by name or section, comma-separated: main,accuracy.")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option(help="Their columns, by key or heading, in this order: HR@10,T,memory.")
+    ] = None,
+    label_prefix: Annotated[str, typer.Option(help="What their labels begin with.")] = "tab:",
     disturbed: Annotated[
         bool, typer.Option("--disturbed", help="Count epochs for T that lost more than 20 % to other work.")
     ] = False,
@@ -31,14 +38,20 @@ def report(
     for directory in directories:
         record_paths(directory)
     from ...reports.analysis import tpme  # which takes a second to import, as what draws does
+    from ...reports.formats.latex import TexOptions
     from ...reports.report import ReportOptions, write_report
 
     if weights is not None and preset is not None:
         raise BenchError("--weights and --preset: give one of the two")
     chosen = tpme.preset("paper" if preset is None else preset) if weights is None else tpme.parse_weights(weights)
-    names = tuple(part.strip() for part in formats.split(","))
-    options = ReportOptions(formats=names, weights=chosen, reference=reference, output=out, disturbed=disturbed)
+    names = _split(formats)
+    tex = TexOptions(_split(tables), _split(columns), label_prefix)
+    options = ReportOptions(names, chosen, reference, out, disturbed, tex)
     screen = Screen()
     for written in write_report(directories, options, screen.say):
         if written.parent.name != "pictures":
             screen.say(written)
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
