@@ -11,7 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import warm
 from PIL import Image
+
+from tpmebench.bench.nursery import AVAILABLE
 
 BENCH = Path(sys.executable).with_name("bench")
 WORDS = ("red", "green", "blue", "lamp", "chair", "table", "rug", "shelf")
@@ -34,8 +37,23 @@ def settings(cache: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def bench(settings: dict[str, str]) -> Run:
+def bench(settings: dict[str, str], tmp_path_factory: pytest.TempPathFactory, bench_afresh: Run) -> Iterator[Run]:
     """Runs the command to its end: `bench("list", "methods", cwd=tmp_path)`; keywords are environment variables."""
+    if not AVAILABLE:
+        yield bench_afresh
+        return
+    nursery = warm.open_nursery(os.environ | settings, tmp_path_factory.mktemp("warm") / "log")
+
+    def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        return warm.run_command(nursery, arguments, cwd, os.environ | settings | environment)
+
+    yield run
+    nursery.close()
+
+
+@pytest.fixture(scope="session")
+def bench_afresh(settings: dict[str, str]) -> Run:
+    """The same by the installed script and an interpreter of its own, for tests of how the command starts."""
 
     def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -33,7 +33,7 @@ class Ran:
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory, bench, towers: str) -> Ran:
+def study(tmp_path_factory: pytest.TempPathFactory, bench_afresh, towers: str) -> Ran:
     home = tmp_path_factory.mktemp("home")
     text, image = towers.split("+")
     (home / "small.toml").write_text(
@@ -43,11 +43,11 @@ def study(tmp_path_factory: pytest.TempPathFactory, bench, towers: str) -> Ran:
         "[training]\nepochs = 2\nbatch = 16\n"
     )
     arguments = ["run", "small.toml"]
-    return Ran(home, arguments, bench(*arguments, cwd=home))
+    return Ran(home, arguments, bench_afresh(*arguments, cwd=home))
 
 
-def test_version(bench, tmp_path: Path):
-    ended = bench("--version", cwd=tmp_path)
+def test_version(bench_afresh, tmp_path: Path):
+    ended = bench_afresh("--version", cwd=tmp_path)
     assert (ended.returncode, ended.stdout) == (0, f"tpme-bench {tpmebench.__version__}\n")
 
 

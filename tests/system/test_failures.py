@@ -159,9 +159,9 @@ def by_name(directory: Path) -> dict[str, Record]:
 
 
 @pytest.fixture(scope="module")
-def failed(home: Path, bench) -> subprocess.CompletedProcess[str]:
+def failed(home: Path, bench_afresh) -> subprocess.CompletedProcess[str]:
     """A study of which all cells but the last fail."""
-    return bench(*arguments(*NAMES, out="failed"), cwd=home, DIED=str(home / "died"))
+    return bench_afresh(*arguments(*NAMES, out="failed"), cwd=home, DIED=str(home / "died"))
 
 
 def test_a_study_with_failed_cells_still_ends_and_keeps_every_row(failed, home: Path):
@@ -278,7 +278,7 @@ def test_a_full_disk_ends_the_study_with_one_line_and_leaves_no_half_of_a_record
     ended = subprocess.run(
         ["bash", "-c", f"ulimit -f 1; exec {Path(sys.executable).parent}/{command}"],
         cwd=home,
-        env=os.environ | settings,
+        env=os.environ | settings | {"PYTHONDONTWRITEBYTECODE": "1"},  # the other tests' would be cut short, too
         capture_output=True,
         text=True,
     )

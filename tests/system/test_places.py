@@ -168,7 +168,7 @@ def test_without_a_home_or_temporary_files_the_variable_is_named(
 
 
 def test_a_home_that_cannot_be_written_and_a_terminal_of_few_characters_keep_nothing_from_running(
-    bench, tmp_path: Path
+    bench_afresh, tmp_path: Path
 ) -> None:
     """The method prints what neither the terminal nor the locale can show."""
     (tmp_path / "mine.py").write_text(
@@ -182,7 +182,7 @@ def test_a_home_that_cannot_be_written_and_a_terminal_of_few_characters_keep_not
     )
     nowhere = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "TMPDIR", "HF_HOME"), "/dev/null/none")
     methods = ("--methods", "mine:Prints", "--set", "modalities=text", "--out", "商店")
-    ended = bench("run", *BAZAAR, *methods, cwd=tmp_path, PYTHONIOENCODING="ascii", **nowhere)
+    ended = bench_afresh("run", *BAZAAR, *methods, cwd=tmp_path, PYTHONIOENCODING="ascii", **nowhere)
     assert ended.returncode == 0, ended.stderr
     (record,) = load_records(tmp_path / "商店")
     assert (record.status, record.error) == ("ok", None)

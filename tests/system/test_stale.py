@@ -18,7 +18,6 @@ class {name}(SASRecID):
 def test_an_edited_method_runs_again_alone_and_a_failed_one_fails_a_strict_run(bench, tmp_path: Path):
     for name, line in (("Good", "pass"), ("Bad", "raise ValueError('planted')")):
         (tmp_path / f"own_{name.lower()}.py").write_text(METHOD.format(name=name, line=line))
-    (tmp_path / "random.py").write_text("raise RuntimeError('shadowed')")  # which no cell may meet
     arguments = ["run", "--methods", "./own_good.py:Good,own_bad:Bad,popularity", "--set", "references=false"]
     arguments += ["--dataset", "bazaar:items=1000,users=60", "--epochs", "1", "--out", "out", "--strict"]
 
