@@ -20,8 +20,9 @@ TRAINED = [name for name, method in methods().items() if method.kind == "method"
 
 
 @pytest.fixture(scope="module")
-def assembled(tmp_path_factory: pytest.TempPathFactory):
-    """Gives the parts of a small cell of a method, built once."""
+def assembled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest):
+    """Gives the parts of a small cell of a method, built once; of a tiny one where nothing is timed."""
+    size = "items=1000,users=320" if request.config.getoption("benchmark_enable") else "items=100,users=40"
     patch = pytest.MonkeyPatch()
     patch.setenv("TPMEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     built: dict[str, tuple[TrainedCell, Trainer, Evaluator]] = {}
@@ -30,7 +31,7 @@ def assembled(tmp_path_factory: pytest.TempPathFactory):
         if name not in built:
             cell = Cell(
                 method=name,
-                dataset="bazaar:items=1000,users=320",
+                dataset=f"bazaar:{size}",
                 backbones=BackboneChoice(text="micro", image="micro"),
                 training=Training(),
             )

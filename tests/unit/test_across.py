@@ -70,7 +70,7 @@ def test_without_the_reference_there_are_ranks_and_no_ratios(make_record: Make) 
     assert frame["rank"].notna().all() and frame["ratio"].isna().all()
 
 
-def test_the_report_begins_with_it(make_record: Make, tmp_path: Path, write_study: Callable[..., Path]) -> None:
+def test_the_report_begins_with_it(make_record: Make, tmp_path: Path, undrawn: None) -> None:
     many, one = records(make_record), [r for r in records(make_record) if r.cell.dataset == "bazaar"]
     for each in (*many, *one):
         each.status = "ok"
