@@ -132,7 +132,7 @@ function drawPoint(number, { method, cost, gain }, place, { frame, taken, metric
   const x = px(cost), y = py(gain), sd = method[`${metric} sd`];
   const out = left !== null && method.ranked && !left.includes(method), pick = method === best;
   const label = (pick ? STAR : "") + shortened(method.label);
-  const [lx, ly, anchor] = labelPlace(x, y, label.length * 7.6, taken, [frame.left, frame.top, frame.right, frame.bottom]);
+  const [lx, ly, anchor] = labelPlace(x, y, { width: label.length * 7.6, gap: pick ? 19 : 13 }, taken, [frame.left, frame.top, frame.right, frame.bottom]);
   const standing = [method.family === "reference" ? "reference row" : dominated ? "dominated" : "on the Pareto front", out && "beyond the budget", pick && "best within the budget"].filter(Boolean).join(", ");
   const classes = [Object.hasOwn(MARKS, method.family) ? method.family : "decoupled", dominated && "dominated", out && "out", pick && "pick"].filter(Boolean);
   return `<g class="${classes.join(" ")}" tabindex="0" role="img" data-place="${place}"`
@@ -142,10 +142,10 @@ function drawPoint(number, { method, cost, gain }, place, { frame, taken, metric
     + `${MARKS[classes[0]](x, y)}<text class="label" x="${lx}" y="${ly + 5}" text-anchor="${anchor}">${escapeText(label)}</text></g>`;
 }
 
-function labelPlace(x, y, width, taken, [left, top, right, bottom]) {
+function labelPlace(x, y, { width, gap }, taken, [left, top, right, bottom]) {
   for (let ring = 0; ring < 50; ring++) {
     for (const [side, rise] of [[1, 0], [1, -1], [1, 1], [-1, 0], [-1, -1], [-1, 1]]) {
-      const lx = x + side * 13, ly = y + rise * ring * 5;
+      const lx = x + side * gap, ly = y + rise * ring * 5;
       const box = [side > 0 ? lx : lx - width, ly - 9, width, 18];
       const inside = box[0] >= left && box[0] + width <= right && box[1] >= top && box[1] + 18 <= bottom;
       const free = !taken.some((other) => box[0] < other[0] + other[2] && other[0] < box[0] + box[2]
@@ -153,7 +153,7 @@ function labelPlace(x, y, width, taken, [left, top, right, bottom]) {
       if (inside && free) { taken.push(box); return [lx, ly, side > 0 ? "start" : "end"]; }
     }
   }
-  return x > (left + right) / 2 ? [x - 13, y, "end"] : [x + 13, y, "start"];
+  return x > (left + right) / 2 ? [x - gap, y, "end"] : [x + gap, y, "start"];
 }
 
 function showTip(holder, group, text) {

@@ -38,7 +38,7 @@ function updateTable(number, left, best) {
   const methods = data.comparisons[number].methods;
   if (!table) return;
   const byLabel = Object.fromEntries(methods.map((method) => [method.label, method]));
-  const scores = methods.filter((method) => method.ranked).map((method) => method.tpme);
+  const scores = methods.filter((method) => method.tpme !== null).map((method) => method.tpme);
   const [first, second] = [...new Set(scores.map((value) => value.toFixed(12)))].map(Number).sort((a, b) => a - b);
   for (const row of table.tBodies[0].rows) {
     const method = byLabel[row.dataset.row];
@@ -49,7 +49,7 @@ function updateTable(number, left, best) {
     if (method === best && !star) row.cells[0].insertAdjacentHTML("afterbegin", "<span class='star' role='img' aria-label='best within the budget'>★ </span>");
     if (method !== best && star) star.remove();
     const cell = row.querySelector("[data-key='tpme']");
-    if (!cell) continue;
+    if (!cell || method.tpme === null) continue;
     cell.dataset.value = String(method.tpme);
     cell.textContent = method.tpme.toFixed(3);
     cell.classList.toggle("best", scores.length > 1 && Math.abs(method.tpme - first) < 1e-11);
