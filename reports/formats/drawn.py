@@ -1,8 +1,8 @@
 """Pictures as SVG within a page: they follow its light or dark ground, and share its ids with none.
 
 What matplotlib writes needs nothing done beforehand. Each colour gets a twin for dark ground: black and grey change
-places with white, a colour is made as light as reading takes. An artist whose gid begins with `on-colour`, such as a
-name that stands on a coloured area, keeps its own colours on either ground.
+places with white, a colour is made as light as telling it from the ground takes, and most stay what they are. An artist
+whose gid begins with `on-colour`, as a name that stands on a coloured area may, keeps its own colours on either ground.
 """
 
 import colorsys
@@ -17,7 +17,7 @@ PIXELS = 96 / 72
 """Pixels of a point."""
 INK, PAPER = (0xE8, 0xE8, 0xE8), (0x15, 0x18, 0x1C)
 """What black and white become on dark ground, as in `report.css`."""
-GREY, PALE, CONTRAST = 0.10, 0.85, 4.5
+GREY, PALE, CONTRAST = 0.10, 0.85, 3.0
 FIXED = "on-colour"
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
 _DROPPED = {f"{_SVG}metadata", f"{_SVG}style"}

@@ -346,14 +346,20 @@ def test_names_and_landmarks_for_screen_readers(page: Any) -> None:
 def test_dark_and_light(page: Any) -> None:
     """By the system's setting and by the button: the page's ground, and with it that of every picture."""
 
+    def lightness(selector: str) -> list[float]:
+        """How light the elements are drawn, 0 to 255; what is not drawn is left out."""
+        script = """return [...document.querySelectorAll(arguments[0])].map(element => element.tagName === 'BODY'
+            ? getComputedStyle(element).backgroundColor : getComputedStyle(element).fill)"""
+        found = page.execute_script(script, selector)
+        return [sum(map(float, c[c.index("(") + 1 : -1].split(",")[:3])) / 3 for c in found if c != "none"]
+
     def grounds() -> list[float]:
-        """How light the page and the grounds of all pictures are, 0 to 255."""
-        script = """return [getComputedStyle(document.body).backgroundColor,
-            ...[...document.querySelectorAll('figure svg path:first-of-type')].filter(path => path.closest('g').id
-                .endsWith('-patch_1')).map(path => getComputedStyle(path).fill)]"""
-        found = page.execute_script(script)
-        assert len(found) > 8
-        return [sum(map(float, colour[colour.index("(") + 1 : -1].split(",")[:3])) / 3 for colour in found]
+        return lightness("body, figure svg [id$=-figure_1] > [id$=-patch_1] > path")
+
+    def texts() -> list[float]:
+        found = lightness("figure svg text:not(.on-colour *)")
+        assert len(found) > 50
+        return found
 
     def seen() -> float:
         figure = page.find_element("css selector", "figure svg")
@@ -368,11 +374,11 @@ def test_dark_and_light(page: Any) -> None:
 
     try:
         prefer("light")
-        assert min(grounds()) == 255 and seen() == 255
+        assert min(grounds()) == 255 and seen() == 255 and max(texts()) < 150
         prefer("dark")
-        assert max(grounds()) < 40 and seen() < 40
+        assert max(grounds()) < 40 and seen() < 40 and min(texts()) > 105
         page.find_element("class name", "theme").click()
-        assert min(grounds()) == 255 and seen() == 255
+        assert min(grounds()) == 255 and seen() == 255 and max(texts()) < 150
         prefer("light")
         page.find_element("class name", "theme").click()
         assert max(grounds()) < 40
