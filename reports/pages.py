@@ -13,19 +13,25 @@ from .analysis.comparison import Comparison
 from .analysis.convergence import doubts
 from .analysis.mixtures import mixtures
 from .analysis.paired import user_tests
-from .analysis.tpme import COSTS, CostWeights, tpme
+from .analysis.provenance import provenance
+from .analysis.pscp import Penalties
+from .analysis.tpme import COSTS, CostWeights, rankable, tpme
+from .analysis.verdicts import Verdicts, verdicts
 from .figures import accuracy as plot_accuracy
 from .figures import costs as plot_costs
 from .figures import equal_time as plot_equal_time
 from .figures import search as plot_search
 from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
-from .quantities import quantity, show, unit
+from .formats.provenance import provenance_line
+from .formats.sentences import lowest, verdict_sentences
+from .quantities import unit
 from .tables import anatomy, caching, equal_time, headline, search, significance
 from .tables.across import across_table
 from .tables.convergence import convergence_table
+from .tables.main import main_table
 from .tables.settings import settings_table, tuning, warnings
-from .tables.table import Table, cells_table, failures_table, main_table, targets_table
+from .tables.table import Table, cells_table, failures_table, targets_table
 
 T = TypeVar("T")
 AXES = {
@@ -79,13 +85,29 @@ def attempt(failures: list[str], build: Callable[..., T | None], *values: Any, *
 
 @dataclass(frozen=True)
 class Page:
-    """One comparison's part of a report. `reference`: the row that others are held against."""
+    """One comparison's part of a report. `reference`: the row that others are held against.
+
+    `findings`: what `verdicts` say, a sentence each. `provenance`: where it all comes from, in a line.
+    """
 
     comparison: Comparison
     findings: tuple[str, ...]
     warnings: tuple[str, ...]
     sections: tuple[Section, ...] = field(default=())
     reference: str = ""
+    provenance: str = ""
+    verdicts: Verdicts | None = None
+
+    @property
+    def first_screen(self) -> tuple[Section, ...]:
+        """The sections down to the main table and the pictures beside it; warnings stand between them and the rest."""
+        names = [section.name for section in self.sections]
+        return self.sections[: names.index("overview") + 1 if "overview" in names else 0]
+
+    @property
+    def rest(self) -> tuple[Section, ...]:
+        """The sections after those."""
+        return self.sections[len(self.first_screen) :]
 
     def pictures(self) -> list[Picture]:
         """All pictures, in order."""
@@ -100,19 +122,19 @@ class Page:
         return [failure for section in self.sections for failure in section.failures]
 
 
-def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
+def build(comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None = None) -> Page:
     """Everything a report shows of a comparison. `reference` is a row or a method."""
     reference = comparison.row(reference)
     failures: list[str] = []
     tests = attempt(failures, user_tests, comparison, reference)
     tests = pd.DataFrame() if tests is None else tests
     drafts = [
-        attempt(failures, overview, comparison, weights),
+        attempt(failures, overview, comparison, weights, reference, penalties),
         attempt(failures, searched, comparison),
-        attempt(failures, weighing, comparison, weights, reference, tests),
-        attempt(failures, caches, comparison),
         attempt(failures, accuracy, comparison, reference, tests),
         attempt(failures, costs, comparison, reference),
+        attempt(failures, caches, comparison),
+        attempt(failures, weighing, comparison, weights, reference, tests),
         aside("cells", "Every cell", cells_table, comparison),
         attempt(failures, tried, comparison),
         aside("settings", "Settings", settings_table, comparison),
@@ -120,9 +142,19 @@ def build(comparison: Comparison, weights: CostWeights, reference: str) -> Page:
     sections = [draft for draft in drafts if draft and (draft.tables or draft.pictures or draft.failures)]
     for section in sections:
         name_pictures(section, comparison.name)
-    lines = attempt(failures, findings, comparison, weights) or []
+    decided = attempt(failures, verdicts, comparison, weights, reference, tests)
+    lines = attempt(failures, verdict_sentences, decided) if decided else None
     remarks = [line for of in (doubts, mixtures, warnings) for line in attempt(failures, of, comparison) or []]
-    return Page(comparison, tuple(lines), (*remarks, *failures), tuple(sections), reference)
+    origin = attempt(failures, provenance, comparison)
+    return Page(
+        comparison,
+        tuple(lines or ()),
+        (*remarks, *failures),
+        tuple(sections),
+        reference,
+        provenance_line(origin) if origin else "",
+        decided,
+    )
 
 
 def with_summary(page: Page, pages: Sequence[Page], reference: str) -> Page:
@@ -149,17 +181,15 @@ def name_pictures(section: Section, suffix: str) -> None:
         section.pictures = [replace(picture, name=f"{picture.name}-{suffix}") for picture in section.pictures]
 
 
-def overview(comparison: Comparison, weights: CostWeights) -> Section:
-    """The answer at a glance: the main table, failures, TPME's parts, accuracy against TPME."""
+def overview(comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None) -> Section:
+    """The answer at a glance: the main table, failures, and accuracy against a cost."""
     section = Section("overview", "Accuracy, costs and TPME")
-    section.table(main_table, comparison, weights)
+    section.table(main_table, comparison, weights, reference, penalties)
     section.table(failures_table, comparison)
     section.table(headline.headline_table, comparison)
-    scored = tpme(comparison.ranked, weights)
-    if len(scored):
-        axis = "TPME (no unit, 0 to 1, lower is better)"
-        section.picture(plot_costs.tpme_parts, scored, weights)
-        section.picture(plot_accuracy.against_cost, comparison, scored["tpme"], axis, "accuracy-tpme", log=False)
+    if rankable(comparison.ranked):
+        scores, axis = tpme(comparison.ranked, weights)["tpme"], "TPME (no unit, 0 to 1, lower is better)"
+        section.picture(plot_accuracy.against_cost, comparison, scores, axis, "accuracy-tpme", log=False)
     return section
 
 
@@ -180,11 +210,14 @@ def tried(comparison: Comparison) -> Section:
 
 
 def weighing(comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> Section:
-    """How TPME depends on its weights and on the compared methods."""
-    section = Section("weights", "How much TPME depends on its weights")
+    """TPME, and how it depends on its weights and on the compared methods; empty where there is none."""
+    section = Section("weights", "TPME and its weights")
     ranked, names = comparison.ranked, comparison.drawn
-    if len(ranked) < 2:
+    if not rankable(ranked):
         return section
+    scored = tpme(ranked, weights)
+    section.text.append(lowest(scored["tpme"]))
+    section.picture(plot_costs.tpme_parts, scored, weights)
     section.table(sensitivity.weights_table, comparison, weights, reference)
     if not section.table(sensitivity.reversals_table, comparison, weights):
         section.text.append("Leaving out any one method changes the order by TPME of no two others.")
@@ -252,28 +285,3 @@ def costs(comparison: Comparison, reference: str) -> Section:
     for picture in (plot_costs.epoch_time, plot_costs.memory_kinds, plot_costs.memory_phases):
         section.picture(picture, comparison)
     return section
-
-
-def findings(comparison: Comparison, weights: CostWeights) -> list[str]:
-    """The answer in a sentence or two, or why there is none."""
-    scored = tpme(comparison.ranked, weights)["tpme"].sort_values()
-    metric, more = comparison.primary.name, comparison.primary.better == "more"
-    accuracies = comparison.ranked[metric].dropna().sort_values(ascending=not more)
-    if scored.empty:
-        trained = (comparison.methods["family"] != "reference").any()
-        reason = "No method has been trained to its end" if trained else "Only reference rows were run"
-        return [f"{reason}, so there is nothing to rank."]
-    if len(scored) == 1:
-        return [f"Only {scored.index[0]} has all three costs: alone, its TPME is 0 and says nothing."]
-    line = f"Lowest TPME: {scored.index[0]} ({show(scored.iloc[0], 'score')})"
-    if len(accuracies):
-        best = f"{accuracies.index[0]} ({show(accuracies.iloc[0], 'metric')})"
-        line += f"; {'highest' if more else 'lowest'} {metric}: {best}"
-    first, last = comparison.ranked.loc[scored.index[0]], comparison.ranked.loc[scored.index[-1]]
-    return [
-        f"{line}.",
-        f"{scored.index[0]} takes {quantity(first['time'], 'seconds')} an epoch, {quantity(first['memory'], 'bytes')} "
-        f"and {quantity(first['parameters'], 'count')} trainable parameters; {scored.index[-1]}, the last, "
-        f"{quantity(last['time'], 'seconds')}, {quantity(last['memory'], 'bytes')} and "
-        f"{quantity(last['parameters'], 'count')}.",
-    ]

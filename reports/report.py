@@ -13,6 +13,7 @@ from . import pages
 from .analysis.comparison import Comparison, compare
 from .analysis.frame import frame
 from .analysis.joining import apart
+from .analysis.pscp import Penalties
 from .analysis.results import Result, load
 from .analysis.tpme import CostWeights
 from .formats import export, html, latex, markdown
@@ -27,6 +28,7 @@ class ReportOptions:
     """What to write. `reference`: whom others are held against; `output`: by default the first study's directory.
 
     `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `tex`: which tables LaTeX gets.
+    `penalties`: the constants of PSCP.
     """
 
     formats: tuple[str, ...] = ("md",)
@@ -35,6 +37,7 @@ class ReportOptions:
     output: Path | None = None
     disturbed: bool = False
     tex: latex.TexOptions = field(default_factory=latex.TexOptions)
+    penalties: Penalties = field(default_factory=Penalties)
 
     def __post_init__(self) -> None:
         for name in self.formats:
@@ -80,7 +83,8 @@ def write_report(
     head = Head(title(comparisons), remarks, results)
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
-    built = [pages.build(comparison, options.weights, options.reference) for comparison in comparisons]
+    scoring = (options.weights, options.reference, options.penalties)
+    built = [pages.build(comparison, *scoring) for comparison in comparisons]
     built = [pages.with_summary(page, built, options.reference) for page in built]
     latex.chosen(built, options.tex)  # a name that is in none of the pages is told before anything is written
     written, failures = [], []

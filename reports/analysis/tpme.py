@@ -18,6 +18,8 @@ import pandas as pd
 from ...errors import BenchError, unknown
 
 COSTS = ("time", "parameters", "memory")
+LEAST_RANKED = 3
+"""Of fewer rows TPME says nothing: over two, min-max makes each cost 0 and 1 whatever they are."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class CostWeights:
             raise BenchError(f"weights {self}: they sum to {total:.6g}, not to 1{hint}")
 
     def __str__(self) -> str:
-        return ",".join(f"{value:g}" for value in astuple(self))
+        return ",".join(f"{value:.4g}" for value in astuple(self))
 
     def array(self) -> np.ndarray:
         """`[3]`, in the order of COSTS."""
@@ -47,14 +49,19 @@ class CostWeights:
 
 PRESETS = {
     "paper": CostWeights(0.45, 0.10, 0.45),
-    "memory-bound": CostWeights(0.20, 0.10, 0.70),
-    "time-bound": CostWeights(0.70, 0.10, 0.20),
-    "storage-bound": CostWeights(0.20, 0.60, 0.20),
+    "equal": CostWeights(1 / 3, 1 / 3, 1 / 3),
+    "data-center": CostWeights(0.70, 0.10, 0.20),
+    "edge": CostWeights(0.20, 0.10, 0.70),
+    "mobile": CostWeights(0.20, 0.60, 0.20),
 }
+"""The paper's own, equal ones, and those that suit where a model is deployed; `docs/tpme.md` gives the reasons."""
+EARLIER = {"time-bound": "data-center", "memory-bound": "edge", "storage-bound": "mobile"}
+"""What presets were called before: the weights are the same."""
 
 
 def preset(name: str) -> CostWeights:
-    """A named choice of weights. BenchError when there is none of that name."""
+    """A named choice of weights, by its name or an earlier one. BenchError when there is none of that name."""
+    name = EARLIER.get(name, name)
     if name not in PRESETS:
         raise unknown("preset", name, list(PRESETS))
     return PRESETS[name]
@@ -82,6 +89,11 @@ def normalise(costs: np.ndarray) -> np.ndarray:
     low = costs.min(axis=0)
     span = costs.max(axis=0) - low
     return (costs - low) / np.where(span > 0, span, 1.0)
+
+
+def rankable(costs: pd.DataFrame) -> bool:
+    """Whether there are rows enough for TPME to say anything."""
+    return len(costs) >= LEAST_RANKED
 
 
 def tpme(costs: pd.DataFrame, weights: CostWeights) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from ...metrics import cutoff
 from ...text import visible
 from ..analysis.budget import BOUNDS, candidates
-from ..analysis.tpme import COSTS, PRESETS, CostWeights, tpme
+from ..analysis.tpme import COSTS, LEAST_RANKED, PRESETS, CostWeights
 from ..pages import Page
 from ..quantities import Kind, Unit, missing, unit
 from ..tables.table import Column, Table, condensed
@@ -47,11 +47,10 @@ def clean(value: Any) -> Any:
     return value if isinstance(value, str | bool) else (float(value) if math.isfinite(value) else None)
 
 
-def playground(page: Page, weights: CostWeights) -> dict[str, Any]:
+def playground(page: Page) -> dict[str, Any]:
     """What the sliders, the budget and the plot of a comparison work on, in raw units."""
     comparison = page.comparison
     methods, metrics = comparison.methods, [metric.name for metric in comparison.metrics]
-    scores = tpme(comparison.ranked, weights)["tpme"]
     choices = candidates(comparison, page.reference)
     of_candidates = choices.to_dict("index")
     rows = []
@@ -61,7 +60,7 @@ def playground(page: Page, weights: CostWeights) -> dict[str, Any]:
             {
                 "label": visible(label),
                 "family": row["family"],
-                "ranked": label in scores.index,
+                "ranked": label in comparison.ranked.index,
                 **{cost: clean(row[cost]) for cost in COSTS},
                 **{name: clean(choice.get(name)) for name in ("total", "loss", "gain")},
                 **{metric: clean(row[metric]) for metric in metrics},
@@ -121,7 +120,8 @@ def render(title: str, notes: list[str], pages: list[Page], weights: CostWeights
     data = {
         "weights": dict(zip(COSTS, weights.array().tolist(), strict=True)),
         "presets": {name: dict(zip(COSTS, choice.array().tolist(), strict=True)) for name, choice in PRESETS.items()},
-        "comparisons": [playground(page, weights) for page in pages],
+        "leastRanked": LEAST_RANKED,
+        "comparisons": [playground(page) for page in pages],
     }
     return jinja.get_template("report.html.jinja").render(
         title=title,

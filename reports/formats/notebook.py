@@ -8,7 +8,7 @@ from ...text import visible
 from ..analysis.comparison import Comparison
 from ..analysis.results import Result
 from ..analysis.tpme import CostWeights
-from ..tables.table import main_table
+from ..tables.main import main_table
 from .jinja import environment
 from .terminal import summary_table
 

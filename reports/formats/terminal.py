@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..analysis.comparison import compare
+from ..analysis.comparison import Comparison, compare
 from ..analysis.convergence import bounds
+from ..analysis.paired import user_tests
 from ..analysis.results import Result
 from ..analysis.tpme import CostWeights
+from ..analysis.verdicts import verdicts
 from ..tables import table as tables
+from ..tables.main import main_table
+from .sentences import verdict_sentences
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-SHOWN = ("time", "parameters", "memory", "tpme", "status")
+SHOWN = ("time", "parameters", "memory", "tpme", "ratio", "status")
 
 
 def summary_table(results: list[Result], weights: CostWeights | None = None) -> Group:
-    """One rich table a comparison: the primary metric, T, P, M and TPME, best TPME first, the best numbers bold.
+    """A comparison's verdicts and its table: the primary metric, T, P, M and the scores, the best numbers bold.
 
     Given what `load` finds in a study's directory, it shows the numbers of that directory's report.
     """
@@ -30,13 +34,13 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
     weights = weights or CostWeights()
     parts = []
     for comparison in compare(results):
-        main, primary = tables.main_table(comparison, weights), comparison.primary.name
+        main, primary = main_table(comparison, weights), comparison.primary.name
         columns = tuple(column for column in main.columns if column.key in (primary, *SHOWN))
         spread = [name for name in main.frame.columns if name.endswith(" sd") and name != f"{primary} sd"]
         main = replace(main, columns=columns, frame=main.frame.drop(columns=spread))
         grid = Grid(
             title=comparison.title,
-            caption=f"T, P, M: seconds of an epoch, trainable parameters, peak memory; TPME weighs them {weights}",
+            caption=f"T, P, M: seconds of an epoch, trainable parameters, peak memory; scores weigh them {weights}",
             box=box.SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
         )
@@ -48,5 +52,12 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
             grid.add_row(str(label), *values)
         notes = tables.disturbance_notes(main.frame) + tables.bound_notes(bounds(comparison))
         notes += tables.choices_note(comparison)
-        parts += [grid, *(plain(note, "yellow") for note in notes)]
+        parts += [*(plain(line) for line in said(comparison, weights)), grid]
+        parts += [plain(note, "yellow") for note in notes]
     return Group(*parts)
+
+
+def said(comparison: Comparison, weights: CostWeights, reference: str = "fft") -> list[str]:
+    """The verdicts on a comparison, a sentence each."""
+    row = comparison.row(reference)
+    return verdict_sentences(verdicts(comparison, weights, row, user_tests(comparison, row)))

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pandas as pd
 
-from ...metrics import Metric, is_better, to_test
+from ...metrics import to_test
 from ..analysis import paired
 from ..analysis.comparison import Comparison
+from ..analysis.difference import ALPHA, verdict
 from ..analysis.uncertainty import time_ratios
 from ..quantities import NONE, missing, show
 from .table import Column, Table, present
 
-ALPHA = 0.05
 _ALL_METRICS = {1: "", 2: " and both metrics", 3: " and metrics"}
 
 
@@ -110,14 +110,6 @@ def distinct(columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return tuple(
         replace(c, heading=f"{c.heading}, {c.key.split()[0]}") if headings.count(c.heading) > 1 else c for c in columns
     )
-
-
-def verdict(row: pd.Series, metric: Metric) -> str:
-    """Whether a row is better or worse than the other, as far as the sign-flip test and the interval can tell."""
-    inside = row[f"{metric.name} low"] <= 0 <= row[f"{metric.name} high"]
-    if row[f"{metric.name} flip p"] >= ALPHA or inside:
-        return "not told apart"
-    return "better" if is_better(row[f"{metric.name} difference"], 0.0, metric.better) else "worse"
 
 
 def not_worse(comparison: Comparison, tests: pd.DataFrame) -> pd.Index:

@@ -8,8 +8,7 @@ import pandas as pd
 
 from ..analysis.cells import LEFT_OUT, MARKED, SIGN
 from ..analysis.comparison import Comparison
-from ..analysis.convergence import BOUND, bounds
-from ..analysis.tpme import CostWeights, tpme
+from ..analysis.convergence import BOUND
 from ..quantities import NONE, Kind, Unit, missing, show, unit
 
 REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no history masked"}
@@ -115,46 +114,6 @@ def condensed(table: Table) -> Table:
 def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...]:
     """The columns of which the frame has at least one value."""
     return tuple(column for column in columns if column.key in frame and not frame[column.key].map(missing).all())
-
-
-def main_table(comparison: Comparison, weights: CostWeights) -> Table:
-    """Accuracy, T, P, M and TPME of every method, best TPME first; failed ones and reference rows below."""
-    scored = tpme(comparison.ranked, weights)
-    methods = comparison.methods.join(scored["tpme"])
-    rank = methods["family"].eq("reference") * 2.0 + methods["tpme"].isna()
-    methods = methods.assign(order=rank, status=status_with_disturbance(methods)).sort_values(
-        ["order", "tpme"], kind="stable"
-    )
-    bounded = bounds(comparison)
-    signs = [BOUND if label in bounded else "" for label in methods.index]
-    methods = methods.assign(**{f"{metric.name} sign": signs for metric in comparison.headline})
-    columns = (
-        Column("family", "family"),
-        *(Column(metric.name, metric.name, "metric", metric.better) for metric in comparison.headline),
-        Column("time", "T", "seconds", "less"),
-        Column("time_with_cache", "T incl. cache", "seconds", "less"),
-        Column("parameters", "P", "count", "less"),
-        Column("memory", "M", "bytes", "less"),
-        Column("tpme", "TPME", "score", "less"),
-        Column("epochs", "epochs", "integer"),
-        Column("status", "status"),
-    )
-    notes = [
-        f"T: mean seconds of a training epoch, without the first of each process. P: trainable parameters. "
-        f"M: {comparison.meter}, training phase. TPME: weights {weights} for T, P and M, lower is better, "
-        f"over {len(scored)} rows.",
-        "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
-        f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
-    ]
-    notes += bound_notes(bounded)
-    if methods["single_epoch"].any():
-        single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
-        notes.append(f"One epoch only, so T is that of the first: {single}.")
-    notes += disturbance_notes(methods)
-    notes += choices_note(comparison)
-    counts = sorted(set(methods["seeds"]))
-    notes.append(spread_note(counts))
-    return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=scored.index)
 
 
 def bound_notes(bounded: set[str]) -> list[str]:

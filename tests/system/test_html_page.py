@@ -243,7 +243,7 @@ def test_all_weights_at_zero_keep_the_last_ones(page: Any) -> None:
 
 def test_presets_and_back(page: Any) -> None:
     before = column(page, "tpme")
-    page.find_element("css selector", "[data-preset='storage-bound']").click()
+    page.find_element("css selector", "[data-preset='mobile']").click()
     assert page.find_element("css selector", "[data-shown='parameters']").text == "0.600"
     assert column(page, "tpme") != before
     page.find_element("css selector", "[data-preset='']").click()

@@ -14,7 +14,7 @@ from tpmebench.reports.analysis.convergence import CONVERGED, LOWER, bounds, cho
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Record, Slice
-from tpmebench.reports.tables import table as tables
+from tpmebench.reports.tables.main import main_table
 
 Make = Callable[..., Record]
 
@@ -132,12 +132,12 @@ def test_bounds_are_marked_in_the_main_table_and_explained(make_record: Make) ->
         run(make_record, "lora", CURVE[:6], limit=30),
         make_record("popularity"),
     )
-    main = tables.main_table(one, CostWeights())
+    main = main_table(one, CostWeights())
     texts = main.texts["HR@10"].to_dict()
     marked = {str(label): str(text).endswith("‡") for label, text in texts.items()}
     assert marked == {"fft": False, "lora": True, "popularity": False}
     assert any(note.startswith("‡:") for note in main.notes)
-    ended = tables.main_table(comparison(run(make_record, "fft", CURVE)), CostWeights())
+    ended = main_table(comparison(run(make_record, "fft", CURVE)), CostWeights())
     assert "‡" not in " ".join(ended.notes)
 
 

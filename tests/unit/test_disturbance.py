@@ -27,7 +27,7 @@ from tpmebench.reports.analysis.cells import timed_epochs
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Epoch, Record
-from tpmebench.reports.tables import table as tables
+from tpmebench.reports.tables.main import main_table
 
 QUIET = Waits(waited=0.0, cpu=1.0, preempted=0)
 
@@ -212,7 +212,7 @@ def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares:
 
 def test_tables_mark_a_disturbed_time_and_say_what_was_left_out(make_record: Callable[..., Record]):
     shares = {"fft": [0, 0, 0.0], "lora": [0, 0.1, 0], "bitfit": [0, 0.5, 0], "adapter": [0, 0.5, 0.5]}
-    table = tables.main_table(comparison_of(make_record, False, **shares), CostWeights())
+    table = main_table(comparison_of(make_record, False, **shares), CostWeights())
     times = table.texts[next(name for name in table.texts.columns if name.startswith("T ("))]
     assert {label: str(text).endswith("†") for label, text in times.items()} == {
         "fft": False,
@@ -237,7 +237,7 @@ def pd_isna(value: Any) -> bool:
 def test_a_report_counts_disturbed_epochs_when_asked(make_record: Callable[..., Record]):
     shares = {"fft": [0, 0, 0.0], "adapter": [0, 0.5, 0.5]}
     comparison = comparison_of(make_record, True, **shares)
-    table = tables.main_table(comparison, CostWeights())
+    table = main_table(comparison, CostWeights())
     assert table.frame["time"]["adapter"] == pytest.approx(2.5)
     times = table.texts[next(name for name in table.texts.columns if name.startswith("T ("))]
     assert str(times["adapter"]).endswith("†")

@@ -13,8 +13,8 @@ from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.search import searches
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Compute, Record, Slice
+from tpmebench.reports.tables.main import main_table
 from tpmebench.reports.tables.search import choices_table, points_table
-from tpmebench.reports.tables.table import main_table
 
 Make = Callable[..., Record]
 KEYS = ["learning_rate_scale", "r"]

@@ -26,6 +26,7 @@ from tpmebench.reports.records import Memory, PhaseMemory
 from tpmebench.reports.report import notes
 from tpmebench.reports.tables import anatomy, caching, headline, settings, significance
 from tpmebench.reports.tables import table as tables
+from tpmebench.reports.tables.main import main_table
 
 
 def comparison(records: list) -> Comparison:
@@ -78,7 +79,7 @@ def test_time_leaves_out_the_first_epoch(make_record) -> None:
     assert not frame.loc["fft", "single_epoch"]
     single = comparison([make_record("fft", epochs=1)])
     assert single.methods.loc["fft", "time"] == pytest.approx(totals[0])
-    assert any("One epoch only" in note for note in tables.main_table(single, CostWeights()).notes)
+    assert any("One epoch only" in note for note in main_table(single, CostWeights()).notes)
 
 
 def test_means_are_over_seeds_and_repeats_weigh_no_more(make_record) -> None:
@@ -200,7 +201,7 @@ def test_a_cell_that_failed_before_naming_its_machine_stays_with_the_others(make
     lost = lost.model_copy(update={"environment": type(lost.environment)(), "started": "2025"})
     one = comparison([lost, make_record("fft")])
     assert one.methods["status"].to_dict() == {"fft": "ok", "lora": "crashed"}
-    main = tables.main_table(one, CostWeights())
+    main = main_table(one, CostWeights())
     assert [*main.texts.T["lora"]] == ["embedded", *["–"] * (len(main.columns) - 2), "crashed"]
 
 
@@ -237,7 +238,7 @@ def test_what_a_start_from_the_weights_took_stands_beside_t(make_record) -> None
 
 def test_reference_rows_are_shown_but_not_ranked(make_record, all_methods) -> None:
     one = comparison([make_record(method) for method in all_methods])
-    main = tables.main_table(one, CostWeights())
+    main = main_table(one, CostWeights())
     assert set(main.frame.index) == set(all_methods)
     assert main.texts.loc["sasrec-id", "TPME"] == "–"
     assert main.texts.loc["fft", "TPME"] == "1.000"
@@ -253,9 +254,7 @@ def test_the_records_of_these_tests_are_of_all_methods_there_are(make_record, al
 
 
 def test_best_and_second(make_record) -> None:
-    main = tables.main_table(
-        comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), CostWeights()
-    )
+    main = main_table(comparison([make_record(m) for m in ("fft", "lora", "iisan", "iisan-cached")]), CostWeights())
     marks = main.marks
     assert marks["T (s)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}
     assert marks["M (GiB)"].to_dict() == {"iisan-cached": "best", "iisan": "second", "lora": "", "fft": ""}

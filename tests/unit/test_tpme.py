@@ -1,5 +1,7 @@
 """TPME by hand and by its properties."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tpmebench.errors import BenchError
-from tpmebench.reports.analysis.tpme import COSTS, PRESETS, CostWeights, cost_ratio, pareto, parse_weights, preset, tpme
+from tpmebench.reports.analysis.tpme import (
+    COSTS,
+    EARLIER,
+    PRESETS,
+    CostWeights,
+    cost_ratio,
+    pareto,
+    parse_weights,
+    preset,
+    tpme,
+)
 
 POSITIVE = st.floats(1e-3, 1e12)
 
@@ -109,8 +121,19 @@ def test_bad_weights_are_refused(text: str, words: str) -> None:
 
 
 def test_unknown_preset_is_refused() -> None:
-    with pytest.raises(BenchError, match="did you mean 'time-bound'"):
-        preset("time-bond")
+    with pytest.raises(BenchError, match="did you mean 'mobile'"):
+        preset("mobil")
+
+
+def test_presets_of_before_have_the_weights_that_they_had() -> None:
+    earlier = {
+        "time-bound": (0.70, 0.10, 0.20),
+        "memory-bound": (0.20, 0.10, 0.70),
+        "storage-bound": (0.20, 0.60, 0.20),
+    }
+    assert {name: astuple(preset(name)) for name in earlier} == earlier
+    assert set(earlier) == set(EARLIER) and set(EARLIER.values()) < set(PRESETS)
+    assert astuple(preset("equal")) == (1 / 3, 1 / 3, 1 / 3)
 
 
 def test_pareto_front() -> None:

@@ -4,9 +4,13 @@ const COSTS = ["time", "parameters", "memory"];
 const BOUNDS = ["memory", "time", "total", "loss"];
 const SLACK = 1e-9;
 
-/* Min-max over the ranked methods, weighted, summed. */
+/* Min-max over the ranked methods, weighted, summed; of so few that it says nothing there is none. */
 function score(methods, weights) {
   const ranked = methods.filter((method) => method.ranked);
+  if (ranked.length < data.leastRanked) {
+    for (const method of methods) method.tpme = method.rank = null;
+    return;
+  }
   const range = Object.fromEntries(COSTS.map((cost) => {
     const values = ranked.map((method) => method[cost]);
     return [cost, [Math.min(...values), Math.max(...values)]];

@@ -26,7 +26,7 @@ function amount(number, name, value) {
 function details(number, method, metric) {
   const lines = [method.label, `${metric} ${method[metric].toFixed(4)}`];
   if (method[`${metric} sd`]) lines[1] += ` ± ${method[`${metric} sd`].toFixed(4)}`;
-  if (method.ranked) lines.push(`TPME ${method.tpme.toFixed(3)}, rank ${method.rank}`);
+  if (method.tpme !== null) lines.push(`TPME ${method.tpme.toFixed(3)}, rank ${method.rank}`);
   const costs = { T: "time", "in all": "total", P: "parameters", M: "memory" };
   const known = Object.entries(costs).filter(([, cost]) => method[cost] !== null);
   if (known.length) lines.push(known.map(([name, cost]) => `${name} ${amount(number, cost, method[cost])}`).join(", "));

@@ -1,0 +1,53 @@
+"""The accuracy of a row held against another's: how much, and how sure that is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ...metrics import Metric, is_better
+from .statistics import Interval
+
+ALPHA = 0.05
+NOT_TOLD_APART, UNTESTED = "not told apart", "untested"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row's primary metric less another's, with its 95 % interval, and what the test says.
+
+    `share`: of the other's metric, nan where that is 0. `p`: of the sign-flip test, Holm-corrected. `told`: "better",
+    "worse" or NOT_TOLD_APART; UNTESTED without ranks of both: then bounds and p are nan, `seeds` and `users` 0.
+    `worse`: whether the row is shown to be worse, or, untested, is so on average.
+    """
+
+    interval: Interval
+    share: float
+    p: float
+    told: str
+    worse: bool
+    seeds: int
+    users: int
+
+
+def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, other: float) -> Difference:
+    """That of a row of `paired.tests`; where there is none of that name, of two means that nobody tested."""
+    if name in tests.index:
+        row = tests.to_dict("index")[name]
+        bounds = Interval(*(float(row[f"{metric.name} {part}"]) for part in ("difference", "low", "high")))
+        told, p = verdict(row, metric), float(row[f"{metric.name} flip p"])
+        worse, seeds, users = told == "worse", int(row["seeds"]), int(row["users"])
+    else:
+        bounds, told, p = Interval(value - other, float("nan"), float("nan")), UNTESTED, float("nan")
+        worse, seeds, users = is_better(other, value, metric.better), 0, 0
+    share = bounds.value / other if other else float("nan")
+    return Difference(bounds, share, p, told, worse, seeds, users)
+
+
+def verdict(row: "pd.Series | Mapping[Any, float]", metric: Metric) -> str:
+    """Whether a row is better or worse than the other, as far as the sign-flip test and the interval can tell."""
+    inside = row[f"{metric.name} low"] <= 0 <= row[f"{metric.name} high"]
+    if row[f"{metric.name} flip p"] >= ALPHA or inside:
+        return NOT_TOLD_APART
+    return "better" if is_better(row[f"{metric.name} difference"], 0.0, metric.better) else "worse"

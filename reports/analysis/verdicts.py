@@ -1,0 +1,279 @@
+"""What a comparison decides: who is as accurate as the reference and cheapest, what each large saving loses, and who is
+dominated. Each with its numbers and how sure they are; `reports/formats/sentences.py` says it in words.
+
+A row dominates another when it is at least as accurate on average and costs no more time, parameters and memory, and is
+better in one of these. Rows that cost nothing, such as popularity, dominate what they are as accurate as. No row that
+is dominated is ever recommended.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pandas as pd
+
+from ...metrics import Metric
+from . import paired, statistics
+from .comparison import Comparison
+from .conditions import trains_nothing
+from .convergence import bounds
+from .difference import Difference, difference
+from .tpme import COSTS, CostWeights, cost_ratio
+from .uncertainty import times_by_run
+
+LARGE = (0.5, 0.1)
+"""A saving is large that leaves a half, or a tenth, of what the reference costs."""
+MOST_TESTED = 6
+"""Of the dominated rows so many, the first in the order of the table, are tested against who dominates them."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A row that is recommended. `ratios`: each cost over the reference's, and `time_with_cache` where one was built.
+
+    `cost_ratio`: the weighted mean of the three. `against`: its accuracy held against the reference's, None for the
+    reference itself. `tied`: rows that are equal to it in accuracy and every cost.
+    """
+
+    row: str
+    accuracy: float
+    ratios: dict[str, float]
+    cost_ratio: float
+    against: Difference | None = None
+    tied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The row of least loss among those that leave at most `share` of the reference's `cost`; None: no row does.
+
+    `least` is then the smallest share that any row leaves, nan where the reference has no such cost.
+    """
+
+    cost: str
+    share: float
+    choice: Choice | None
+    least: float
+
+
+@dataclass(frozen=True)
+class Domination:
+    """A row that another dominates. `ratios`: each cost of the other over its own; `time`: the interval of that of T.
+
+    `difference`: the other's accuracy less its own.
+    """
+
+    row: str
+    by: str
+    accuracy: float
+    by_accuracy: float
+    ratios: dict[str, float]
+    time: statistics.Interval
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """All of a comparison. `judged`: whether accuracies are there and say something; of `random` towers they don't.
+    `held`: whether rows could be held against the reference, as it has all numbers.
+
+    `status`: the reference's, "" where it is no row. `ranked`: how many rows are; `lone`: the name of the only one.
+    `front`: rows that none dominates, the cheapest first. `equal`: the cheapest of them that is not shown to be less
+    accurate than the reference. `best`: the most accurate of them. `cheapest`: where accuracies are not judged or there
+    is no reference. `bounded`: rows whose accuracy is a lower bound. `accuracies`: of every row that has one.
+    """
+
+    reference: str
+    metric: Metric
+    judged: bool
+    random: bool
+    status: str
+    ranked: int
+    held: bool = False
+    lone: str = ""
+    front: tuple[str, ...] = ()
+    equal: Choice | None = None
+    savings: tuple[Saving, ...] = ()
+    best: Choice | None = None
+    cheapest: Choice | None = None
+    dominated: tuple[Domination, ...] = ()
+    bounded: frozenset[str] = frozenset()
+    accuracies: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def recommended(self) -> tuple[str, ...]:
+        """Every row that a verdict recommends."""
+        chosen = [self.equal, self.best, self.cheapest, *(saving.choice for saving in self.savings)]
+        return tuple(dict.fromkeys(row for each in chosen if each for row in (each.row, *each.tied)))
+
+
+def verdicts(comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> Verdicts:
+    """Those of a comparison; `tests` come from `paired.user_tests` against the same reference, a row."""
+    ranked, random = comparison.ranked, comparison.conditions["backbone weights"] == "random"
+    statuses = comparison.methods["status"]
+    found = Verdicts(
+        reference=reference,
+        metric=comparison.primary,
+        judged=not random and bool(ranked[comparison.primary.name].notna().any()),
+        random=random,
+        status=str(statuses[reference]) if reference in statuses.index else "",
+        ranked=len(ranked),
+        lone=str(ranked.index[0]) if len(ranked) == 1 else "",
+    )
+    return replace(found, **_Deciding(comparison, weights, reference, tests).parts(found.judged))
+
+
+class _Deciding:
+    """The ranked rows of a comparison, held against each other."""
+
+    def __init__(self, comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> None:
+        self.comparison, self.reference, self.tests = comparison, reference, tests
+        self.metric = comparison.primary
+        self.numbers = _numbers(comparison.methods, [*COSTS, "time_with_cache", "cache_build", self.metric.name])
+        self.ranked = [str(row) for row in comparison.ranked.index]
+        self.ratio = {
+            str(row): float(ratio) for row, ratio in cost_ratio(comparison.ranked, weights, reference).items()
+        }
+        self.points = points(comparison)
+        self.known = [row for row in self.ranked if row in self.points]
+        self.held = reference in self.known
+
+    def parts(self, judged: bool) -> dict[str, Any]:
+        """What is decided, by the names of `Verdicts`."""
+        if not judged:
+            costs = {row: tuple(self.numbers[row][cost] for cost in COSTS) for row in self.ranked}
+            return {"cheapest": self.cheapest([row for row in costs if not dominating(costs, row)])}
+        by = {row: dominating(self.points, row) for row in self.known}
+        front = sorted((row for row, others in by.items() if not others), key=self.cost)
+        accuracies = {row: self.accuracy(row) for row in self.numbers}
+        return {
+            "held": self.held,
+            "front": tuple(front),
+            "equal": self.equal(front) if self.held else None,
+            "savings": tuple(self.savings(front)) if self.held else (),
+            "best": self.choice(min(front, key=lambda row: (self.points[row][-1], self.cost(row)))) if front else None,
+            "cheapest": None if self.held else self.cheapest(front),
+            "dominated": tuple(self.dominated({row: others for row, others in by.items() if others})),
+            "bounded": frozenset(bounds(self.comparison)),
+            "accuracies": {row: value for row, value in accuracies.items() if not math.isnan(value)},
+        }
+
+    def accuracy(self, row: str) -> float:
+        return self.numbers[row][self.metric.name]
+
+    def cost(self, row: str) -> tuple[float, float]:
+        """By what rows are ordered: the cost ratio, without a reference the time, then accuracy."""
+        ratio, point = self.ratio[row], self.points.get(row)
+        return (self.numbers[row]["time"] if math.isnan(ratio) else ratio, point[-1] if point else 0.0)
+
+    def choice(self, row: str) -> Choice:
+        mine, base = self.numbers[row], self.numbers.get(self.reference)
+        costs = (*COSTS, *(["time_with_cache"] if self._built(row) else []))
+        point = self.points.get(row)
+        return Choice(
+            row=row,
+            accuracy=self.accuracy(row),
+            ratios={cost: mine[cost] / base[cost] for cost in costs} if base and self.reference in self.ranked else {},
+            cost_ratio=self.ratio[row],
+            against=self.against(row) if self.held and row != self.reference else None,
+            tied=tuple(other for other in self.known if other != row and self.points[other] == point),
+        )
+
+    def _built(self, row: str) -> bool:
+        return not math.isnan(self.numbers[row]["cache_build"])
+
+    def against(self, row: str) -> Difference:
+        """A row's accuracy held against the reference's."""
+        return difference(self.tests, row, self.metric, self.accuracy(row), self.accuracy(self.reference))
+
+    def equal(self, front: list[str]) -> Choice | None:
+        """The cheapest on the front of the rows that are not shown to be less accurate than the reference."""
+        return self.cheapest([row for row in front if row == self.reference or not self.against(row).worse])
+
+    def savings(self, front: list[str]) -> Iterable[Saving]:
+        """For each cost and large saving the most accurate row of the front that saves as much."""
+        base = self.numbers[self.reference]
+        for share in LARGE:
+            for cost in COSTS:
+                left = {row: self.numbers[row][cost] / base[cost] if base[cost] else math.nan for row in self.known}
+                rows = [row for row in front if left[row] <= share]
+                best = min(rows, key=lambda row: (self.points[row][-1], self.cost(row))) if rows else None
+                yield Saving(cost, share, self.choice(best) if best else None, min(left.values()))
+
+    def cheapest(self, rows: list[str]) -> Choice | None:
+        """The cheapest of some rows."""
+        return self.choice(min(rows, key=self.cost)) if rows else None
+
+    def dominated(self, by: dict[str, list[str]]) -> Iterable[Domination]:
+        """Each dominated row, with the most accurate of the rows that dominate it and that none dominates."""
+        best = {
+            row: min(others, key=lambda other: (bool(dominating(self.points, other)), self.points[other][-1]))
+            for row, others in by.items()
+        }
+        shown = list(best)[:MOST_TESTED]
+        tests = paired.tests(self.comparison, {row: (best[row], row) for row in shown})
+        for row, other in best.items():
+            ratios = {
+                cost: theirs / mine if mine else math.nan
+                for cost, mine, theirs in zip(COSTS, self.points[row], self.points[other], strict=False)
+            }
+            if ratios["time"] and (self._built(row) or self._built(other)):
+                ratios["time_with_cache"] = self._with_cache(other) / self._with_cache(row)
+            yield Domination(
+                row=row,
+                by=other,
+                accuracy=self.accuracy(row),
+                by_accuracy=self.accuracy(other),
+                ratios=ratios,
+                time=self.time_ratio(other, row, ratios["time"], tested=row in shown),
+                difference=difference(tests, row, self.metric, self.accuracy(other), self.accuracy(row)),
+            )
+
+    def _with_cache(self, row: str) -> float:
+        return self.numbers[row]["time_with_cache"]
+
+    def time_ratio(self, one: str, other: str, value: float, *, tested: bool) -> statistics.Interval:
+        """T of a row over that of another, with its interval where both have times."""
+        ours, theirs = (times_by_run(self.comparison, label) for label in (one, other))
+        if not tested or not ours or not theirs:
+            return statistics.Interval(value, math.nan, math.nan)
+        return statistics.ratio_interval(ours, theirs, statistics.Resampling((ours, theirs)))
+
+
+Point = tuple[float, ...]
+"""A row's numbers, all the higher the worse."""
+
+
+def points(comparison: Comparison) -> dict[str, Point]:
+    """COSTS and the primary metric of each row that has them, reference rows too. A row that trains nothing costs
+    nothing.
+    """
+    metric = comparison.primary
+    sign = -1.0 if metric.better == "more" else 1.0
+    found = {}
+    for row, numbers in _numbers(comparison.methods, [*COSTS, metric.name]).items():
+        ended = comparison.ok(row)
+        free = bool(ended) and all(trains_nothing(result.record) for result in ended)
+        point = (*(0.0 if free else numbers[cost] for cost in COSTS), sign * numbers[metric.name])
+        if not any(map(math.isnan, point)):
+            found[row] = point
+    return found
+
+
+def dominating(of_rows: Mapping[str, Point], row: str) -> list[str]:
+    """The rows that are nowhere worse than `row` and somewhere better."""
+    mine = of_rows[row]
+    return [
+        other
+        for other, theirs in of_rows.items()
+        if theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True))
+    ]
+
+
+def _numbers(methods: pd.DataFrame, columns: list[str]) -> dict[str, dict[str, float]]:
+    """By row and column, NaN for what is not known."""
+    values = methods[columns].to_numpy(float).tolist()
+    return {
+        str(row): dict(zip(columns, of_row, strict=True)) for row, of_row in zip(methods.index, values, strict=True)
+    }
