@@ -9,6 +9,7 @@ start it as a user does, with `bench_afresh` or `bench_started`.
 import importlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,7 +62,11 @@ def run_command(
     ):
         streams = (nothing.fileno(), out.fileno(), errors.fileno())
         process = Warm(nursery._door, environment, str(folder)).start(Program(COMMAND, command, streams))
-        code = process.wait(_SECONDS)
+        try:
+            code = process.wait(_SECONDS)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         for file in (out, errors):
             file.seek(0)
         return subprocess.CompletedProcess(["bench", *command], code, out.read(), errors.read())
