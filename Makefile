@@ -3,6 +3,7 @@
 #   make test             run every test, on all cores
 #   make check            ruff (lint and format) and basedpyright
 #   make perf             time a training step, cache read and ranking of every method; end in the speed table
+#   make docs             build the pages of docs/ as a site, build/site
 #   make readme           bring the tables of README and published pages up to date with the published records
 #   make micro-backbones  pretrain the built-in towers anew (methods/micro)
 
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check perf readme micro-backbones clean
+.PHONY: demo test check perf docs readme micro-backbones clean
 
 demo: $(VENV)/run.stamp
 	$(BIN)/bench run
@@ -32,6 +33,9 @@ perf: $(VENV)/dev.stamp
 	$(BIN)/pytest tests/perf --benchmark-enable --benchmark-save-data --benchmark-json=runs/perf.json
 	$(BIN)/bench run speed
 	$(BIN)/python -m tpmebench.reports.speed runs/speed
+
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site
 
 readme: $(VENV)/run.stamp
 	$(BIN)/python -m tpmebench.reports.readme README.md reports/published/*.md
@@ -55,4 +59,8 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(INSTALL) --no-build-isolation --editable '.[dev]'
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/run.stamp
+	$(INSTALL) --no-build-isolation --editable '.[docs]'
 	touch $@
