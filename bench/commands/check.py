@@ -25,7 +25,14 @@ def check(
     ] = False,
 ) -> None:
     """Check a run against a baseline: status 1, with a table of what got worse and by how much."""
-    from ..guard.check import CheckOptions, run_check
+    from ...reports.reading import record_paths
+    from ..guard.baseline import read
+
+    if not update:
+        read(baseline)
+    if not directory.is_file():
+        record_paths(directory)
+    from ..guard.check import CheckOptions, run_check  # which takes a second to import
 
     status, outcome = run_check(directory, baseline, CheckOptions(update, disturbed))
     print_outcome(outcome, "markdown" if markdown else form)

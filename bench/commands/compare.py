@@ -20,7 +20,11 @@ def compare(
     ] = None,
 ) -> None:
     """Compare two studies cell by cell: what changed, and whether it is more than noise."""
-    from ..guard.compare import run_compare
+    from ...reports.reading import record_paths
+
+    for directory in (first, second):
+        record_paths(directory)
+    from ..guard.compare import run_compare  # which takes a second to import
 
     outcome = run_compare(first, second, fail_on)
     print_outcome(outcome, "markdown" if markdown else form)
