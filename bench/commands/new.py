@@ -19,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Write a start of a study, a datase
 
 _STARTS = Path(__file__).parent / "starts"
 _NAME = re.compile(r"\w[\w-]*")
+_LONGEST = 80
 
 Name = Annotated[str, typer.Argument(help="What it is called: letters, digits, - and _.")]
 
@@ -87,8 +88,8 @@ def new_method(name: Name) -> None:
 
 
 def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise BenchError(f"{quoted(name)}: a name of letters, digits, - and _ is needed")
+    if not _NAME.fullmatch(name) or len(name.encode()) > _LONGEST:
+        raise BenchError(f"{quoted(name)}: a name of letters, digits, - and _ is needed, of {_LONGEST} bytes at most")
     return name
 
 

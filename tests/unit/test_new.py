@@ -46,7 +46,7 @@ def test_nothing_is_overwritten(kind: str, home: Path):
 
 
 @pytest.mark.parametrize("kind", WRITTEN)
-@pytest.mark.parametrize("name", ["../x", "a/b", "", " ", ".", "a b", "a\nb", "-"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "", " ", ".", "a b", "a\nb", "-", "n" * 81, "商" * 30])
 def test_a_name_is_no_path(kind: str, name: str, home: Path):
     with pytest.raises(BenchError, match="a name of letters"):
         CliRunner().invoke(app, ["new", kind, "--", name], catch_exceptions=False)
