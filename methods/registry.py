@@ -103,8 +103,8 @@ def make_method(name: str, options: dict[str, Any] | None = None) -> "Method[Any
     return find_method(name)(options)
 
 
-def _adopt(name: str, found: object) -> Entry:
-    """A class from outside, registered unless it already did so itself."""
+def adopt(name: str, found: object) -> Entry:
+    """A class from outside, registered under a name unless it already did so itself; BenchError for no method."""
     from .method import Method
     from .references.ranker import Ranker
 
@@ -116,4 +116,4 @@ def _adopt(name: str, found: object) -> Entry:
 
 
 _HOMES = {name: f"{__package__}.{module}" for module, names in _BUILT_IN.items() for name in names}
-_registry = Registry[Entry]("method", ENTRY_POINTS, _HOMES, _adopt, REFUSED)
+_registry = Registry[Entry]("method", ENTRY_POINTS, _HOMES, adopt, REFUSED)

@@ -1,5 +1,6 @@
 """Whether towers and methods do what they say, tried on a few real items before hours are spent: a check each."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -80,7 +81,7 @@ def check_tells_apart(tower: Tower, seen: Seen) -> None:
     ones, output = [_shown(tower, one) for one in one_by_one(seen.inputs)], seen.together[OUTPUT]
     for number, one in enumerate(ones):
         for earlier, other in enumerate(ones[:number]):
-            if not torch.equal(one, other) and _apart(output[number], output[earlier]) <= SAME:
+            if not torch.equal(one, other) and apart(output[number], output[earlier]) <= SAME:
                 what = "titles" if tower.shape.modality == "text" else "pictures"
                 raise CheckFailed(f"tells items apart: two different {what} give the same vector")
 
@@ -103,8 +104,8 @@ def check_cut(tower: Tower, copy: Tower, seen: Seen, tolerance: Tolerance) -> No
     before, after = _gradients(tower, one), _gradients(copy, one)
     largest = max(float(gradient.abs().max()) for gradient in before.values())
     for name in before.keys() | after.keys():
-        apart = before.get(name, _NONE) - after.get(name, _NONE)
-        if float(apart.abs().max()) > 10 * tolerance.states * largest:
+        change = before.get(name, _NONE) - after.get(name, _NONE)
+        if float(change.abs().max()) > 10 * tolerance.states * largest:
             raise CheckFailed(f"cut as whole: cutting the last layer to one position changes the gradient of {name}")
 
 
@@ -114,8 +115,8 @@ def check_trains(method: Method[Any], encoder: nn.Module, inputs: ItemInputs) ->
     `encoder` is the method's own. Of every tower's layer, and of every part beside the towers, that has something to
     train some of it is reached; key biases, say, move no loss at the start.
     """
-    _check_selection(method, encoder)
-    frozen = {name: buffer.clone() for name, buffer in _frozen_buffers(encoder)}
+    check_selection(method, encoder)
+    frozen = {name: buffer.clone() for name, buffer in frozen_buffers(encoder)}
     missed: list[str] = []
     for _ in range(_ATTEMPTS):  # stochastic depth leaves a layer out now and then
         vectors = encoder.train()(inputs)
@@ -124,7 +125,7 @@ def check_trains(method: Method[Any], encoder: nn.Module, inputs: ItemInputs) ->
         missed = list(_missed(encoder))
         if not missed:
             break
-    for name, buffer in _frozen_buffers(encoder):
+    for name, buffer in frozen_buffers(encoder):
         if not torch.equal(buffer, frozen[name]):
             raise CheckFailed(f"nothing else: a training step changes '{name}' of a tower that is not trained")
     if missed:
@@ -155,13 +156,9 @@ def _levels(tower: Tower, inputs: ItemInputs) -> Levels:
     return {number: state.float().expand(rows) for number, state in zip(numbers, states, strict=True)}
 
 
-def _check_selection(method: Method[Any], encoder: nn.Module) -> None:
+def check_selection(method: Method[Any], encoder: nn.Module) -> None:
     """What is trained has a rate, and some of it is inside the towers if the method says so."""
-    rated = [
-        id(parameter) for parameters, _ in method.learning_rates(encoder).groups.values() for parameter in parameters
-    ]
-    if sorted(rated) != sorted(id(parameter) for parameter in trainable(encoder)):
-        raise CheckFailed("gradients reach: what has a learning rate and what is trained are not the same parameters")
+    _check_rated(method, encoder)
     towers = [module for module in encoder.modules() if isinstance(module, Tower)]
     empty = [tower.shape.modality for tower in towers if not trainable(tower)]
     missing = [name for name in empty if isinstance(method, TowerMethod) and name not in method.untouched]
@@ -170,6 +167,22 @@ def _check_selection(method: Method[Any], encoder: nn.Module) -> None:
         raise CheckFailed(f"trains inside: nothing in the {name} tower is trained, as a method of its family does")
     if not method.trains_inside and len(empty) < len(towers):
         raise CheckFailed("nothing else: a method beside the towers trains parameters inside them")
+
+
+def _check_rated(method: Method[Any], encoder: nn.Module) -> None:
+    """What is trained stands in one group of learning rates, and nothing else does."""
+    rated = [each for parameters, _ in method.learning_rates(encoder).groups.values() for each in parameters]
+    times = Counter(map(id, rated))
+    names = {id(parameter): name for name, parameter in encoder.named_parameters()}
+    for parameter in trainable(encoder):
+        if times[id(parameter)] != 1:
+            fault = "stands in several groups" if times[id(parameter)] else "has no learning rate"
+            raise CheckFailed(f"gradients reach: '{names[id(parameter)]}' is trained and {fault}")
+    for parameter in rated:
+        if id(parameter) not in names:
+            raise CheckFailed("gradients reach: a parameter that is not the encoder's has a learning rate")
+        if not parameter.requires_grad:
+            raise CheckFailed(f"gradients reach: '{names[id(parameter)]}' has a learning rate and is frozen")
 
 
 def _parts(encoder: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:
@@ -186,7 +199,8 @@ def _parts(encoder: nn.Module) -> Iterator[tuple[str, list[nn.Parameter]]]:
             yield f"the {name}", parameters
 
 
-def _frozen_buffers(encoder: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def frozen_buffers(encoder: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """The buffers of the towers of which nothing is trained, by modality and name."""
     for tower in encoder.modules():
         if isinstance(tower, Tower) and not trainable(tower):
             yield from tower.named_buffers(prefix=tower.shape.modality)
@@ -206,13 +220,14 @@ def _gradients(tower: Tower, inputs: ItemInputs) -> dict[str, Tensor]:
 
 def _alike(check: str, what: str, ones: Levels, others: Levels, most: float) -> None:
     for number, one in ones.items():
-        apart = _apart(one, others[number])
-        if not apart <= most:
+        distance = apart(one, others[number])
+        if not distance <= most:
             level = "the output" if number == OUTPUT else f"level {number}"
-            raise CheckFailed(f"{check}: {what} differ by {apart:.1e} at {level}, where {most:.0e} is rounding")
+            raise CheckFailed(f"{check}: {what} differ by {distance:.1e} at {level}, where {most:.0e} is rounding")
 
 
-def _apart(one: Tensor, other: Tensor) -> float:
+def apart(one: Tensor, other: Tensor) -> float:
+    """The largest distance of two vectors, as a share of the largest number in them."""
     largest = max(float(one.abs().max()), float(other.abs().max()), torch.finfo(torch.float32).tiny)
     return float((one - other).abs().max()) / largest
 

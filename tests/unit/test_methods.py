@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from cells import is_kind, method_of, tried_on_all
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
+from tpmebench.bench.worker import conformance
 from tpmebench.bench.worker.step import make_optimiser, trainable_state
-from tpmebench.datasets.batches import Batch, make_batch
+from tpmebench.datasets.batches import make_batch
 from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.last_layer import narrow_last_layer
 from tpmebench.methods.backbones.pair import Backbones
@@ -40,8 +39,8 @@ CROSSED = [name for name in TRAINED if ALL[name].family in {"full", "embedded"}]
 BESIDE = [name for name in TRAINED if ALL[name].family == "decoupled"]
 PAIRS = ["bert+vit", "unequal", "clip", "causal+dinov2"]
 AT_START = {"adapter": 0.05, "pfeiffer": 0.05, "compacter": 0.05, "ssf": 0.8}
-"""How far a method's tower outputs may be from the frozen ones before training; unless said 0, and rounding in kinds of
-peft that compute the weights anew.
+"""How far a method's tower outputs may be from the frozen ones before training, as a share of the largest number: by
+rounding unless said, and by more of it in kinds of peft that compute the weights anew.
 """
 NOT_AT_START = {"c3a", "fourierft", "unilora", "vblora"}
 """Kinds of peft that move the towers' outputs before they have learned anything."""
@@ -50,19 +49,8 @@ PROMPTED = {"vpt-shallow", "vpt-deep"}
 SAMPLED = [name for name in TRAINED if tried_on_all(name)]
 
 
-@dataclass
-class Case:
-    """A recommender with one training batch and what it reads."""
-
-    method: Method
-    recommender: SequentialRecommender
-    content: Content
-    batch: Batch
-    inputs: ItemInputs
-
-    @property
-    def encoder(self) -> nn.Module:
-        return self.recommender.item_encoder
+class Case(conformance.Case):
+    """One whose encoder is one of the suite's own."""
 
     @property
     def reader(self) -> TowerReader:
@@ -70,22 +58,6 @@ class Case:
         assert isinstance(self.encoder, FusedEncoder | IISANEncoder | MixEncoder)
         assert isinstance(self.encoder.reader, TowerReader)
         return self.encoder.reader
-
-    def loss(self) -> Tensor:
-        return self.recommender.loss(self.batch, self.inputs)
-
-    def embeddings(self, *items: int) -> Tensor:
-        """Of some items, or of all, without dropout."""
-        self.recommender.eval()
-        chosen = torch.tensor(items) if items else torch.arange(1, 10)
-        with torch.no_grad():
-            return self.encoder(self.content.gather(chosen))
-
-    def step(self) -> None:
-        self.recommender.train()
-        optimiser = make_optimiser(self.recommender, self.method.learning_rates(self.encoder))
-        self.loss().backward()
-        optimiser.step()
 
 
 Build = Callable[..., Case]
@@ -141,37 +113,19 @@ def build(
         recommender = SequentialRecommender(encoder, head, np.full(backbones.items + 1, 0.1))
         slots = np.array([[0, 0, 1, 2, 3], [4, 2, 4, 5, 9], [0, 0, 0, 7, 6]])
         batch = make_batch(slots, "unique")
-        return Case(method, recommender, content, batch, content.gather(batch.items))
+        return Case(method, recommender, content, batch, content.gather(batch.items), backbones)
 
     return make
 
 
 @on_pairs(SAMPLED)
 def test_an_item_has_one_embedding_whatever_stands_beside_it(build: Build, name: str, pair: str) -> None:
-    case = build(name, pair)
-    together = case.embeddings()
-    assert together.shape == (9, WIDTH)
-    assert together.isfinite().all()
-    # Item 2 has the shortest title: alone it is not padded.
-    torch.testing.assert_close(case.embeddings(2), together[1:2], atol=1e-5, rtol=1e-4)
-    assert (together[0] - together[1]).abs().max() > 1e-4
+    conformance.check_embeddings(build(name, pair))
 
 
 @on_pairs(TRAINED)
 def test_a_step_trains_what_is_trainable_and_nothing_else(build: Build, name: str, pair: str) -> None:
-    case = build(name, pair)
-    before = {key: value.clone() for key, value in case.recommender.state_dict().items()}
-    case.step()
-    parameters = dict(case.recommender.named_parameters(remove_duplicate=False))  # some are shared among layers
-    for key, value in case.recommender.state_dict().items():
-        parameter = parameters.get(key)
-        if parameter is not None and parameter.requires_grad:
-            assert parameter.grad is not None, f"{key} receives no gradient"
-            assert parameter.grad.isfinite().all(), key
-            assert not parameter.grad.any() or not torch.equal(value, before[key]), f"{key} stays as it was"
-        else:
-            assert parameter is None or parameter.grad is None, f"{key} is frozen and has a gradient"
-            assert torch.equal(value, before[key]), f"{key} is frozen and changes"
+    conformance.check_step(build(name, pair))
 
 
 @pytest.mark.parametrize("modalities", [("text",), ("image",), ("text", "image")])
@@ -182,14 +136,9 @@ def test_every_trainable_parameter_has_one_rate(build: Build, name: str, modalit
             build(name, modalities=modalities)
         return
     case = build(name, modalities=modalities)
+    conformance.check_rates(case)
     rates = case.method.learning_rates(case.encoder)
-    grouped = [id(parameter) for parameters, _ in rates.groups.values() for parameter in parameters]
-    wanted = [id(parameter) for parameter in case.encoder.parameters() if parameter.requires_grad]
-    assert sorted(grouped) == sorted(wanted)
-    assert rates.head > 0
-    assert all(rate > 0 for parameters, rate in rates.groups.values() if parameters)
-    optimiser = make_optimiser(case.recommender, rates)
-    assert optimiser.param_groups[-1]["lr"] == rates.head
+    assert make_optimiser(case.recommender, rates).param_groups[-1]["lr"] == rates.head
     case.step()  # one modality alone trains as well
 
 
@@ -202,47 +151,20 @@ def test_a_parameter_without_a_rate_is_an_error(build: Build) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLED)
-def test_trainable_state_round_trips_through_safetensors(build: Build, name: str, tmp_path: Path) -> None:
-    trained, fresh = build(name, seed=0), build(name, seed=1)
-    trained.step()
-    save_file(trainable_state(trained.recommender), tmp_path / "state.safetensors")
-    assert not torch.equal(fresh.embeddings(), trained.embeddings())
-    found = fresh.recommender.load_state_dict(load_file(tmp_path / "state.safetensors"), strict=False)
-    assert not found.unexpected_keys
-    assert torch.equal(fresh.embeddings(), trained.embeddings())
+def test_what_is_saved_brings_back_what_was_trained(build: Build, name: str) -> None:
+    conformance.check_restored(lambda: build(name))
 
 
 @on_pairs([name for name in CROSSED if name not in NOT_AT_START])
 def test_an_embedded_method_starts_from_the_frozen_backbones(build: Build, name: str, pair: str) -> None:
-    case, frozen = build(name, pair), build("frozen", pair)
-    items = frozen.content.gather(torch.arange(1, 10))
-    outputs = [one.reader.eval()(items) for one in (case, frozen)]
-    for modality in ("text",) if name in PROMPTED else ("text", "image"):
-        adapted, plain = (output[modality][0] for output in outputs)
-        torch.testing.assert_close(adapted, plain, atol=AT_START.get(name, 2e-5 if is_kind(name) else 0.0), rtol=0.0)
+    most = None if name in PROMPTED else AT_START.get(name, 2e-5 if is_kind(name) else 1e-6)
+    conformance.check_start(build(name, pair), most)
 
 
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize("name", CACHED)
 def test_cached_equals_uncached(build: Build, name: str, pair: str) -> None:
-    cached, live = build(name, pair), build(ALL[name].uncached, pair)
-    start, other = trainable_state(cached.recommender), trainable_state(live.recommender)
-    assert start.keys() == other.keys()
-    assert all(torch.equal(start[key], other[key]) for key in start)
-    torch.testing.assert_close(cached.embeddings(), live.embeddings(), atol=1e-6, rtol=1e-6)
-    for _ in range(2):  # two steps with the head's dropout, from the same generator
-        losses = []
-        for case in (cached, live):
-            torch.manual_seed(3)
-            case.step()
-            losses.append(float(case.loss().detach()))
-        assert losses[0] == pytest.approx(losses[1], abs=1e-6)
-        gradients, others = (
-            {key: parameter.grad for key, parameter in case.recommender.named_parameters() if parameter.requires_grad}
-            for case in (cached, live)
-        )
-        largest = max(float(gradient.abs().max()) for gradient in gradients.values() if gradient is not None)
-        torch.testing.assert_close(gradients, others, atol=1e-6 * max(1.0, largest), rtol=1e-6)
+    conformance.check_cached(lambda: build(name, pair), lambda: build(ALL[name].uncached, pair))
 
 
 @pytest.mark.parametrize("trained", [0, 1, 2, "all"])
@@ -369,9 +291,8 @@ def test_levels_may_have_another_width_than_the_output(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in BESIDE if name not in CACHED])
 def test_towers_of_a_decoupled_method_stay_in_eval_mode_and_give_no_graph(build: Build, name: str) -> None:
     case = build(name)
-    case.recommender.train()
+    conformance.check_frozen_towers(case)
     reader = cast("Any", case.encoder).reader
-    assert not any(module.training for module in reader.modules())
     first, again = (
         {name: getattr(found, "levels", found) for name, found in reader(case.inputs).items()} for _ in range(2)
     )
@@ -395,13 +316,7 @@ def test_towers_that_gradients_cross_are_in_train_mode(build: Build, name: str) 
 
 @pytest.mark.parametrize("name", SAMPLED)
 def test_mixed_precision(build: Build, name: str) -> None:
-    case = build(name, "unequal")
-    expected = float(case.recommender.eval().loss(case.batch, case.inputs).detach())
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = case.loss()
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(expected, rel=0.05)
-    assert all(p.grad.isfinite().all() for p in case.recommender.parameters() if p.grad is not None)
+    conformance.check_half_precision(build(name, "unequal"))
 
 
 @pytest.mark.parametrize("name", SAMPLED)
