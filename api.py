@@ -21,7 +21,7 @@ from .reports.analysis import results as reading
 from .reports.analysis.comparison import Comparison, compare
 from .reports.analysis.frame import frame
 from .reports.analysis.results import Result
-from .reports.analysis.tpme import CostWeights, pareto, parse_weights, preset, tpme
+from .reports.analysis.tpme import CostWeights, pareto, parse_weights, preset, rankable, tpme
 from .reports.formats import notebook
 from .reports.report import ReportOptions, write_report
 
@@ -149,10 +149,11 @@ class Results:
     def tpme(self, weights: Weights = "paper") -> pd.DataFrame:
         """The weighted parts `time`, `parameters`, `memory` and their sum `tpme`, lowest first; see `tpme.tpme`.
 
-        Only methods that have all three costs are in it, and reference rows are not.
+        Only methods that have all three costs are in it, and reference rows are not. Of fewer than three the parts are
+        missing: min-max over two rows is always 0 and 1, and says nothing.
         """
         chosen = _weights(weights)
-        scored = [tpme(comparison.ranked, chosen) for comparison in self.comparisons]
+        scored = [_scored(comparison, chosen) for comparison in self.comparisons]
         return self._joined([each.sort_values("tpme", kind="stable") for each in scored])
 
     def pareto(self, gain: str = "HR@10", cost: str = "memory") -> pd.DataFrame:
@@ -217,8 +218,13 @@ def _failure(directory: Path, found: Results) -> BenchError:
     return BenchError(f"{directory}: of {len(found)} cells {len(failed)} failed, the first as {first}")
 
 
+def _scored(comparison: Comparison, weights: CostWeights) -> pd.DataFrame:
+    scored = tpme(comparison.ranked, weights)
+    return scored if rankable(comparison.ranked) else scored * float("nan")
+
+
 def _front(comparison: Comparison, gain: str, cost: str) -> pd.DataFrame:
-    methods = comparison.methods.join(tpme(comparison.ranked, CostWeights())["tpme"])
+    methods = comparison.methods.join(_scored(comparison, CostWeights())["tpme"])
     numeric = methods.select_dtypes("number")
     for name in (gain, cost):
         if name not in numeric:

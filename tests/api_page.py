@@ -26,6 +26,7 @@ _PARTS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "For a method's author": {
         "tpmebench.methods": ("Method", "LearningRates", "Options", "TowerMethod", "TowerRates", "register"),
+        "tpmebench.testing": ("check_method",),
     },
     "For a source's, task's or tracker's author": {
         "tpmebench.datasets.sources.source": ("Source",),

@@ -65,3 +65,12 @@ KeepStale = Annotated[
     bool, typer.Option("--keep-stale", help="Count as done what code, data or towers that have changed left.")
 ]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 when a cell failed.")]
+Source = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="RECORD|DIR",
+        parser=path,
+        help="Run a record's cell again, or those of a study's or published report's folder, and compare.",
+    ),
+]

@@ -1,11 +1,14 @@
 """`bench run`."""
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from ...errors import BenchError
 from . import arguments
+from .verdict import print_outcome
 
 
 def run(
@@ -38,8 +41,12 @@ def run(
         bool, typer.Option("--save", help="Keep what each cell trained, of its best epoch, for bench export.")
     ] = False,
     strict: arguments.Strict = False,
+    source: arguments.Source = None,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
+    if source is not None:
+        given = {name: value for name, value in locals().items() if value not in (None, False)}
+        sys.exit(_again(source, given))
     from ..study.asked import read_sweeps
     from ..study.named import check_names
     from ..study.study import read_study
@@ -58,3 +65,24 @@ def run(
     directory = out or chosen.directory
     request = Request(directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict, save=save)
     sys.exit(run_study(chosen, request))
+
+
+_AGAIN = ("methods", "seeds", "dataset", "text_backbone", "image_backbone", "device", "out", "dry_run", "strict")
+"""What may be said beside --from: which of the cells, where their parts stand now, on what to run, where to write."""
+
+
+def _again(source: Path, given: dict[str, Any]) -> int:
+    """Runs cells again as their records say."""
+    for name in given.keys() - {*_AGAIN, "source"}:
+        option = "STUDY" if name == "study" else f"--{name.replace('_', '-').replace('settings', 'set')}"
+        raise BenchError(f"{option} and --from: a cell that is repeated is as its record says; leave {option} out")
+    datasets = given.get("dataset") or []
+    if len(datasets) > 1:
+        raise BenchError("--dataset and --from: give one dataset, the one that all of the cells are of")
+    from ..running.repeat import Again, run_again
+    from ..saved.rebuilt import Instead
+
+    instead = Instead(next(iter(datasets), None), given.get("text_backbone"), given.get("image_backbone"))
+    plain = {name: given[name] for name in ("methods", "seeds", "device", "dry_run", "strict") if name in given}
+    asked = Again(source, given.get("out"), instead=instead, **plain)
+    return run_again(asked, lambda outcome: print_outcome(outcome, "table"))

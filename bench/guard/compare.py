@@ -56,7 +56,12 @@ def run_compare(first: Path, second: Path, fail_on: Literal["worse"] | None = No
 
 def compare(first: Path, second: Path) -> list[Finding]:
     """Every number of the matched cells of two studies, and the cells that only one of them has."""
-    matches, left, right = match(load_records(first), load_records(second))
+    return compare_records(load_records(first), load_records(second), first, second)
+
+
+def compare_records(before: Sequence[Record], now: Sequence[Record], first: Path, second: Path) -> list[Finding]:
+    """The same of some of their records; the directories hold their ranks."""
+    matches, left, right = match(before, now)
     result = [finding for matched in matches for finding in _compare_match(matched, first, second)]
     result += [Finding(name, "cell", "missing", why=f"only in {first}") for name in left]
     return result + [Finding(name, "cell", "new", why=f"only in {second}") for name in right]

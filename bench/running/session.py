@@ -41,7 +41,7 @@ def run_study(study: Study, request: Request, console: Screen | None = None) -> 
     _announce_outside(console, study)
     check_output(request.directory, "--out", beside=True)  # before records are looked for in it
     cells = plan(study, request.directory, __version__)
-    return _session(console, study, request, cells, lambda _: look_again(cells, request.directory))
+    return run_cells(console, study, request, cells, lambda _: look_again(cells, request.directory))
 
 
 def tune_study(study: Study, request: Request) -> int:
@@ -51,10 +51,10 @@ def tune_study(study: Study, request: Request) -> int:
     check_output(request.directory, "--out", beside=True)
     tuning = Tuning(study, __version__)
     cells = tuning.plan(request.directory, request.settles)
-    return _session(console, study, request, cells, partial(tuning.plan, request.directory), tuning.outlook(cells))
+    return run_cells(console, study, request, cells, partial(tuning.plan, request.directory), tuning.outlook(cells))
 
 
-def _session(
+def run_cells(
     console: Screen, study: Study, request: Request, cells: list[Planned], again: Again, outlook: str = ""
 ) -> int:
     """Runs the cells as they were planned, and what `again` adds to them; `outlook` says what that may be."""

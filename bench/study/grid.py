@@ -217,7 +217,7 @@ class _Towers:
                 raise BenchError(f'backbones.{alias}: names no {name} tower; add {name} = "…", or set modalities')
         own = {"text": study.text_backbone, "image": study.image_backbone}
         sources = [BackboneSource(name, place, study.weights) for name, place in places.items() if place]
-        unfit = [reason for each in sources if (reason := _unfit(each, study))]
+        reasons = [reason for each in sources if (reason := unfit(each, study.text_length, study.image_side))]
         labels = {each.modality: each.label if own[each.modality] else alias or each.label for each in sources}
         choice = BackboneChoice(
             text=labels.get("text"),
@@ -229,13 +229,13 @@ class _Towers:
             image_side=study.image_side,
             fingerprint="+".join(each.fingerprint()[:16] for each in sources),
         )
-        return cls(choice, places["text"], places["image"], "; ".join(unfit))
+        return cls(choice, places["text"], places["image"], "; ".join(reasons))
 
 
-def _unfit(source: BackboneSource, study: Study) -> str:
-    """Why a tower cannot read what the study gives it; "" when it can. BenchError for one that cannot be had at all."""
+def unfit(source: BackboneSource, text_length: int, image_side: int | None) -> str:
+    """Why a tower cannot read what it is to be given; "" when it can. BenchError for one that cannot be had at all."""
     try:
-        check_backbone(source, study.text_length, study.image_side)
+        check_backbone(source, text_length, image_side)
     except DoesNotFit as error:
         return str(error)
     return ""

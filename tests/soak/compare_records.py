@@ -8,46 +8,14 @@ Prints a line a difference; status 1 when there are some or a cell stands on one
 """
 
 import sys
-from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tpmebench.bench.guard.pairing import same, settings
-from tpmebench.cell import Schema
+from tpmebench.bench.guard.repetition import differences
 from tpmebench.reports.reading import load_records
 from tpmebench.reports.records import Record, ranks_path
-
-IDENTITY = ("schema_version", "study", "cell_id", "started", "code", "cell.version", "*fingerprint")
-TIMES = (
-    *(f"time.{name}" for name in ("steps", "total", "test", "cache_build", "cache_reused", "cache_built_by")),
-    *(f"time.epochs.*.{name}" for name in ("total", "data", "forward", "backward", "update", "evaluation")),
-    *(f"time.epochs.*.{name}" for name in ("waited", "cpu", "preempted", "others", "attempts")),
-    "energy",
-)
-MACHINE = ("environment", "memory.*.rss", "memory.*.process")
-PASSED_OVER = (*IDENTITY, *TIMES, *MACHINE)
-
-
-def differences(before: Any, after: Any, key: str = "") -> Iterator[str]:
-    """What differs, a line a value: `memory.training.tensors: 12 → 13`."""
-    if any(fnmatchcase(key, pattern) for pattern in PASSED_OVER):
-        return
-    if isinstance(before, Schema) and isinstance(after, Schema):
-        unwritten = {
-            name for side in (before, after) for name in type(side).model_fields.keys() - side.model_fields_set
-        }
-        before, after = ({name: part for name, part in side if name not in unwritten} for side in (before, after))
-    if isinstance(before, list | tuple) and isinstance(after, list | tuple):
-        before, after = dict(enumerate(before)), dict(enumerate(after))
-    if not (isinstance(before, dict) and isinstance(after, dict)):
-        if before != after:
-            yield f"{key}: {before} → {after}"
-        return
-    for name in dict.fromkeys([*before, *after]):
-        yield from differences(before.get(name, "nothing"), after.get(name, "nothing"), f"{key}.{name}".lstrip("."))
 
 
 def compare(before: Path, after: Path) -> list[str]:

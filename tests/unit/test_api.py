@@ -123,6 +123,7 @@ def test_one_method_one_seed_and_no_reference_are_results_too(tmp_path: Path, ma
     results = tb.load(write_study(tmp_path / "one", [make_record("lora")]))
     assert results.methods["HR@10 sd"].isna().all()
     assert list(results.pareto().index) == ["lora"]
+    assert list(results.tpme().index) == ["lora"] and results.tpme()["tpme"].isna().all()
     failed = tb.load(write_study(tmp_path / "none", [make_record("fft", status="oom")]))
     assert failed.tpme().empty and len(failed.frame) == 1 and "oom" in str(failed)
     assert failed.pareto().empty

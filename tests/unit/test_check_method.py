@@ -127,9 +127,12 @@ class Shifted(Norms):
 
     def adapt(self, tower: Tower) -> None:
         super().adapt(tower)
-        tower.layers[0].register_forward_hook(
-            lambda _layer, _args, out: (out[0] + 1, *out[1:]) if isinstance(out, tuple) else out + 1
-        )
+        tower.layers[0].register_forward_hook(moved)
+
+
+def moved(_layer: nn.Module, _args: object, output: Any) -> Any:
+    """A layer's output, moved."""
+    return (output[0] + 1, *output[1:]) if isinstance(output, tuple) else output + 1
 
 
 class Remembering(FusedEncoder):
