@@ -15,17 +15,20 @@ from .analysis.mixtures import mixtures
 from .analysis.paired import user_tests
 from .analysis.provenance import provenance
 from .analysis.pscp import Penalties
-from .analysis.tpme import COSTS, CostWeights, rankable, tpme
+from .analysis.tpme import CostWeights, rankable, tpme
 from .analysis.verdicts import Verdicts, verdicts
 from .figures import accuracy as plot_accuracy
+from .figures import caching as plot_caching
 from .figures import costs as plot_costs
+from .figures import edges as plot_edges
 from .figures import equal_time as plot_equal_time
+from .figures import learning as plot_learning
 from .figures import search as plot_search
 from .figures import sensitivity as plot_sensitivity
 from .figures.drawing import Picture
+from .figures.looks import looks
 from .formats.provenance import provenance_line
 from .formats.sentences import lowest, verdict_sentences
-from .quantities import unit
 from .tables import anatomy, caching, equal_time, headline, search, significance
 from .tables.across import across_table
 from .tables.convergence import convergence_table
@@ -34,11 +37,6 @@ from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, targets_table
 
 T = TypeVar("T")
-AXES = {
-    "time": ("seconds", "T, training time in {unit} an epoch (logarithmic)"),
-    "parameters": ("count", "P, trainable parameters in {unit} (logarithmic)"),
-    "memory": ("bytes", "M, peak training memory in {unit} (logarithmic)"),
-}
 
 
 @dataclass
@@ -182,14 +180,13 @@ def name_pictures(section: Section, suffix: str) -> None:
 
 
 def overview(comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None) -> Section:
-    """The answer at a glance: the main table, failures, and accuracy against a cost."""
+    """The answer at a glance: the main table, failures, and accuracy against each cost."""
     section = Section("overview", "Accuracy, costs and TPME")
     section.table(main_table, comparison, weights, reference, penalties)
     section.table(failures_table, comparison)
     section.table(headline.headline_table, comparison)
-    if rankable(comparison.ranked):
-        scores, axis = tpme(comparison.ranked, weights)["tpme"], "TPME (no unit, 0 to 1, lower is better)"
-        section.picture(plot_accuracy.against_cost, comparison, scores, axis, "accuracy-tpme", log=False)
+    ranked = comparison.ranked if rankable(comparison.ranked) else comparison.ranked.iloc[:0]
+    section.picture(plot_accuracy.accuracy_panels, comparison, tpme(ranked, weights)["tpme"], reference)
     return section
 
 
@@ -212,27 +209,28 @@ def tried(comparison: Comparison) -> Section:
 def weighing(comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> Section:
     """TPME, and how it depends on its weights and on the compared methods; empty where there is none."""
     section = Section("weights", "TPME and its weights")
-    ranked, names = comparison.ranked, comparison.drawn
+    ranked, known = comparison.ranked, looks(comparison.methods)
     if not rankable(ranked):
         return section
     scored = tpme(ranked, weights)
     section.text.append(lowest(scored["tpme"]))
-    section.picture(plot_costs.tpme_parts, scored, weights)
+    section.picture(plot_costs.tpme_parts, scored, weights, ranked)
     section.table(sensitivity.weights_table, comparison, weights, reference)
     if not section.table(sensitivity.reversals_table, comparison, weights):
         section.text.append("Leaving out any one method changes the order by TPME of no two others.")
 
     def map_of_weights() -> Picture:
-        maps = [("all methods", sensitivity.regions(ranked))]
+        maps = [plot_sensitivity.Map("all methods", "all methods", sensitivity.regions(ranked))]
         contenders = significance.not_worse(comparison, tests)
         if 0 < len(contenders) < len(ranked):
             below = "below" if comparison.primary.better == "more" else "above"
-            title = f"{comparison.primary.name} not significantly {below} {reference}'s"
-            maps.append((title, sensitivity.regions(ranked, contenders)))
-        return plot_sensitivity.ternary(maps, names)
+            among = f"those whose {comparison.primary.name} is not significantly {below} {reference}'s"
+            title = f"not significantly {below} {reference}"
+            maps.append(plot_sensitivity.Map(title, among, sensitivity.regions(ranked, contenders)))
+        return plot_sensitivity.ternary(maps, known)
 
     section.picture(map_of_weights)
-    section.picture(plot_sensitivity.edges, ranked, names)
+    section.picture(plot_edges.edges, ranked, known)
     return section
 
 
@@ -242,37 +240,26 @@ def caches(comparison: Comparison) -> Section:
     section.table(caching.cache_table, comparison)
     section.table(caching.break_even_table, comparison)
     section.table(caching.start_table, comparison)
-    section.picture(caching.caching_plot, comparison)
+    section.picture(plot_caching.caching_plot, comparison)
     return section
 
 
 def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Section:
-    """Tests, kinds of target, learning curves, and accuracy against each cost."""
+    """Tests, kinds of target, and accuracy over training."""
     section = Section("accuracy", "Accuracy", [f"Learning rates: {tuning(comparison)}."])
     if section.table(significance.tests_table, comparison, tests, reference) is None:
         section.text.append(f"No paired tests: ranks of {reference} and of another method are needed.")
     section.table(significance.families_table, comparison)
     section.table(convergence_table, comparison)
     section.table(targets_table, comparison)
-    section.picture(plot_accuracy.learning_curves, comparison)
+    section.picture(plot_learning.learning_curves, comparison)
     for metric in comparison.headline:
         section.table(equal_time.equal_time_table, comparison, reference, metric)
         section.table(equal_time.leaders_table, comparison, reference, metric)
     section.table(equal_time.target_table, comparison, reference)
     for metric in comparison.headline:
         section.picture(plot_equal_time.equal_time, comparison, metric.name)
-    for cost in COSTS:
-        section.picture(accuracy_against, comparison, cost)
     return section
-
-
-def accuracy_against(comparison: Comparison, cost: str) -> Picture | None:
-    """Accuracy against one of the costs, in the unit that suits it."""
-    kind, axis = AXES[cost]
-    values = comparison.methods[cost].dropna().astype(float)
-    scale = unit(kind, values)  # type: ignore[arg-type]
-    label = axis.format(unit=scale.name or "numbers")
-    return plot_accuracy.against_cost(comparison, values / scale.scale, label, f"accuracy-{cost}")
 
 
 def costs(comparison: Comparison, reference: str) -> Section:

@@ -15,7 +15,8 @@ from .comparison import Comparison
 from .tpme import COSTS, PRESETS, CostWeights, cost_ratio, normalise, tpme
 from .uncertainty import tpme_intervals
 
-EDGES = (("time", "memory"), ("time", "parameters"), ("parameters", "memory"))
+EDGES = (("time", "parameters"), ("parameters", "memory"), ("memory", "time"))
+"""The triangle's edges, once round."""
 CORNERS = np.eye(3)
 
 

@@ -1,134 +1,186 @@
-"""Pictures of accuracy: against a cost with the Pareto front, and over the epochs and seconds of training."""
+"""The picture of accuracy against each cost: small plots with one y axis, each with its Pareto front as steps."""
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ...metrics import axis_label
 from ..analysis.comparison import Comparison
-from ..analysis.tpme import pareto
-from ..quantities import Unit, missing, show
-from .costs import logarithmic
-from .drawing import DASHES, FAMILY_COLOURS, FAMILY_MARKERS, GREY, Picture, draw, legend, line_looks, written
-from .labels import place_labels
+from ..analysis.tpme import COSTS, pareto
+from ..quantities import unit
+from .costs import COUNTS
+from .drawing import SMALL, TINY, Picture, draw, legend, logarithmic, name_y_axis, written
+from .labels import Label, place_labels
+from .looks import COLOURS, DASHES, INK, MARKERS, SOFT, Look, looks
+
+AXES = {
+    "time": ("seconds", "T, training time in {unit} an epoch"),
+    "parameters": ("count", "P, trainable parameters in {unit}"),
+    "memory": ("bytes", "M, peak training memory in {unit}"),
+}
+FEW = 10
+"""Points in a plot that can all be named beside it; of more, those off the front have numbers."""
+NAME = 20
+"""Characters of a name beside its point, and of one with a number in the legend."""
 
 
-def against_cost(comparison: Comparison, cost: pd.Series, axis: str, name: str, log: bool = True) -> Picture | None:
-    """The primary metric over a cost, one point a method, the Pareto front joined, dominated methods grey.
+@dataclass(frozen=True)
+class Plot:
+    """Accuracy against one cost: `points` by label with `x`, `y`, `sd` and `front`; `axis` is the x axis' label."""
 
-    None without points. `cost` is by method; `axis` is the x axis' label with its unit.
+    points: pd.DataFrame
+    axis: str
+    log: bool
+
+
+@dataclass(frozen=True)
+class Names:
+    """How points are named: `numbers` of those that the legend names, `kept` those named everywhere."""
+
+    numbers: dict[str, int]
+    kept: frozenset[str]
+
+    def of(self, label: str, front: bool) -> str:
+        """What stands beside a point."""
+        number = self.numbers.get(label)
+        return written(label, NAME) if number is None or front or label in self.kept else str(number)
+
+
+def accuracy_panels(comparison: Comparison, scores: pd.Series, reference: str) -> Picture | None:
+    """The primary metric over T, P, M and TPME, one point a method. None without points.
+
+    `scores`: TPME by label, may be empty. Rows without costs are lines across. `reference` is named everywhere.
     """
+    plots = [plot for plot in (*_costs(comparison), _scores(comparison, scores)) if len(plot.points)]
+    if not plots:
+        return None
+    metric, known = comparison.primary.name, looks(comparison.methods)
+    labels = list(dict.fromkeys(str(label) for plot in plots for label in plot.points.index))
+    anchors = comparison.methods[metric][comparison.methods["family"] == "reference"].dropna()
+    anchors = anchors.drop(labels, errors="ignore")
+    ordered = [str(label) for label in comparison.methods.index if str(label) in labels]
+    numbers = {label: place for place, label in enumerate(ordered, 1)} if len(labels) > FEW else {}
+    names = Names(numbers, frozenset({reference}))
+
+    def paint(figure: Figure) -> None:
+        grid = figure.subplots(-(-len(plots) // 2), min(len(plots), 2), squeeze=False, sharey=True)
+        for axes in grid.flat[len(plots) :]:
+            axes.set_axis_off()
+        panels = list(zip(grid.flat, plots, strict=False))
+        for axes, plot in panels:
+            for label, value in anchors.items():
+                dashes = DASHES[1 + list(anchors.index).index(label) % 3]
+                axes.axhline(value, color=known[str(label)].colour, linestyle=dashes, linewidth=1.4, zorder=1)
+            _paint(axes, plot, known)
+        _one_y_axis([axes for axes, _ in panels], room=0.3 if numbers else 0.05)
+        name_y_axis(figure, axis_label(metric, "test users"))
+        small: dict[str, Any] = {"handlelength": 1.4, "columnspacing": 1.0} if numbers else {}
+        legend(figure, _handles(comparison, known, anchors, names), below=True, **small)
+        for axes, plot in panels:
+            _steps(axes, plot.points)
+            place_labels(axes, _labels(plot.points, names))
+
+    fronts = [f"{plot.axis}: {', '.join(map(str, _front(plot.points).index))}" for plot in plots]
+    caption = "Accuracy against each cost. Filled: on the Pareto front, which the steps join; hollow: dominated."
+    caption += " Numbers: see beneath." * bool(numbers)
+    entries = len(anchors) + 1 + (len(numbers) or 4)
+    height = -(-len(plots) // 2) * (3.9 if numbers else 2.95) + 0.4 + 0.23 * -(-entries // 3)
+    alt = f"{metric} against costs. On the Pareto fronts: {'; '.join(fronts)}."
+    return draw("accuracy-costs", caption, alt, height, paint)
+
+
+def _costs(comparison: Comparison) -> list[Plot]:
+    plots = []
+    for cost in COSTS:
+        kind, axis = AXES[cost]
+        values = comparison.methods[cost].dropna().astype(float)
+        scale = unit(kind, values)  # type: ignore[arg-type]
+        log = bool(len(values) and values.min() > 0)
+        label = axis.format(unit=COUNTS.get(scale.name, scale.name)) + "\n(logarithmic)" * log
+        plots.append(Plot(_points(comparison, values / scale.scale), label, log))
+    return plots
+
+
+def _scores(comparison: Comparison, scores: pd.Series) -> Plot:
+    return Plot(_points(comparison, scores), "TPME (no unit, 0 to 1,\nlower is better)", False)
+
+
+def _points(comparison: Comparison, cost: pd.Series) -> pd.DataFrame:
     metric, more = comparison.primary.name, comparison.primary.better == "more"
-    methods = comparison.methods.join(cost.rename("x"), how="inner").dropna(subset=["x", metric])
-    if methods.empty:
-        return None
-    front = pareto(methods["x"], methods[metric] if more else -methods[metric])
-    anchors = comparison.methods[comparison.methods["family"] == "reference"][metric].drop(
-        methods.index, errors="ignore"
-    )
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        for number, (label, value) in enumerate(anchors.dropna().items()):
-            axes.axhline(
-                value, color=GREY, linestyle=DASHES[1 + number % 4], linewidth=1.6, label=written(label), zorder=1
-            )
-        on_front = methods[front].sort_values("x")
-        axes.plot(on_front["x"], on_front[metric], color="#444444", linewidth=1.4, zorder=2, label="Pareto front")
-        for family in FAMILY_COLOURS:
-            of_family = methods[methods["family"] == family]
-            scatter_family(axes, of_family.rename(columns={metric: "y", f"{metric} sd": "y sd"}), front, family)
-        if log and methods["x"].min() > 0:
-            logarithmic(axes)
-        axes.margins(x=0.12, y=0.14)
-        axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))  # a share: from 0, so that small differences look small
-        axes.set_xlabel(axis)
-        axes.set_ylabel(axis_label(metric, "test users"))
-        legend(figure, axes.get_legend_handles_labels()[0])
-        colours = ["black" if front[label] else "#707070" for label in methods.index]
-        points = list(zip(methods["x"], methods[metric], strict=True))
-        place_labels(axes, points, [written(label) for label in methods.index], colours)
-
-    best = ", ".join(map(str, methods[front].sort_values("x").index))
-    caption = "Accuracy against cost. Filled: on the Pareto front; grey: dominated by another method."
-    return draw(name, caption, f"{metric} against {axis}. On the Pareto front: {best}.", 5.2, paint)
+    columns = {metric: "y", f"{metric} sd": "sd"}
+    points = comparison.methods[list(columns)].rename(columns=columns).join(cost.rename("x"), how="inner")
+    points = points.dropna(subset=["x", "y"])
+    return points.assign(front=pareto(points["x"], points["y"] if more else -points["y"]))
 
 
-def scatter_family(axes: Axes, methods: pd.DataFrame, front: pd.Series, family: str) -> None:
-    """Points of one family, each with its std over seeds; hollow and grey where dominated."""
-    if methods.empty:
-        return
-    marker, colour = FAMILY_MARKERS[family], FAMILY_COLOURS[family]
-    for label, one in methods.iterrows():
-        leads = bool(front[str(label)])
-        shade = colour if leads else GREY
-        std = one["y sd"] if pd.notna(one["y sd"]) else 0.0
+def _front(points: pd.DataFrame) -> pd.DataFrame:
+    return points[points["front"]].sort_values(["x", "y"])
+
+
+def _paint(axes: Axes, plot: Plot, known: dict[str, Look]) -> None:
+    """Every point with its std over seeds; hollow where dominated."""
+    for label, one in plot.points.iterrows():
+        look, leads = known[str(label)], bool(one["front"])
         axes.errorbar(
-            one["x"],
-            one["y"],
-            yerr=std or None,
-            marker=marker,
-            color=shade,
-            markerfacecolor=shade if leads or marker == "x" else "white",
-            markersize=10,
-            capsize=3,
-            elinewidth=1.2,
-            linestyle="none",
-            zorder=4 if leads else 3,
-        )
-    axes.scatter([], [], marker=marker, s=90, color=colour, label=family)
+            one["x"], one["y"], yerr=float(one["sd"]) if pd.notna(one["sd"]) and one["sd"] else None,
+            marker=look.marker, color=look.colour, markerfacecolor=look.colour if leads else "#ffffff",
+            markersize=8, capsize=2, elinewidth=0.9, linestyle="none", zorder=4 if leads else 3,
+        )  # fmt: skip
+    if plot.log:
+        logarithmic(axes, spread=40)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(x=0.16, y=0.12)
+    axes.set_xlabel(plot.axis)
 
 
-def learning_curves(comparison: Comparison) -> Picture | None:
-    """Valid primary metric by epoch and by seconds of training, mean over seeds; None when no epoch was validated."""
-    curves = {label: curve for label in comparison.drawn if (curve := mean_curve(comparison, label)) is not None}
-    if not curves:
-        return None
-    primary = comparison.primary
-
-    def paint(figure: Figure) -> None:
-        upper, lower = figure.subplots(2, 1, sharey=True)
-        looks = line_looks(comparison.drawn)
-        for number, (label, curve) in enumerate(curves.items()):
-            every = (number % 3, max(len(curve) // 6, 1)) if len(curve) > 6 else 1
-            look = looks[label] | {"markevery": every, "linewidth": 1.8}
-            upper.plot(curve["epoch"], curve["valid"], label=written(label), **look)
-            lower.plot(curve["seconds"], curve["valid"], **look)
-        upper.set_xlabel("epoch (number)")
-        upper.xaxis.set_major_locator(MaxNLocator(integer=True))
-        logarithmic(lower)
-        lower.set_xlabel("training time so far in s, cache included (logarithmic)")
-        figure.supylabel(f"valid {axis_label(primary.name, 'users')}", fontsize=13)
-        legend(figure, upper.get_legend_handles_labels()[0])
-
-    most, word = (pd.Series.max, "Highest") if primary.better == "more" else (pd.Series.min, "Lowest")
-    best = "; ".join(f"{label} {show(most(curve['valid']), 'metric', Unit())}" for label, curve in curves.items())
-    alt = f"Valid {primary.name} over training. {word}: {best}."
-    height = 6.6 + 0.27 * np.ceil(len(curves) / 3)
-    return draw("learning-curves", f"Valid {primary.name} over the epochs and seconds of training.", alt, height, paint)
+def _one_y_axis(panels: Sequence[Axes], room: float) -> None:
+    """A share: from 0, so that small differences look small. Above the best is `room` for names, a share of all."""
+    low, high = panels[0].get_ylim()
+    low = min(0.0, low)
+    panels[0].set_ylim(low, high + room * (high - low))
 
 
-def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
-    """Columns epoch, seconds, valid: means over a method's cells, as far as at least half of them went.
+def _steps(axes: Axes, points: pd.DataFrame) -> None:
+    """The best accuracy that every cost buys: level until the next method of the front, and then on to the edge."""
+    front, edge = _front(points), axes.get_xlim()
+    xs, ys = [*front["x"], edge[1]], [*front["y"], front["y"].iloc[-1]]
+    axes.plot(xs, ys, color=SOFT, linewidth=1.2, zorder=2, label="Pareto front", drawstyle="steps-post")
+    axes.set_xlim(edge)
 
-    Seconds are a cell's own; where other cells measured the costs, those of the row.
-    """
-    rows, metric = [], comparison.primary.name
-    costs = dict(comparison.methods.T[label])
-    timed = {result.record.cell_id for result in comparison.costs_of(label)}
-    results = comparison.ok(label)
-    for result in results:
-        time, own = result.record.time, result.record.cell_id in timed
-        built = time.cache_build if own else costs["cache_build"]
-        seconds = 0.0 if built is None or missing(built) else float(built)
-        for number, epoch in enumerate(time.epochs, start=1):
-            seconds += epoch.total if own else float(costs["time"])
-            if metric in epoch.valid:
-                rows.append({"epoch": number, "seconds": seconds, "valid": epoch.valid[metric]})
-    if not rows:
-        return None
-    grouped = pd.DataFrame(rows).groupby("epoch", as_index=False)
-    means = grouped.mean()
-    return means[grouped.size()["size"] * 2 >= len(results)]
+
+def _labels(points: pd.DataFrame, names: Names) -> list[Label]:
+    """Names first, as they need the most room; then numbers."""
+    found = []
+    for label, one in points.iterrows():
+        text, colour = names.of(str(label), bool(one["front"])), INK if one["front"] else SOFT
+        found.append(Label((one["x"], one["y"]), text, colour, TINY if text.isdigit() else SMALL))
+    return sorted(found, key=lambda label: -len(label.text))
+
+
+def _handles(comparison: Comparison, known: dict[str, Look], anchors: pd.Series, names: Names) -> list[Line2D]:
+    """The front, the rows across, and the families, or every method by its number."""
+    front = Line2D([], [], color=SOFT, linewidth=1.2, label="Pareto front", drawstyle="steps-post")
+    across = [
+        Line2D([], [], color=known[str(label)].colour, linestyle=DASHES[1 + place % 3], linewidth=1.4,
+               label=written(label))
+        for place, label in enumerate(anchors.index)
+    ]  # fmt: skip
+    plain = {"linestyle": "none", "markersize": 8}
+    if names.numbers:
+        marks = [
+            Line2D([], [], marker=known[label].marker, color=known[label].colour, label=text, **plain)
+            for label, text in ((label, f"{number} {written(label, NAME)}") for label, number in names.numbers.items())
+        ]
+    else:
+        families = [name for name in COLOURS if name in set(comparison.methods["family"].drop(anchors.index))]
+        marks = [
+            Line2D([], [], marker=MARKERS[name][0], color=COLOURS[name][0], label=name, **plain) for name in families
+        ]
+    return [*marks, *across, front]

@@ -1,32 +1,59 @@
 """Pictures of what methods cost: TPME's parts, an epoch's time, peak memory by kind and by phase."""
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..analysis.cells import PHASES
 from ..analysis.comparison import Comparison
-from ..analysis.tpme import CostWeights
-from ..quantities import NONE, quantity, show, unit
-from .drawing import BLACK, BLUE, GREEN, MARKERS, ORANGE, Picture, bar_height, draw, legend, stacked_bars, wrapped
+from ..analysis.tpme import COSTS, CostWeights
+from ..quantities import NONE, Kind, quantity, show, unit
+from .bars import bar_height, name_rows, stacked_bars
+from .drawing import SMALL, Picture, draw, legend, logarithmic
+from .looks import INK, PARTS
 
 COST_NAMES = {"time": "training time", "parameters": "trainable parameters", "memory": "peak memory"}
+RAW: dict[str, Kind] = {"time": "seconds", "parameters": "count", "memory": "bytes"}
+COUNTS = {"": "numbers", "K": "thousand", "M": "million"}
+COLUMNS = (0.2, 0.65, 1.0)
+"""Where the three costs end to the right of the bars."""
 
 
-def tpme_parts(scored: pd.DataFrame, weights: CostWeights) -> Picture:
-    """Stacked bars of TPME's weighted parts, the best method on top. `scored` comes from `tpme.tpme`."""
+def tpme_parts(scored: pd.DataFrame, weights: CostWeights, ranked: pd.DataFrame) -> Picture:
+    """Stacked bars of TPME's weighted parts, the best method on top, with the raw costs beside them.
+
+    `scored` comes from `tpme.tpme`, `ranked` has the costs that went into it.
+    """
     ordered = scored.sort_values("tpme")
     names = {cost: f"{text} × {getattr(weights, cost):g}" for cost, text in COST_NAMES.items()}
+    raw = ranked.loc[ordered.index, list(COSTS)].astype(float)
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        texts = [show(value, "score") for value in ordered["tpme"]]
-        stacked_bars(axes, ordered[list(names)].rename(columns=names), texts, (BLUE, ORANGE, GREEN))
-        axes.set_xlabel("TPME (no unit, 0 to 1, lower is better)")
-        axes.set_xlim(0, max(float(ordered["tpme"].max()), 0.05) * 1.16)
+        bars, texts = figure.subplots(1, 2, sharey=True, width_ratios=(1, 0.8))
+        stacked_bars(
+            bars, ordered[list(names)].rename(columns=names), [show(value, "score") for value in ordered["tpme"]]
+        )
+        bars.set_xlabel("TPME (no unit, 0 to 1, lower is better)")
+        bars.set_xlim(0, max(float(ordered["tpme"].max()), 0.05) * 1.24)
+        raw_costs(texts, raw)
+        legend(figure, bars.get_legend_handles_labels()[0])
 
     listed = "; ".join(f"{label} {show(value, 'score')}" for label, value in ordered["tpme"].items())
-    caption = "TPME and its weighted, normalised parts. Lower is better."
-    return draw("tpme-parts", caption, f"Stacked bars of TPME. {listed}.", bar_height(len(ordered), 2.1), paint)
+    caption = "TPME and its weighted, normalised parts, lower is better; to the right the costs as measured."
+    return draw("tpme-parts", caption, f"Stacked bars of TPME. {listed}.", bar_height(list(ordered.index), 1.6), paint)
+
+
+def raw_costs(axes: Axes, raw: pd.DataFrame) -> None:
+    """T, P and M of every row, as numbers in columns, each in a unit of its own."""
+    axes.set_axis_off()
+    axes.set_xlim(0, 1)
+    for place, cost in enumerate(COSTS):
+        scale = unit(RAW[cost], raw[cost])
+        head = f"{cost}\n{COUNTS.get(scale.name, scale.name)}"
+        at = {"ha": "right", "fontsize": SMALL}
+        axes.annotate(head, (COLUMNS[place], 1), (0, 2), "axes fraction", "offset points", va="bottom", **at)
+        for row, value in enumerate(raw[cost]):
+            axes.text(COLUMNS[place], row, show(value, RAW[cost], scale), va="center", **at)
 
 
 def epoch_time(comparison: Comparison) -> Picture | None:
@@ -43,9 +70,10 @@ def epoch_time(comparison: Comparison) -> Picture | None:
         axes = figure.add_subplot()
         stacked_bars(axes, parts, [quantity(value, "seconds") for value in methods["time"]])
         axes.set_xlabel("seconds an epoch")
+        legend(figure, axes.get_legend_handles_labels()[0], most=4)
 
     alt = "Stacked bars of the seconds of an epoch. " + in_words(methods["time"], "seconds")
-    return draw("epoch-time", "Where the time of a training epoch goes.", alt, bar_height(len(parts)), paint)
+    return draw("epoch-time", "Where the time of a training epoch goes.", alt, bar_height(list(parts.index)), paint)
 
 
 def memory_kinds(comparison: Comparison) -> Picture | None:
@@ -60,9 +88,12 @@ def memory_kinds(comparison: Comparison) -> Picture | None:
         texts = [f"{show(value, 'bytes', scale)} {scale.name}" for value in kinds.sum(axis=1)]
         stacked_bars(axes, kinds / scale.scale, texts)
         axes.set_xlabel(f"{scale.name} at the peak of a training step")
+        legend(figure, axes.get_legend_handles_labels()[0], most=4)
 
     alt = "Stacked bars of memory at the peak. " + in_words(kinds.sum(axis=1), "bytes")
-    return draw("memory-kinds", "What the peak of a training step consists of.", alt, bar_height(len(kinds)), paint)
+    return draw(
+        "memory-kinds", "What the peak of a training step consists of.", alt, bar_height(list(kinds.index)), paint
+    )
 
 
 def memory_phases(comparison: Comparison) -> Picture | None:
@@ -73,44 +104,23 @@ def memory_phases(comparison: Comparison) -> Picture | None:
     if methods.empty:
         return None
     scale = unit("bytes", [methods.min().min()])
+    looks = {"cache build": ("^", PARTS[1]), "training": ("o", INK), "evaluation": ("s", "#ffffff")}
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        colours = {"cache build": ORANGE, "training": BLUE, "evaluation": BLACK}
-        for number, phase in enumerate(methods.columns):
+        for phase in methods.columns:
+            marker, colour = looks[phase]
             axes.scatter(
-                methods[phase] / scale.scale,
-                range(len(methods)),
-                s=90,
-                marker=MARKERS[number],
-                color=colours[phase],
-                edgecolors="white",
-                linewidths=0.6,
-                label=phase,
-                zorder=3,
-            )
-        axes.set_yticks(range(len(methods)), [wrapped(str(label)) for label in methods.index])
-        axes.set_ylim(len(methods) - 0.5, -0.5)
+                methods[phase] / scale.scale, range(len(methods)), s=64, marker=marker, color=colour, edgecolors=INK,
+                linewidths=1.0, label=phase, zorder=3,
+            )  # fmt: skip
+        name_rows(axes, list(methods.index))
         logarithmic(axes)
         axes.set_xlabel(f"peak memory of the phase in {scale.name} (logarithmic)")
         legend(figure, axes.get_legend_handles_labels()[0])
 
     alt = "Peak memory by phase. Training: " + in_words(comparison.methods["memory"].dropna(), "bytes")
-    return draw("memory-phases", "Peak memory of each phase.", alt, bar_height(len(methods)), paint)
-
-
-def logarithmic(axes: object) -> None:
-    """A logarithmic x axis whose ticks are plain numbers, at 1, 2 and 5 when it spans little."""
-    from matplotlib.axes import Axes
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    assert isinstance(axes, Axes)
-    axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    steps = (1.0, 2.0, 5.0) if high / low < 200 else (1.0,)
-    axes.xaxis.set_major_locator(LogLocator(subs=steps))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    return draw("memory-phases", "Peak memory of each phase.", alt, bar_height(list(methods.index)), paint)
 
 
 def in_words(values: pd.Series, kind: str) -> str:

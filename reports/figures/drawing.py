@@ -1,73 +1,77 @@
-"""What all pictures share: the style, and looks that can be told apart in grey."""
+"""What all pictures share: the style, the files that a picture becomes, and names as a picture shows them."""
 
 import io
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-import pandas as pd
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ...files import write_atomic
 from ...text import escaped, visible
 
 STYLE = Path(__file__).with_name("tpmebench.mplstyle")
-BLUE, ORANGE, GREEN, PINK, SKY, RED, YELLOW, BLACK = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
-)  # fmt: skip
-GREY = "#999999"
-FAMILY_COLOURS = {"full": BLACK, "embedded": RED, "hybrid": GREEN, "decoupled": BLUE, "reference": GREY}
-FAMILY_MARKERS = {"full": "s", "embedded": "^", "hybrid": "D", "decoupled": "o", "reference": "x"}
-COLOURS = (BLUE, ORANGE, GREEN, RED, PINK, BLACK, SKY, "#8A7A00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo")
 WIDTH = 7.2
+SMALL = 11
+"""Points of the smallest type: legible at half width, where 7.2 inches are a column's 3.6."""
 LONGEST = 40
 """Characters of a name in a picture; of a longer one the middle is left out. Tables show it whole."""
-ROOM = {4: 14, 3: 24, 2: 30}
-"""Columns of a legend: the longest name, in characters, with which so many fit side by side."""
+TINY = 10
+"""Points of numbers that stand for names."""
+
+_Y_AXIS = "y-axis"
+
+Paint = Callable[[Figure], None]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished picture: PNG and SVG, a caption, and the words for those who do not see it."""
+    """A finished picture: PNG and SVG, a caption, and the words for those who do not see it.
+
+    The PNG is on white; SVG and PDF have no ground of their own. `paint` and `height` (inches) draw it once more.
+    """
 
     name: str
     caption: str
     alt: str
-    png: bytes
-    svg: str
+    png: bytes = field(repr=False)
+    svg: str = field(repr=False)
+    height: float = 0.0
+    paint: Paint | None = field(default=None, compare=False, repr=False)
 
-    def save(self, directory: Path) -> list[Path]:
-        """Writes `<name>.png` and `<name>.svg`."""
-        paths = [directory / f"{self.name}.png", directory / f"{self.name}.svg"]
-        write_atomic(paths[0], self.png)
-        write_atomic(paths[1], self.svg)
-        return paths
+    def pdf(self) -> bytes:
+        """The same as PDF, for LaTeX: its text is text, the fonts are in it."""
+        assert self.paint is not None
+        data = io.BytesIO()
+        with style():
+            figure = painted(self.paint, self.height)
+            on_nothing(figure)
+            FigureCanvasPdf(figure).print_pdf(data, metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        return data.getvalue()
 
-
-def line_looks(labels: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour, marker and dashes of each method's line, the same in every picture that is given the same methods."""
-    return {
-        label: {
-            "color": COLOURS[number % len(COLOURS)],
-            "marker": MARKERS[number % len(MARKERS)],
-            "linestyle": DASHES[number % len(DASHES)],
-            "markeredgecolor": "white",
+    def save(self, directory: Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+        """Writes `<name>.<format>` for each of `png`, `svg` and `pdf` that is asked for."""
+        make: dict[str, Callable[[], bytes | str]] = {
+            "png": lambda: self.png,
+            "svg": lambda: self.svg,
+            "pdf": self.pdf,
         }
-        for number, label in enumerate(labels)
-    }
+        paths = [directory / f"{self.name}.{kind}" for kind in formats]
+        for path, kind in zip(paths, formats, strict=True):
+            write_atomic(path, make[kind]())
+        return paths
 
 
 @contextmanager
@@ -79,20 +83,47 @@ def style() -> Iterator[None]:
         yield
 
 
-def draw(name: str, caption: str, alt: str, height: float, paint: Callable[[Figure], None]) -> Picture:
+def draw(name: str, caption: str, alt: str, height: float, paint: Paint) -> Picture:
     """Calls `paint` on an empty figure of the common width, in the common style.
 
     The canvases print directly: `savefig` would lay out and draw everything once more beforehand.
     """
     with style():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        canvas = FigureCanvasAgg(figure)
-        paint(figure)
-        png, svg = io.BytesIO(), io.StringIO()
-        canvas.print_png(png, metadata={"Software": None})
+        return Picture(name, caption, alt, *printed(painted(paint, height)), height, paint)
+
+
+def printed(figure: Figure) -> tuple[bytes, str]:
+    """The figure as PNG and as SVG."""
+    png, svg = io.BytesIO(), io.StringIO()
+    figure.canvas.print_png(png, metadata={"Software": None})  # type: ignore[attr-defined]
+    on_nothing(figure)
+    FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
+    return png.getvalue(), svg.getvalue()
+
+
+def painted(paint: Paint, height: float) -> Figure:
+    """The figure, laid out once and for all."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    paint(figure)
+    laid_out(figure)
+    return figure
+
+
+def laid_out(figure: Figure) -> None:
+    """Lets the figure find its places and keep them, so that pixels can be counted on."""
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
         figure.set_layout_engine("none")
-        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None, "Creator": None})
-    return Picture(name, caption, alt, png.getvalue(), svg.getvalue())
+        bounds = np.array([axes.get_position().intervaly for axes in figure.axes if axes.axison])
+        for text in figure.texts:
+            if text.get_gid() == _Y_AXIS and len(bounds):
+                text.set_y((bounds.min() + bounds.max()) / 2)
+
+
+def on_nothing(figure: Figure) -> None:
+    """Takes the ground away, so that the page's own shows."""
+    figure.patch.set_facecolor("none")
 
 
 def written(name: object, longest: int = LONGEST) -> str:
@@ -112,48 +143,42 @@ def has_glyph(sign: str) -> bool:
     return get_font(findfont(FontProperties(family="DejaVu Sans"))).get_char_index(ord(sign)) != 0
 
 
-def wrapped(label: str) -> str:
-    """A method's name on lines of at most 18 characters."""
-    return "\n".join(textwrap.wrap(written(label), 18, break_long_words=False))
+def wrapped(label: str, width: int = 18) -> str:
+    """A method's name on two lines at most, of so many characters, broken where words end if that can be."""
+    text = written(label, min(2 * width, LONGEST))
+    lines = textwrap.wrap(text, width)
+    return "\n".join(lines if len(lines) <= 2 else (text[:width], text[width:])) or " "
 
 
-def legend(figure: Figure, handles: Sequence[Any], most: int = 3) -> None:
-    """The legend above a picture, in as many columns, `most` at most, as its longest name leaves room for."""
-    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    fitting = (columns for columns, length in ROOM.items() if columns <= most and longest <= length)
-    figure.legend(handles=handles, loc="outside upper left", ncols=max(fitting, default=1))
+def legend(figure: Figure, handles: Sequence[Any], most: int = 3, below: bool = False, **options: Any) -> None:
+    """The legend above or below a picture, in as many columns, `most` at most, as there is room for.
+
+    `options` are matplotlib's.
+    """
+    place = "outside lower left" if below else "outside upper left"
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for columns in range(most, 0, -1):
+        drawn = figure.legend(handles=handles, loc=place, ncols=columns, **options)
+        if columns == 1 or drawn.get_window_extent(renderer).width <= figure.bbox.width:
+            break
+        drawn.remove()
 
 
-def bar_height(rows: int, extra: float = 1.6) -> float:
-    """Inches for a picture of horizontal bars."""
-    return extra + 0.42 * max(rows, 1)
+def name_y_axis(figure: Figure, text: str) -> None:
+    """One label for the y axes of all plots, in the middle of them once they are laid out."""
+    figure.supylabel(text, fontsize=12).set_gid(_Y_AXIS)
 
 
-def stacked_bars(axes: Axes, parts: pd.DataFrame, texts: Sequence[str], colours: Sequence[str] = COLOURS) -> None:
-    """Horizontal bars, first row on top, one colour and hatch a column, `texts` at their ends; legend above."""
-    left = pd.Series(0.0, index=parts.index)
-    rows = range(len(parts))
-    for number, column in enumerate(parts.columns):
-        axes.barh(
-            rows,
-            parts[column],
-            left=left,
-            height=0.72,
-            color=colours[number % len(colours)],
-            hatch=HATCHES[number % len(HATCHES)],
-            edgecolor="white",
-            linewidth=0.6,
-            label=written(column),
-        )
-        left = left + parts[column]
-    for position, (end, text) in enumerate(zip(left, texts, strict=True)):
-        axes.annotate(text, (end, position), xytext=(5, 0), textcoords="offset points", va="center", fontsize=12)
-    axes.set_yticks(rows, [wrapped(label) for label in parts.index])
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False, axis="y")
-    axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.set_xlim(0, max(float(left.max()), 1e-12) * 1.22)
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
-    legend(figure, axes.get_legend_handles_labels()[0], most=4)
+def logarithmic(axes: Axes, spread: float = 200) -> None:
+    """A logarithmic x axis whose ticks are plain numbers, at 1, 2 and 5 when it spans less than `spread` times."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    steps = (1.0, 2.0, 5.0) if high / low < spread else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=steps))
+    axes.xaxis.set_major_formatter(FuncFormatter(plain))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def plain(value: float, _: object = None) -> str:
+    """A tick's number without a power of ten."""
+    return f"{value:,.10g}"

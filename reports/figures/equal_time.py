@@ -1,42 +1,50 @@
 """Test accuracy over the seconds of training, with bands over seeds."""
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from ...metrics import axis_label
+from ..analysis import equal_time as analysis
 from ..analysis.comparison import Comparison
-from ..analysis.equal_time import curves
 from ..analysis.statistics import mean_interval
 from ..quantities import Unit, show
-from .costs import logarithmic
-from .drawing import Picture, draw, legend, line_looks, written
+from .curves import Curve, draw_curves, grid_height, groups, name_curves
+from .drawing import Picture, draw, logarithmic, name_y_axis
+from .learning import BANDS, grouped
+from .looks import looks
 
 
 def equal_time(comparison: Comparison, metric: str) -> Picture | None:
     """The best so far by valid of each row, as steps; the band is the interval over seeds. None without any."""
-    found = curves(comparison, metric)
+    found = analysis.curves(comparison, metric)
     if not found:
         return None
-    longest = max(curve.end for curve in found.values())
+    longest = max(max(curve.end, curve.seconds[-1]) for curve in found.values())
+    drawn = {label: _drawn(curve, longest) for label, curve in found.items()}
+    ends = pd.DataFrame({"end": {label: curve.mean[-1] for label, curve in drawn.items()}})
+    [better] = [one.better for one in comparison.metrics if one.name == metric]
+    divided = groups(ends.join(comparison.methods["family"]), better == "more")
+    known = looks(comparison.methods)
 
     def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        looks = line_looks(comparison.drawn)
-        for number, (label, curve) in enumerate(found.items()):
-            seconds = np.append(curve.seconds, max(longest, curve.seconds[-1]))
-            values = np.concatenate([curve.values, curve.values[:, -1:]], axis=1)
-            every = (number % 3, max(len(seconds) // 6, 1))
-            look = looks[label] | {"markevery": every, "linewidth": 1.8, "drawstyle": "steps-post"}
-            axes.plot(seconds, values.mean(axis=0), label=written(label), **look)
-            low, high = np.array([(each.low, each.high) for each in map(mean_interval, values.T)]).T
-            axes.fill_between(seconds, low, high, step="post", color=look["color"], alpha=0.15, linewidth=0)
+        [axes] = draw_curves(figure, [drawn], divided, known, steps=True)
         logarithmic(axes)
         axes.set_xlabel("training time so far in s, cache included (logarithmic)")
-        axes.set_ylabel(axis_label(metric, "test users"))
-        legend(figure, axes.get_legend_handles_labels()[0])
+        name_y_axis(figure, axis_label(metric, "test users"))
+        name_curves(figure, drawn, divided, known)
 
-    ends = "; ".join(f"{label} {show(curve.values[:, -1].mean(), 'metric', Unit())}" for label, curve in found.items())
-    bands = "bands: 95 % intervals over seeds (Student's t)" if any(len(c.seeds) > 1 for c in found.values()) else ""
-    caption = f"Test {metric} of the best epoch so far by valid, over training time{bands and f'; {bands}'}."
+    reached = "; ".join(f"{label} {show(curve.mean[-1], 'metric', Unit())}" for label, curve in drawn.items())
+    bands = f"; bands: {BANDS}" if any(len(curve.seeds) > 1 for curve in found.values()) else ""
+    caption = f"Test {metric} of the best epoch so far by valid, over training time{bands}." + grouped(divided)
     name = f"equal-time-{metric.replace('@', '-').lower()}"
-    return draw(name, caption, f"Test {metric} over training time. At the end: {ends}.", 5.4, paint)
+    alt = f"Test {metric} over training time. At the end: {reached}."
+    return draw(name, caption, alt, grid_height(divided), paint)
+
+
+def _drawn(curve: analysis.Curve, longest: float) -> Curve:
+    """With what was reached in the end kept to the right of the plot."""
+    values = np.concatenate([curve.values, curve.values[:, -1:]], axis=1)
+    bounds = [mean_interval(each) for each in values.T]
+    low, high = np.array([(each.low, each.high) for each in bounds]).T
+    return Curve(np.append(curve.seconds, longest), values.mean(axis=0), low, high)

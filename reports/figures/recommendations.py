@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from .drawing import GREY, Picture, draw, written
+from .drawing import Picture, draw, written
+from .looks import SOFT
 
 _TITLE, _LINE, _LINES = 200, 20, 3
 """Characters of a title that are looked at, and of a line; lines of a title."""
@@ -47,7 +48,7 @@ def recommendations(name: str, history: list[Shown], found: list[Shown]) -> Pict
 def _item(axes: Axes, item: Shown) -> None:
     axes.imshow(np.asarray(item.picture) if item.picture is not None else np.full((2, 2, 3), 240, np.uint8))
     if item.picture is None:
-        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=GREY, fontsize=9, transform=axes.transAxes)
+        axes.text(0.5, 0.5, "no picture", ha="center", va="center", color=SOFT, fontsize=9, transform=axes.transAxes)
     text = written(item.title or item.id, _TITLE)
     lines = textwrap.wrap(text, _LINE, max_lines=_LINES, placeholder=" …")
     lines += [f"{item.score:.3f}"] if item.score is not None else []

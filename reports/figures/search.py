@@ -9,7 +9,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from ...naming import written as as_written
 from ..analysis.comparison import Comparison
 from ..analysis.search import Point, Search
-from .drawing import BLUE, RED, Picture, draw, written
+from .drawing import Picture, draw, written
+from .looks import INK, PAPER, looks
 
 RATES = ("learning_rate_scale", "head_lr", "towers", "lr")
 """Settings on a logarithmic axis, which stand first; all others have a place a value."""
@@ -24,6 +25,7 @@ def search_panels(comparison: Comparison, labels: list[str]) -> Picture | None:
         return None
     metric = comparison.primary.name
     columns = max(len(search.keys) for _, search in searches)
+    known = looks(comparison.methods)
 
     def paint(figure: Figure) -> None:
         grid = figure.subplots(len(searches), columns, squeeze=False, sharey="row")
@@ -31,14 +33,14 @@ def search_panels(comparison: Comparison, labels: list[str]) -> Picture | None:
             keys = sorted(search.keys, key=lambda key: (RATES.index(key) if key in RATES else len(RATES), key))
             axes[0].set_title(written(label, _LONGEST), fontsize=11)
             for panel, key in zip(axes, keys, strict=False):
-                _panel(panel, search, key)
+                _panel(panel, search, key, known[label].colour)
             for panel in axes[len(keys) :]:
                 panel.set_axis_off()
         figure.supylabel(f"{metric} of the valid users (share)", fontsize=12)
 
     best = "; ".join(f"{label} {max(_reached(search)):.4f}" for label, search in searches)
-    caption = f"{metric} on valid of every setting that was tried, against each of what was searched. Red: the chosen; "
-    caption += "hollow: the method as it is."
+    caption = f"{metric} on valid of every setting that was tried, against each of what was searched. "
+    caption += "Black diamond: the chosen; hollow: the method as it is."
     alt = f"Small panels of points, a row a method, a column a setting. Highest {metric} on valid: {best}."
     return draw("search", caption, alt, 0.5 + 1.9 * len(searches), paint)
 
@@ -47,24 +49,24 @@ def _reached(search: Search) -> list[float]:
     return [valid for point in search.points if (valid := point.valid) is not None]
 
 
-def _panel(axes: Axes, search: Search, key: str) -> None:
+def _panel(axes: Axes, search: Search, key: str, colour: str) -> None:
     """One setting of a method."""
     tried = [(point, point.used.get(key), point.valid) for point in search.points]
     known = [(point, value, valid) for point, value, valid in tried if value is not None and valid is not None]
     places = _places(axes, key, [value for _, value, _ in known])
     for (point, _, valid), place in zip(known, places, strict=True):
-        axes.plot([place], [valid], linestyle="none", **_look(point, search))
+        axes.plot([place], [valid], linestyle="none", **_look(point, search, colour))
     axes.set_xlabel(key, fontsize=_SMALL)
     axes.tick_params(labelsize=_SMALL - 1)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.margins(x=0.12, y=0.18)
 
 
-def _look(point: Point, search: Search) -> dict[str, Any]:
+def _look(point: Point, search: Search, colour: str) -> dict[str, Any]:
     if point is search.chosen:
-        return {"marker": "D", "color": RED, "markersize": 7, "markeredgecolor": "white", "zorder": 3}
-    own = {"color": BLUE, "markerfacecolor": "white"} if point is search.own else {"color": BLUE}
-    return {"marker": "o", "markersize": 6, **own}
+        return {"marker": "D", "color": INK, "markersize": 9, "markeredgecolor": PAPER, "zorder": 3}
+    face = PAPER if point is search.own else colour
+    return {"marker": "o", "markersize": 6, "color": colour, "markerfacecolor": face}
 
 
 def _places(axes: Axes, key: str, values: list[Any]) -> list[float]:

@@ -1,34 +1,10 @@
 """What caching really saves: the price of building the cache, and after how many epochs it is paid back."""
 
-import math
-from typing import Any
-
-import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
+from ..analysis.caching import break_even, cached_methods, rivals
 from ..analysis.comparison import Comparison
-from ..figures.drawing import Picture, draw, legend, line_looks, written
 from .table import Column, Table, present
-
-LONGEST = 60
-
-
-def break_even(build: float, cached: float, other: float) -> float:
-    """The first epoch at whose end building and training cached took no longer than training the other way.
-
-    `build` in seconds, the others in seconds an epoch; infinite when the other is as fast.
-    """
-    if build <= 0 and cached <= other:
-        return 1.0
-    return float(max(math.ceil(build / (other - cached)), 1)) if other > cached else math.inf
-
-
-def cached_methods(comparison: Comparison) -> pd.DataFrame:
-    """The rows that read a feature cache and know what it cost to build."""
-    methods = comparison.methods
-    return methods[methods["cache_build"].notna() & methods["time"].notna()]
 
 
 def cache_table(comparison: Comparison) -> Table | None:
@@ -95,53 +71,3 @@ def break_even_table(comparison: Comparison) -> Table | None:
         "other; never: the other is as fast an epoch.",
     )
     return Table("break-even", "When the cache pays", pd.DataFrame(rows).T, columns, index="methods", notes=notes)
-
-
-def rivals(comparison: Comparison, label: str) -> pd.DataFrame:
-    """What a cached method is held against: its uncached twin, embedded methods and full tuning."""
-    ranked, method = comparison.ranked, str(comparison.methods.loc[label, "method"])
-    uncached = next((result.record.uncached for result in comparison.ok(label)), "")
-    twin = ranked.index == uncached + label.removeprefix(method)  # that with the same options, where there is one
-    if not twin.any():
-        twin = ranked["method"] == uncached
-    held = twin | ranked["family"].isin(["embedded", "hybrid", "full"])
-    return ranked[held & (ranked.index != label) & ranked["cache_build"].isna()]
-
-
-def caching_plot(comparison: Comparison) -> Picture | None:
-    """Seconds spent so far by epoch, the build included; None without a cached method."""
-    cached = cached_methods(comparison)
-    held = [rivals(comparison, str(label)) for label in cached.index]
-    if cached.empty or all(part.empty for part in held):
-        return None
-    others = pd.concat(held)
-    others = others[~others.index.duplicated()]
-    points = [
-        break_even(c["cache_build"], c["time"], o["time"]) for _, c in cached.iterrows() for _, o in others.iterrows()
-    ]
-    finite = [point for point in points if math.isfinite(point)]
-    last = int(min(max([*finite, 3]) * 1.25 + 1, max(LONGEST, float(cached["epochs"].max()))))
-    epochs = np.arange(last + 1)
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        every, looks = max(last // 6, 1), line_looks(comparison.drawn)
-        for number, (label, method) in enumerate(pd.concat([cached, others]).iterrows()):
-            look: dict[str, Any] = looks[str(label)] | {"linewidth": 1.8}
-            if label in cached.index:
-                look |= {"linestyle": "-", "linewidth": 2.8}
-            build = method["cache_build"] if label in cached.index else 0.0
-            times = build + epochs * method["time"]
-            axes.plot(epochs, times, markevery=(number % every, every), label=written(label), **look)
-        top = float((cached["cache_build"] + last * cached["time"]).max())
-        axes.set_ylim(0, min(max(top * 2.5, 1e-9), float(others["time"].max()) * last * 1.02 + 1e-9))
-        axes.set_xlim(0, last)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_xlabel("epochs trained (number)")
-        axes.set_ylabel("time so far, cache build included (s)")
-        legend(figure, axes.get_legend_handles_labels()[0])
-
-    alt = "Seconds spent by epoch; cached methods start with the time of building the cache and rise slowly."
-    return draw(
-        "caching", "When building the cache is paid back: where a thick line falls below a thin one.", alt, 5.4, paint
-    )

@@ -11,7 +11,7 @@ from tpmebench.reports.analysis.joining import apart
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.analysis.uncertainty import peaks, times_by_run
-from tpmebench.reports.figures.accuracy import mean_curve
+from tpmebench.reports.figures.learning import mean_curve
 from tpmebench.reports.records import Record
 
 Make = Callable[..., Record]

@@ -5,7 +5,7 @@ from statistics import mean
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PathCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
@@ -57,7 +57,7 @@ COST = {
     "parameters": lambda own: mean(record.parameters.trainable for record in own),
     "memory": lambda own: mean(record.memory.peak for record in own),
 }
-UNITS = {"s an epoch": 1.0, "K (": 1e3, "M (": 1e6, "MiB": 2.0**20, "GiB": 2.0**30}
+UNITS = {"s an epoch": 1.0, "in thousand": 1e3, "in million": 1e6, "MiB": 2.0**20, "GiB": 2.0**30}
 
 
 def costs(records: dict[str, list[Record]], name: str) -> dict[str, float]:
@@ -106,9 +106,12 @@ def bars(axes: Axes) -> dict[str, list[float]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["tpme", *COST])
-def test_accuracy_against_cost_has_every_method_and_the_front_of_the_cheap_and_good(records, figures, name) -> None:
-    [axes] = figures[f"accuracy-{name}"].axes
+@pytest.mark.parametrize(("place", "name"), enumerate([*COST, "tpme"]))
+def test_accuracy_against_cost_has_every_method_and_the_front_of_the_cheap_and_good(
+    records, figures, place, name
+) -> None:
+    """The front is steps: level from each method until the next, and from the last to the edge."""
+    axes = figures["accuracy-costs"].axes[place]
     if name == "tpme":
         known = {method: sum(parts) for method, parts in scores(records).items()}
     else:
@@ -122,17 +125,20 @@ def test_accuracy_against_cost_has_every_method_and_the_front_of_the_cheap_and_g
     found = points(axes)
     assert np.array(sorted(found)) == pytest.approx(np.array(sorted(expected.values())))
     assert np.array(sorted(point for point, leads in found.items() if leads)) == pytest.approx(np.array(front))
-    assert line(axes, "Pareto front") == pytest.approx(np.array(front))
+    [drawn] = [line for line in axes.get_lines() if line.get_label() == "Pareto front"]
+    assert drawn.get_drawstyle() == "steps-post"
+    steps = [*front, (axes.get_xlim()[1], front[-1][1])]
+    assert np.asarray(drawn.get_xydata()) == pytest.approx(np.array(steps))
     assert axes.get_ylim()[0] == 0
+    assert axes.get_ylim() == figures["accuracy-costs"].axes[0].get_ylim()
     assert axes.get_xscale() == ("linear" if name == "tpme" else "log")
     assert {text.get_text() for text in axes.texts} - {""} == set(expected)
-    anchors = {"popularity", "sasrec-id"} - set(expected)
-    for anchor in anchors:
-        assert line(axes, anchor)[:, 1].tolist() == [accuracy(records[anchor])] * 2
+    across = [np.asarray(line.get_xydata()) for line in axes.get_lines() if len(line.get_xydata()) == 2]
+    assert [accuracy(records["popularity"])] * 2 in [line[:, 1].tolist() for line in across]
 
 
 def test_error_bars_are_the_deviation_over_seeds(records, figures) -> None:
-    [axes] = figures["accuracy-time"].axes
+    axes = figures["accuracy-costs"].axes[0]
     drawn = {}
     for container in axes.containers:
         assert isinstance(container, ErrorbarContainer)
@@ -145,7 +151,7 @@ def test_error_bars_are_the_deviation_over_seeds(records, figures) -> None:
 
 
 def test_bars_are_the_parts_of_tpme_best_first(records, figures) -> None:
-    [axes] = figures["tpme-parts"].axes
+    axes, raw = figures["tpme-parts"].axes
     parts = scores(records)
     drawn = bars(axes)
     assert list(drawn) == sorted(parts, key=lambda method: sum(parts[method]))
@@ -153,6 +159,12 @@ def test_bars_are_the_parts_of_tpme_best_first(records, figures) -> None:
     for method, own in parts.items():
         assert drawn[method] == pytest.approx(own)
     assert [text.get_text() for text in axes.texts] == [f"{sum(parts[method]):.3f}" for method in drawn]
+    heads = ["time\ns", "parameters\nmillion", "memory\nGiB"]
+    columns = []
+    for head, cost, scale in zip(heads, COST, (1, 1e6, 2**30), strict=True):
+        values = [costs(records, cost)[method] / scale for method in drawn]
+        columns += [head, *(f"{value:,.{max(2 - int(np.floor(np.log10(value))), 0)}f}" for value in values)]
+    assert [text.get_text() for text in raw.texts] == columns
 
 
 def test_bars_are_the_phases_of_an_epoch(records, figures) -> None:
@@ -185,28 +197,52 @@ def test_bars_and_points_are_peaks_of_memory(records, figures) -> None:
 
 
 def test_learning_curves_are_means_over_seeds_by_epoch_and_by_seconds_with_the_build(records, figures) -> None:
-    upper, lower = figures["learning-curves"].axes
-    assert lower.get_xscale() == "log"
-    assert {str(line.get_label()) for line in upper.get_lines()} == set(METHODS) - {"popularity"}
-    for number, drawn in enumerate(upper.get_lines()):
+    times, epochs = figures["learning-curves"].axes
+    assert times.get_xscale() == "log"
+    lines = [line for line in epochs.get_lines() if line.get_label() in METHODS]
+    assert {str(line.get_label()) for line in lines} == set(METHODS) - {"popularity"}
+    for number, drawn in enumerate(lines):
         own = records[str(drawn.get_label())]
         valid = np.mean([[epoch.valid["HR@10"] for epoch in record.time.epochs] for record in own], axis=0)
         spent = np.mean([np.cumsum([epoch.total for epoch in record.time.epochs]) for record in own], axis=0)
         expected = np.column_stack([np.arange(1, len(valid) + 1), valid])
         assert np.asarray(drawn.get_xydata()) == pytest.approx(expected)
-        other = np.asarray(lower.get_lines()[number].get_xydata())
+        other = np.asarray(times.get_lines()[number].get_xydata())
         assert other == pytest.approx(np.column_stack([spent + (own[0].time.cache_build or 0.0), valid]))
 
 
-def test_a_cached_method_starts_with_its_build(records, figures) -> None:
+def test_bands_of_learning_curves_are_intervals_over_seeds(records, figures) -> None:
+    """Student's t of two seeds: 12.706 times the error of their mean."""
+    epochs = figures["learning-curves"].axes[1]
+    lines = [str(line.get_label()) for line in epochs.get_lines() if line.get_label() in METHODS]
+    bands = [band for band in epochs.collections if isinstance(band, PolyCollection)]
+    for label, band in zip(lines, bands, strict=True):
+        values = np.array([[epoch.valid["HR@10"] for epoch in record.time.epochs] for record in records[label]])
+        half = 12.706 * np.abs(values[0] - values[1]) / 2
+        corners = np.asarray(band.get_paths()[0].vertices)
+        for epoch, mean_of, by in zip(range(1, values.shape[1] + 1), values.mean(axis=0), half, strict=True):
+            own = corners[np.isclose(corners[:, 0], epoch), 1]
+            if by > 1e-12:
+                assert own.min() == pytest.approx(mean_of - by, rel=1e-3)
+                assert own.max() == pytest.approx(mean_of + by, rel=1e-3)
+
+
+def test_a_cached_method_starts_with_its_build_and_its_break_evens_are_ringed(records, figures) -> None:
+    """By hand: 21.5 s of building are paid back after 21.5 / (other − cached) epochs, when both took as long."""
     [axes] = figures["caching"].axes
-    assert {str(line.get_label()) for line in axes.get_lines()} == {"iisan-cached", "iisan", "fft", "lora", "bitfit"}
-    for method in ("iisan-cached", "iisan", "fft"):
+    cached, others = "iisan-cached", ("iisan", "fft", "lora", "bitfit")
+    named = {str(line.get_label()) for line in axes.get_lines() if not str(line.get_label()).startswith("_")}
+    assert named == {cached, *others, "break-even"}
+    for method in (cached, *others):
         drawn = line(axes, method)
-        build = 21.5 if method == "iisan-cached" else 0.0
+        build = 21.5 if method == cached else 0.0
         assert drawn[:, 1] == pytest.approx(build + drawn[:, 0] * seconds(records[method]))
-    assert axes.get_xlim() == (0, line(axes, "fft")[-1, 0])
-    assert axes.get_ylim()[0] == 0
+    rings = {method: 21.5 / (seconds(records[method]) - seconds(records[cached])) for method in others}
+    expected = sorted((epochs, epochs * seconds(records[method])) for method, epochs in rings.items())
+    assert np.array(sorted(line(axes, "break-even").tolist())) == pytest.approx(np.array(expected))
+    whole = {f"epoch {int(np.ceil(epochs))}" for epochs in rings.values()}
+    assert {text.get_text() for text in axes.texts} - {"", cached, *others} == whole
+    assert axes.get_xlim()[0] < 1 < max(rings.values()) < axes.get_xlim()[1]
 
 
 def test_the_triangle_of_weights_shows_who_wins_and_the_presets(records, figures) -> None:
@@ -227,13 +263,17 @@ def test_the_triangle_of_weights_shows_who_wins_and_the_presets(records, figures
     assert len(names) == len(areas) + len(PRESETS)
 
 
-def test_ranks_along_the_edges_have_the_best_on_top(records, figures) -> None:
+def test_ranks_go_once_round_the_weights_and_have_the_best_on_top(records, figures) -> None:
     parts = {method: np.array(own) / (0.45, 0.10, 0.45) for method, own in scores(records).items()}
-    for axes, (first, second) in zip(figures["weights-edges"].axes, ((0, 2), (0, 1), (1, 2)), strict=True):
-        assert axes.get_ylim() == (len(parts) + 0.5, 0.5)
-        names = [str(line.get_label()) for line in figures["weights-edges"].axes[0].get_lines()]
-        assert set(names) == set(parts)
-        for end, cost in ((0, first), (-1, second)):
-            for name, drawn in zip(names, axes.get_lines(), strict=True):
-                better = sum(round(other[cost], 9) < round(parts[name][cost], 9) for other in parts.values())
-                assert np.asarray(drawn.get_ydata())[end] == 1 + better
+    [axes] = figures["weights-edges"].axes
+    assert axes.get_ylim() == (len(parts) + 0.5, 0.5)
+    lines = {str(line.get_label()): line for line in axes.get_lines() if line.get_label() in parts}
+    assert set(lines) == set(parts)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == [
+        f"all on\n{cost}" for cost in ("time", "parameters", "memory", "time")
+    ]
+    for corner, cost in enumerate((0, 1, 2, 0)):
+        for name, drawn in lines.items():
+            xs, ys = np.asarray(drawn.get_xydata()).T
+            better = sum(round(other[cost], 9) < round(parts[name][cost], 9) for other in parts.values())
+            assert set(ys[np.isclose(xs, corner)]) == {1 + better}

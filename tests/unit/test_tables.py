@@ -22,6 +22,7 @@ from tpmebench.reports.analysis.statistics import FLOOR
 from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
 from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals
 from tpmebench.reports.figures import sensitivity as plot_sensitivity
+from tpmebench.reports.figures.looks import looks
 from tpmebench.reports.records import Memory, PhaseMemory
 from tpmebench.reports.report import notes
 from tpmebench.reports.tables import anatomy, caching, headline, settings, significance
@@ -435,8 +436,9 @@ def test_a_name_with_a_comma_wins_what_it_wins(make_record) -> None:
     assert table is not None
     assert table.frame["wins"].to_dict() == {"lora (alpha=4, r=4)": 1.0, "bitfit": 1.0, "lora (alpha=8, r=8)": 0.0}
     assert table.frame["rank paper"].to_dict() == {"lora (alpha=4, r=4)": 1, "bitfit": 1, "lora (alpha=8, r=8)": 3}
-    drawn = plot_sensitivity.ternary([("all methods", sensitivity.regions(one.ranked))], one.drawn)
-    assert "bitfit = lora (alpha=4, r=4) 100.0 %" in drawn.alt
+    everything = plot_sensitivity.Map("all", "all methods", sensitivity.regions(one.ranked))
+    drawn = plot_sensitivity.ternary([everything], looks(one.methods))
+    assert "Of all methods, the lowest TPME has bitfit = lora (alpha=4, r=4) under all weights." in drawn.caption
 
 
 def test_reversal_by_hand() -> None:
