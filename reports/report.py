@@ -63,7 +63,9 @@ class Head:
 def write_report(
     directories: list[Path], options: ReportOptions | None = None, say: Callable[[str], None] = lambda _: None
 ) -> list[Path]:
-    """Writes `report.<format>`, for pages `pictures/` and for data `records.<format>`; returns the files, pages first.
+    """Writes `report.<format>` and what it has beside it; returns the files, pages first.
+
+    Pages and LaTeX have `pictures/`, LaTeX `tables/` too, data `records.<format>`.
 
     Records that cannot be read are left out, named in the head and told to `say`. BenchError when a directory has no
     records, or the reference method is in none of them; and, once all others are written, when a format could not be
@@ -100,10 +102,9 @@ def write_report(
             for name, content in files.items():
                 written.append(output / name)
                 write_atomic(written[-1], content)
-    if {"md", "html"} & set(options.formats):
-        for page in built:
-            for picture in page.pictures():
-                written += picture.save(output / "pictures")
+    drawn = picture_formats(options.formats)
+    for picture in (picture for page in built for picture in page.pictures()):
+        written += picture.save(output / "pictures", drawn)
     if failures:
         others = ", ".join(path.name for path in written if path.parent == output) or "no other format"
         raise BenchError(f"{output}: {'; '.join(failures)}; written: {others}")
@@ -123,6 +124,12 @@ def render(
     else:
         return latex.files(head.title, head.notes, built, options.tex)
     return {f"report.{kind}": text}
+
+
+def picture_formats(formats: tuple[str, ...]) -> list[str]:
+    """As what a report in some formats needs its pictures: pages as PNG and SVG, LaTeX as PDF."""
+    pages_too = not {"md", "html"}.isdisjoint(formats)
+    return [*(("png", "svg") if pages_too else ()), *(("pdf",) if "tex" in formats else ())]
 
 
 def check_reference(comparisons: list[Comparison], reference: str) -> None:

@@ -64,7 +64,7 @@ def tabular(table: Table, label: str, facts: str = "") -> str:
     lines = [
         *(f"% {escape(note)}" for note in table.notes),
         r"\begin{table}[t]",
-        r"\centering",
+        r"\centering\small\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{escape(caption)}}}",
         rf"\label{{{label}}}",
         rf"\begin{{tabular}}{{{alignment}}}",

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from hostile import hostile_study
+from matplotlib.figure import Figure
 
 from tpmebench.bench.commands import citations
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
+from tpmebench.reports.figures.drawing import draw
 from tpmebench.reports.formats import latex
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
@@ -52,7 +54,12 @@ def test_text_of_any_kind_is_only_printed(tmp_path: Path, make_record: MakeRecor
     write_report([tmp_path / "study"], ReportOptions(("tex",), output=tmp_path / "tex"))
     ours = {"all.tex", "report.tex", "all.aux", "all.log", "all.pdf"}
     assert compiled(tmp_path / "tex", tmp_path / "var") == ours
-    assert {path.name for path in (tmp_path / "tex").iterdir()} == ours | {"all.fls", ".tpmebench", "tables"}
+    assert {path.name for path in (tmp_path / "tex").iterdir()} == ours | {
+        "all.fls",
+        ".tpmebench",
+        "tables",
+        "pictures",
+    }
 
 
 def test_tables_by_themselves_and_a_bibliography(
@@ -78,6 +85,16 @@ def test_tables_by_themselves_and_a_bibliography(
     log = (tmp_path / "all.log").read_text("utf-8", errors="replace")
     assert "undefined" not in log
     assert "multiply defined" not in log
+
+
+def test_a_picture_is_included(tmp_path: Path) -> None:
+    def paint(figure: Figure) -> None:
+        figure.add_subplot().plot([1, 2], label="ä_$")
+
+    draw("one", "", "", 2.0, paint).save(tmp_path / "pictures", ["pdf"])
+    (tmp_path / "report.tex").write_text("\\includegraphics[width=\\linewidth]{pictures/one}")
+    paper = DOCUMENT.replace("{booktabs}", "{booktabs}\\usepackage{graphicx}")
+    assert "pictures/one.pdf" in {name.removeprefix("./") for name in compiled(tmp_path, tmp_path / "var", paper)}
 
 
 def test_a_report_of_many_tables_is_compiled(tmp_path: Path, make_record: MakeRecord) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tpmebench.errors import BenchError
 from tpmebench.reports.formats.latex import TexOptions
-from tpmebench.reports.report import ReportOptions, write_report
+from tpmebench.reports.report import ReportOptions, picture_formats, write_report
 
 
 @pytest.fixture
@@ -84,3 +84,11 @@ def test_comparisons_have_files_of_their_own(tmp_path, make_record, write_study,
     names = sorted(path.name for path in (tmp_path / "both" / "tables").iterdir())
     assert names == ["main-1.tex", "main-2.tex"]
     assert "Dataset folder" in "".join(path.read_text() for path in (tmp_path / "both" / "tables").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("formats", "kinds"),
+    [(("md",), ["png", "svg"]), (("tex", "csv"), ["pdf"]), (("html", "tex"), ["png", "svg", "pdf"]), (("csv",), [])],
+)
+def test_pictures_are_of_the_kinds_that_the_formats_need(formats, kinds) -> None:
+    assert picture_formats(formats) == kinds
