@@ -128,6 +128,11 @@ class Comparison:
         return tuple((name, value) for name, value in self.conditions.items() if "fingerprint" not in name)
 
     @property
+    def towers(self) -> str:
+        """The towers by name; a pair of one name once."""
+        return " + ".join(dict.fromkeys(self.conditions["backbones"].split(" + ")))
+
+    @property
     def meter(self) -> str:
         """What M is here, in words."""
         return ORIGINS[self.conditions["memory meter"]]
@@ -221,7 +226,7 @@ def entitle(comparisons: list[Comparison]) -> None:
     names = list(dict.fromkeys(name for comparison in comparisons for name in comparison.conditions))
     differing = [name for name in names if len({c.conditions.get(name, "") for c in comparisons}) > 1]
     for number, comparison in enumerate(comparisons, start=1):
-        first = [comparison.conditions["dataset"], comparison.conditions["backbones"]]
+        first = [comparison.conditions["dataset"], comparison.towers]
         extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.conditions.get(n)]
         comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.conditions[n]}" for n in extra)])
         comparison.name = str(number) if len(comparisons) > 1 else ""

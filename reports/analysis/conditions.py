@@ -23,7 +23,7 @@ def conditions(record: Record) -> dict[str, str]:
         "dataset fingerprint": cell.dataset_fingerprint[:12],
         "modalities": cell.modalities,
         "missing images": cell.missing_images,
-        "backbones": " + ".join(dict.fromkeys(towers)),
+        "backbones": " + ".join(towers),
         "backbones fingerprint": cell.backbones.fingerprint[:12],
         "backbone weights": str(choice.pop("weights")),
         **{name.replace("_", " "): str(value) for name, value in choice.items()},

@@ -41,7 +41,7 @@ def provenance(comparison: Comparison) -> Provenance:
     commits = shared(comparison, lambda record: record.environment.commit)
     return Provenance(
         dataset=conditions["dataset"],
-        towers=conditions["backbones"],
+        towers=comparison.towers,
         random_towers=conditions["backbone weights"] == "random",
         seeds=tuple(sorted({record.cell.seed for record in trained})),
         machine=_machine(conditions),

@@ -18,7 +18,7 @@ def comparison(records: list) -> Comparison:
     return found
 
 
-def test_a_page_begins_with_verdicts_and_where_they_come_from(make_record) -> None:
+def test_a_page_begins_with_verdicts_and_where_they_come_from(make_record, undrawn) -> None:
     one = comparison([make_record(method) for method in ("popularity", "fft", "lora", "iisan-cached")])
     page = build(one, CostWeights(), "fft")
     assert page.findings == tuple(verdict_sentences(verdicts(one, CostWeights(), "fft", pd.DataFrame())))
@@ -41,14 +41,14 @@ def test_a_page_begins_with_verdicts_and_where_they_come_from(make_record) -> No
         ({"fft": "ok", "lora": "oom"}, "Only fft has all three costs, so there is nothing to choose."),
     ],
 )
-def test_without_an_answer_the_reason_stands_there(make_record, rows: dict, says: str) -> None:
+def test_without_an_answer_the_reason_stands_there(make_record, undrawn, rows: dict, says: str) -> None:
     records = [make_record(method, status=status) for method, status in rows.items()]
     first, *others = build(comparison(records), CostWeights(), "fft").findings
     assert first.startswith(says) and not others
 
 
 @pytest.mark.parametrize(("methods", "shown"), [(("fft", "lora"), False), (("fft", "lora", "iisan"), True)])
-def test_below_three_ranked_rows_there_is_no_tpme_but_ratios(make_record, methods: tuple, shown: bool) -> None:
+def test_below_three_ranked_rows_there_is_no_tpme_but_ratios(make_record, undrawn, methods: tuple, shown: bool) -> None:
     one = comparison([make_record(method) for method in ("popularity", *methods)])
     page = build(one, CostWeights(), "fft")
     main = page.tables()[0]
