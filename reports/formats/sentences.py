@@ -66,7 +66,7 @@ def _savings(found: Verdicts) -> Iterable[str]:
     for each in found.savings:
         if each.choice is None and each.share == max(SHARES) < each.least and not found.lone:
             least = _ratio(each.least)
-            yield f"None leaves half of {found.reference}'s {OF_COSTS[each.cost]} or less; the least is {least} of it."
+            yield f"No row leaves half of {found.reference}'s {OF_COSTS[each.cost]} or less: at least {least} of it."
 
 
 def _unlike(found: Verdicts) -> list[Saving]:
@@ -87,7 +87,7 @@ def _without_reference(found: Verdicts) -> list[str]:
         accuracy = _accuracy(found, found.cheapest.row)
         lines.append(f"The quickest that none dominates: {_names(found.cheapest)} ({found.metric.name} {accuracy}).")
     if len(found.front) > 1:
-        lines.append(f"None dominates {_listed(found.front)}: {EACH}.")
+        lines.append(f"No row dominates {_listed(found.front)}: {EACH}.")
     return lines
 
 

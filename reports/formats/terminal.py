@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ...errors import BenchError
 from ..analysis.comparison import Comparison, compare
 from ..analysis.convergence import bounds
 from ..analysis.paired import user_tests
@@ -58,6 +59,9 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
 
 
 def said(comparison: Comparison, weights: CostWeights, reference: str = "fft") -> list[str]:
-    """The verdicts on a comparison, a sentence each."""
+    """The verdicts on a comparison, a sentence each; what is wrong where ranks cannot be used, which hides no table."""
     row = comparison.row(reference)
-    return verdict_sentences(verdicts(comparison, weights, row, user_tests(comparison, row)))
+    try:
+        return verdict_sentences(verdicts(comparison, weights, row, user_tests(comparison, row)))
+    except BenchError as error:
+        return [f"No verdicts: {error}."]

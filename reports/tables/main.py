@@ -113,7 +113,7 @@ def score_notes(
         )
         betas = ", ".join(f"{beta:g}" for beta in penalties.betas)
         notes.append(
-            f"PSCP (PEFT-Bench): {comparison.primary.name} × Π (1 + cost / C)^−β over parameters, operations and "
-            f"memory, with C = {constants}{of_reference}, and β = {betas}; higher is better."
+            f"PSCP (PEFT-Bench): {comparison.primary.name} over the product of (1 + cost / C)^beta of parameters, "
+            f"operations and memory, with C = {constants}{of_reference}, and beta = {betas}; higher is better."
         )
     return notes
