@@ -127,7 +127,7 @@ def build(comparison: Comparison, weights: CostWeights, reference: str, penaltie
     tests = attempt(failures, user_tests, comparison, reference)
     tests = pd.DataFrame() if tests is None else tests
     drafts = [
-        attempt(failures, overview, comparison, weights, reference, penalties),
+        attempt(failures, overview, comparison, weights, reference, penalties, tests),
         attempt(failures, searched, comparison),
         attempt(failures, accuracy, comparison, reference, tests),
         attempt(failures, costs, comparison, reference),
@@ -179,10 +179,12 @@ def name_pictures(section: Section, suffix: str) -> None:
         section.pictures = [replace(picture, name=f"{picture.name}-{suffix}") for picture in section.pictures]
 
 
-def overview(comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None) -> Section:
+def overview(
+    comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None, tests: pd.DataFrame
+) -> Section:
     """The answer at a glance: the main table, failures, and accuracy against each cost."""
     section = Section("overview", "Accuracy, costs and TPME")
-    section.table(main_table, comparison, weights, reference, penalties)
+    section.table(main_table, comparison, weights, reference, penalties, tests)
     section.table(failures_table, comparison)
     section.table(headline.headline_table, comparison)
     ranked = comparison.ranked if rankable(comparison.ranked) else comparison.ranked.iloc[:0]

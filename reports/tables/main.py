@@ -5,6 +5,7 @@ import pandas as pd
 
 from ..analysis.comparison import Comparison
 from ..analysis.convergence import BOUND, bounds
+from ..analysis.difference import verdict
 from ..analysis.pscp import Penalties, pscp
 from ..analysis.tpme import COSTS, LEAST_RANKED, CostWeights, cost_ratio, rankable, tpme
 from ..quantities import NONE, quantity
@@ -31,10 +32,15 @@ SCORES = (
 
 
 def main_table(
-    comparison: Comparison, weights: CostWeights, reference: str = "fft", penalties: Penalties | None = None
+    comparison: Comparison,
+    weights: CostWeights,
+    reference: str = "fft",
+    penalties: Penalties | None = None,
+    tests: pd.DataFrame | None = None,
 ) -> Table:
     """Accuracy, T, P, M and the scores of every method, best TPME first; failed ones and reference rows below.
 
+    Given `tests` of `paired.user_tests`, it begins with whether a row is told apart from the reference.
     Below LEAST_RANKED rows there is no TPME, and the ratios of T, P and M to the reference's stand in its place.
     """
     reference, ranked = comparison.row(reference), comparison.ranked
@@ -51,7 +57,11 @@ def main_table(
     bounded = bounds(comparison)
     signs = [BOUND if label in bounded else "" for label in methods.index]
     methods = methods.assign(**{f"{metric.name} sign": signs for metric in comparison.headline})
+    if tests is not None and len(tests):
+        told = {str(label): verdict(row, comparison.primary) for label, row in tests.iterrows()}
+        methods["verdict"] = [told.get(str(label)) for label in methods.index]
     columns = (
+        *present(methods, [Column("verdict", f"against {reference}", stays=True)]),
         Column("family", "family"),
         *(Column(metric.name, metric.name, "metric", metric.better) for metric in comparison.headline),
         Column("time", "T", "seconds", "less"),
@@ -69,6 +79,8 @@ def main_table(
         "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
         f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
     ]
+    if "verdict" in methods:
+        notes.append(f"Against {reference}: whether {comparison.primary.name} is told apart, tested over users.")
     notes += bound_notes(bounded)
     if methods["single_epoch"].any():
         single = ", ".join(map(str, methods.index[methods["single_epoch"]]))

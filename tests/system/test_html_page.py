@@ -455,7 +455,7 @@ def test_print_holds_every_heading_and_all_settings(page: Any, tmp_path: Path) -
 def hostile_report(tmp_path_factory: pytest.TempPathFactory, make_record: Any) -> Path:
     """A report over records whose every string a browser could take for more than text, in a folder of such a name."""
     directory = tmp_path_factory.mktemp("study") / "javascript:broken#?<b>%22"
-    sound = [make_record(method) for method in ("fft", "iisan-cached", "popularity")]
+    sound = [make_record(method) for method in ("fft", "iisan-cached", "lora", "popularity")]
     for number, record in enumerate(sound):
         changed = hostile(record, first=number)
         changed.cell, changed.family = sound[0].cell.model_copy(), record.family
@@ -493,7 +493,7 @@ def test_text_of_any_kind_stays_text(hostile_page: Any) -> None:
     shown = hostile_page.execute_script("return document.body.textContent")
     assert "<script>window.broken=2</script>" in shown
     names = column(hostile_page, "tpme")
-    assert len(names) == 3 and sum(bool(value) for value in names.values()) == 2
+    assert len(names) == 4 and sum(bool(value) for value in names.values()) == 3
     events = [json.loads(entry["message"])["message"] for entry in hostile_page.get_log("performance")]
     asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
     assert [url for url in asked if not url.startswith("data:")] == [hostile_page.current_url]
@@ -502,7 +502,7 @@ def test_text_of_any_kind_stays_text(hostile_page: Any) -> None:
 
 def test_a_link_leads_to_its_record_whatever_the_folder_is_called(hostile_page: Any) -> None:
     hrefs = hostile_page.execute_script("return [...document.querySelectorAll('td a')].map(a => a.href)")
-    assert len(hrefs) == 3
+    assert len(hrefs) == 4
     for href in hrefs:
         hostile_page.get(href)
         assert Record.model_validate_json(hostile_page.find_element("tag name", "body").text)

@@ -118,7 +118,7 @@ def test_what_a_report_makes_do_with(tmp_path, make_record, write_study, cells, 
     write_report([tmp_path], ReportOptions(FORMATS))
     text = (tmp_path / "report.md").read_text()
     assert words in text
-    assert not re.search(r"\bnan\b|\binf\b|None", text.split("Settings")[0])
+    assert not re.search(r"\bnan\b|\binf\b|\bNone\b(?! dominates| leaves)", text.split("Settings")[0])
     assert all((tmp_path / picture).exists() for picture in PICTURES.findall(text))
 
 
@@ -165,7 +165,7 @@ def test_a_format_that_fails_does_not_take_the_others_with_it(tmp_path, make_rec
     ):
         write_report([tmp_path], ReportOptions(("html", "csv", "md")))
     assert "| lora |" in (tmp_path / "report.md").read_text()
-    assert len(list((tmp_path / "pictures").glob("*.png"))) > 5
+    assert len(list((tmp_path / "pictures").glob("*.png"))) >= 5
 
 
 def test_two_parts_of_one_name_are_two_columns(tmp_path, make_record, write_study, undrawn) -> None:
@@ -261,15 +261,13 @@ def test_a_short_run_before_the_whole_one_is_a_row_of_its_own(tmp_path, make_rec
     assert "Left out: popularity seed 0 of 2025-12-31T00:00:00." in text
     assert "Accuracy against fft (epochs=30), tested" in text
     lines = text[text.index("| method |") : text.index("T: mean seconds")].splitlines()
-    accuracies = {
-        line.split(" | ")[0].removeprefix("| "): line.split(" | ")[2].strip("*<u>/ ‡")
-        for line in lines[2:-1]
-        if line.startswith("|")
-    }
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    place = rows[0].index("HR@10")
+    accuracies = {row[0]: row[place].strip("*<u>/ ‡") for row in rows[2:]}
     assert accuracies["fft (epochs=1)"] == "0.0101"
     assert set(accuracies) == {"fft (epochs=1)", "fft (epochs=30)", "lora", "popularity"}
     console = Console(width=140, record=True, file=io.StringIO())
-    console.print(summary_table(load([tmp_path]), CostWeights()))
+    console.print(summary_table(load([tmp_path], []), CostWeights()))
     shown = console.export_text().splitlines()
     for row, accuracy in accuracies.items():
         assert [line for line in shown if line.strip().startswith(f"{row}  ") and accuracy in line], (row, accuracy)
