@@ -29,7 +29,7 @@ from .figures.drawing import Picture
 from .figures.looks import looks
 from .formats.provenance import provenance_line
 from .formats.sentences import lowest, verdict_sentences
-from .tables import anatomy, caching, equal_time, headline, search, significance
+from .tables import anatomy, caching, energy, equal_time, headline, search, significance, use
 from .tables.across import across_table
 from .tables.convergence import convergence_table
 from .tables.main import main_table
@@ -271,6 +271,10 @@ def costs(comparison: Comparison, reference: str) -> Section:
     section.table(significance.ratios_table, comparison, reference=reference)
     for table in (anatomy.time_table, anatomy.memory_table, anatomy.parameters_table, anatomy.operations_table):
         section.table(table, comparison)
+    section.table(use.use_table, comparison)
+    if section.table(energy.energy_table, comparison) is None:
+        section.text += [line for line in [energy.unmeasured(comparison)] if line]
+    section.text += [line for line in [use.unmeasured(comparison)] if line]
     for picture in (plot_costs.epoch_time, plot_costs.memory_kinds, plot_costs.memory_phases):
         section.picture(picture, comparison)
     return section

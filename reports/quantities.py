@@ -9,12 +9,27 @@ NONE = "–"
 """What stands where there is nothing to show; every page explains it."""
 
 Kind = Literal[
-    "text", "score", "metric", "seconds", "duration", "bytes", "count", "operations", "ratio", "share", "p", "integer"
+    "text",
+    "score",
+    "metric",
+    "seconds",
+    "duration",
+    "moment",
+    "energy",
+    "bytes",
+    "count",
+    "operations",
+    "ratio",
+    "share",
+    "p",
+    "integer",
 ]
 
 UNITS: dict[str, list[tuple[str, float]]] = {
     "seconds": [("s", 1.0)],
     "duration": [("s", 1.0), ("min", 60.0), ("h", 3600.0)],
+    "moment": [("µs", 1e-6), ("ms", 1e-3), ("s", 1.0)],
+    "energy": [("mWh", 3.6), ("Wh", 3600.0), ("kWh", 3.6e6)],
     "bytes": [("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30)],
     "count": [("", 1.0), ("K", 1e3), ("M", 1e6)],
     "operations": [("MFLOP", 1e6), ("GFLOP", 1e9), ("TFLOP", 1e12)],

@@ -10,9 +10,11 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field
 
 from ..cell import Cell, Family, Schema
+from ..energy import CounterName, Energy
 from ..files import write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
 from ..values import CellID, Count, Moment, Note, Number, PositiveSeconds, Seconds, Share
+from .measurements import SelfCheck, TowerRead, Use
 
 SCHEMA_VERSION = 2
 """2 has head and evaluation apart from training, where version 1 had all three."""
@@ -27,7 +29,10 @@ Status = Literal["ok", "oom", "diverged", "timeout", "crashed", "refused", "inte
 
 
 class Environment(Schema):
-    """Where a cell ran. `matrix_rate`: operations a second of float32 products; `copy_rate`: bytes a second."""
+    """Where a cell ran. `matrix_rate`: operations a second of float32 products; `copy_rate`: bytes a second.
+
+    `energy_counters`: those that were read, as `Energy` names them; `energy_unread`: why no others, a line each.
+    """
 
     python: str = ""
     platform: str = ""
@@ -44,6 +49,8 @@ class Environment(Schema):
     matrix_rate: Number = 0.0
     copy_rate: Number = 0.0
     load: Number = 0.0
+    energy_counters: list[CounterName] = []
+    energy_unread: list[str] = []
     warnings: list[str] = []
 
 
@@ -90,7 +97,7 @@ class Epoch(Schema):
     threads were ready and had no core, summed over threads, None where the system does not tell. `cpu`: processor
     seconds of all threads. `preempted`: involuntary switches. `others`: other processes on the GPU. `attempts`: how
     often the epoch was run, the least disturbed one kept. `share`: of how much of the epoch all this was measured and
-    then scaled to the whole, where only costs were wanted.
+    then scaled to the whole, where only costs were wanted. `energy`: None where no counter was read.
     """
 
     loss: float
@@ -112,6 +119,7 @@ class Epoch(Schema):
     others: Count = 0
     attempts: Count = 1
     share: Share = 1.0
+    energy: Energy | None = None
 
     @property
     def disturbance(self) -> float:
@@ -129,7 +137,8 @@ class StepTimes(Schema):
 
 class Time(Schema):
     """Wall times in seconds. `epochs` are raw; the first is a warm-up epoch for means when there are more.
-    `cache_build`: the feature cache's, whenever, by `cache_built_by`. `start`: the method's start from the weights.
+    `cache_build`: the feature cache's, whenever, by `cache_built_by`, and with `cache_energy`. `start`: the method's
+    start from the weights.
     """
 
     epochs: list[Epoch] = []
@@ -138,6 +147,7 @@ class Time(Schema):
     cache_build: Seconds | None = None
     cache_reused: bool | None = None
     cache_built_by: str = ""
+    cache_energy: Energy | None = None
     start: Seconds | None = None
     test: Seconds | None = None
     total: Seconds | None = None
@@ -202,26 +212,6 @@ class Compute(Schema):
     slots: Count
 
 
-class TowerRead(Schema):
-    """What a loaded tower was seen to be, and how it was read.
-
-    `model`: its class. `widths`: columns of level 0, what goes into the first layer, and of each layer's output;
-    `output`: of what is pooled. `pooling`: what the choice came to; `place`: which positions the levels below the
-    output are read at. `causal`: no position sees a later one. `attention`: torch's fused kernel (`sdpa`) or the
-    model's own code (`eager`). `side`: of a picture in pixels, and `side_from` what said so.
-    """
-
-    model: str = ""
-    widths: list[Count] = []
-    output: Count = 0
-    pooling: str = ""
-    place: str = ""
-    causal: bool = False
-    attention: str = ""
-    side: Count | None = None
-    side_from: str = ""
-
-
 class Code(Schema):
     """Digests of the code behind a result, "" where it is unknown.
 
@@ -232,20 +222,14 @@ class Code(Schema):
     training: str = ""
 
 
-class SelfCheck(Schema):
-    """What a cell's towers and method passed before it ran: seconds for all tried together, and items tried."""
-
-    seconds: Seconds
-    items: Count
-
-
 class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
     `note`: what its study says of itself. `metrics` are the task's, in order; `primary_metric` chose the
     best epoch. `slices`: what those of the accuracy are, in words. `additions`: what of its own the method adds to a
     training step, `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, or
-    "". `towers`: by modality, of a method that reads them. `warnings`: what a reader must know of this cell, in lines.
+    "". `towers`: by modality, of a method that reads them. `energy`: joules of a card over the whole run, validation
+    included. `warnings`: what a reader must know of this cell, in lines.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -277,6 +261,7 @@ class Record(Schema):
     memory: Memory | None = None
     energy: Number | None = None
     compute: Compute | None = None
+    use: Use | None = None
 
     def save(self, directory: Path) -> Path:
         """Writes `records/<cell-id>.json` under a study's directory, whole or not at all."""

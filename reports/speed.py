@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .analysis.cells import mean_epoch
+from .analysis.epochs import mean_epoch
 from .analysis.machine import machine
 from .formats.markdown import escape
 from .reading import load_records

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...metrics import is_better, of_users, to_test
 from ...reports.analysis import statistics
-from ...reports.analysis.cells import is_marked, warm_epochs
+from ...reports.analysis.epochs import is_marked, warm_epochs
 from ...reports.analysis.machine import machine_name
 from ...reports.analysis.ranks import kept_ranks
 from ...reports.reading import load_records

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from ...errors import BenchError
 from ...files import read_json
 from ...metrics import headline
-from ...reports.analysis.cells import is_marked, warm_epochs
+from ...reports.analysis.epochs import is_marked, warm_epochs
 from ...reports.analysis.machine import machine_name
 from ...reports.reading import load_records
 from ...reports.records import Record

@@ -25,8 +25,8 @@ IDENTITY = ("schema_version", "study", "cell_id", "started", "code", "cell.versi
 TIMES = (
     *(f"time.{name}" for name in ("steps", "total", "test", "cache_build", "cache_reused", "cache_built_by", "start")),
     *(f"time.epochs.*.{name}" for name in ("total", "data", "forward", "backward", "update", "evaluation")),
-    *(f"time.epochs.*.{name}" for name in ("waited", "cpu", "preempted", "others", "attempts")),
-    "energy*",
+    *(f"time.epochs.*.{name}" for name in ("waited", "cpu", "preempted", "others", "attempts", "energy*")),
+    *("energy*", "time.cache_energy*", "use.passes*"),
     "self_check",
 )
 MACHINE = ("environment", "memory.*.rss", "memory.*.process")

@@ -34,31 +34,19 @@ class CudaMemory:
         return next((used for pid, used in processes(self._device) if pid == os.getpid()), None)
 
 
-class CudaEnergy:
-    """Energy that the whole GPU used since `start`, in joules: other processes on it count too."""
+def energy(device: str | None) -> float | None:
+    """Joules that the whole GPU has used since its driver was loaded, once it has done what it was given.
 
-    def __init__(self, device: Any) -> None:
-        self._device = str(device) if str(device).startswith("cuda") else None
-        self._start: float | None = None
-
-    def start(self) -> None:
-        """Reads the GPU's counter."""
-        self._start = self._read()
-
-    def joules(self) -> float | None:
-        """Joules since `start`; None where the GPU does not count."""
-        now = self._read()
-        return None if now is None or self._start is None else now - self._start
-
-    def _read(self) -> float | None:
-        nvml, handle = _handle(self._device)
-        if nvml is None:
-            return None
-        _cuda().synchronize(self._device)
-        try:
-            return nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
-        except nvml.NVMLError:
-            return None
+    None where it does not count, or NVML does not tell.
+    """
+    nvml, handle = _handle(device)
+    if nvml is None:
+        return None
+    _cuda().synchronize(device)
+    try:
+        return nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1000
+    except nvml.NVMLError:
+        return None
 
 
 def processes(device: str | None) -> list[tuple[int, int | None]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...reports.records import Environment
 from . import cuda
+from .energy import EnergyMeter
 
 _PACKAGES = ("tpme-bench", "torch", "transformers", "peft", "tokenizers", "safetensors", "numpy", "scipy", "pillow")
 
@@ -28,6 +29,7 @@ def describe(device: Any = "cpu", deterministic: bool = False) -> Environment:
     commit, dirty = checkout_state(root)
     name = str(device)
     on_cuda = name.startswith("cuda")
+    energy = EnergyMeter(device)
     return Environment(
         python=platform.python_version(),
         platform=platform.platform(),
@@ -42,6 +44,8 @@ def describe(device: Any = "cpu", deterministic: bool = False) -> Environment:
         dirty=dirty,
         deterministic=deterministic,
         load=load_average(),
+        energy_counters=energy.names,
+        energy_unread=energy.unread,
     )
 
 

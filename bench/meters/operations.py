@@ -1,4 +1,4 @@
-"""Floating-point operations of a training step, counted by torch from the shapes of what runs."""
+"""Floating-point operations, of a training step or without gradients, counted by torch from the shapes of what runs."""
 
 import sys
 from collections.abc import Callable
@@ -23,6 +23,13 @@ def count_step(forward: Callable[[], torch.Tensor]) -> tuple[int, int]:
         forward_operations = counter.get_total_flops()
         loss.backward()
         return forward_operations, counter.get_total_flops() - forward_operations
+
+
+def count(run: Callable[[], object]) -> int:
+    """Operations of `run()`, which builds no graph."""
+    with torch.no_grad(), _eager(), FlopCounterMode(display=False, custom_mapping=_MISSING_FROM_TORCH) as counter:
+        run()
+        return counter.get_total_flops()
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

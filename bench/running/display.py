@@ -9,7 +9,7 @@ from rich.table import Column
 from rich.text import Text
 
 from ...cell import Cell
-from ...reports.analysis.cells import MARKED, SIGN, mean_epoch
+from ...reports.analysis.epochs import MARKED, SIGN, mean_epoch
 from ...reports.records import Record
 from ..console import Screen
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from ...cell import Cell, Evaluation, Training
 from ...errors import BenchError
 from ...files import canonical_json, digest, read_json, write_atomic
-from ...reports.records import SelfCheck, log_path
+from ...reports.measurements import SelfCheck
+from ...reports.records import log_path
 from ..meters.environment import versions
 from ..study.grid import Planned, codes, reads_towers
 from ..worker.job import CheckJob, Subject

@@ -10,8 +10,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from statistics import mean
 from typing import Any
 
 import torch
@@ -19,8 +20,11 @@ from torch import nn
 
 from ...cell import Cell
 from ...errors import BenchError
+from ...methods.features.build import Run
 from ..meters import environment
+from ..meters.energy import EnergyMeter
 from ..meters.kills import out_of_memory_kills, signal_name
+from ..meters.operations import count
 from ..meters.peaks import PeakMemory
 from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
@@ -34,25 +38,31 @@ from .read import Tell
 
 
 class CacheMeter:
-    """Peaks of a build: of torch's allocator on CUDA, tensor bytes of its heaviest batch on a CPU, resident memory."""
+    """Peaks of a build: of torch's allocator on CUDA, tensor bytes of its heaviest batch on a CPU, resident memory.
+    What it used, where a counter says that.
+    """
 
     def __init__(self, cell: Cell) -> None:
         self._device = torch.device(cell.device)
         self._cell = cell
         self._peaks = PeakMemory(self._device)
+        self._energy = EnergyMeter(self._device)
 
     def start(self) -> None:
         """From here on."""
         self._peaks.reset()
+        self._energy.start()
 
-    def stop(self, tower: nn.Module, heaviest: Callable[[], object]) -> dict[str, Any]:
-        """`memory` and `built_by`, as the entry keeps them."""
-        found = self._peaks.read()
+    def stop(self, tower: nn.Module, heaviest: Run, items: Sequence[Run]) -> dict[str, Any]:
+        """`memory`, `energy`, `built_by` and `tower_operations`, as the entry keeps them."""
+        energy, found = self._energy.stop(), self._peaks.read()
         if self._device.type == "cpu":
             with TensorBytes(track=[tower]) as meter:
                 heaviest()
             found.tensors = meter.peak
-        return {"memory": found.model_dump(exclude_none=True), "built_by": self._builder()}
+        measured: dict[str, Any] = {"memory": found.model_dump(exclude_none=True), "built_by": self._builder()}
+        measured["tower_operations"] = round(mean(count(item) for item in items))
+        return measured if energy is None else {**measured, "energy": energy.model_dump()}
 
     def _builder(self) -> str:
         cell, on_gpu = self._cell, self._device.type == "cuda"

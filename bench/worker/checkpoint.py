@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...files import atomic_path, digest, set_aside
+from ...reports.measurements import Pass
 from ...reports.records import Epoch, Record
 from .loop import Progress
 from .step import Trainer
@@ -20,6 +21,7 @@ from .training_state import TrainerState, changing
 VERSION = "3"
 """Of the file. 2: buffers, energy and a checksum. 3: the count of updates."""
 _RANKS = ("valid_ranks", "test_ranks")
+_LISTS = ("epochs", "passes")
 _OF_THE_TRAINER = {"scaler", "updates"}
 
 
@@ -55,12 +57,12 @@ def save_checkpoint(path: Path, trainer: Trainer, progress: Progress) -> None:
     tensors |= {f"optimiser/{index}/{name}": value for index, entry in entries for name, value in entry.items()}
     tensors |= {f"generator/{name}": value for name, value in state.generators.items()}
     plain: dict[str, Any] = {"scaler": state.scaler, "updates": state.updates}
-    plain["epochs"] = [epoch.model_dump() for epoch in progress.epochs]
+    plain |= {name: [each.model_dump() for each in getattr(progress, name)] for name in _LISTS}
     tensors |= {f"best/{name}": value for name, value in (progress.best_state or {}).items()}
     for name, value in vars(progress).items():
         if name in _RANKS and value is not None:
             tensors[f"progress/{name}"] = torch.from_numpy(value)
-        elif name not in {*_RANKS, "epochs", "best_state"}:
+        elif name not in {*_RANKS, *_LISTS, "best_state"}:
             plain[name] = value
     tensors = {name: value.contiguous() for name, value in tensors.items()}
     told = json.dumps(plain)
@@ -111,6 +113,7 @@ def _progress(found: Checkpoint) -> Progress:
     try:
         plain = {name: value for name, value in found.plain.items() if name not in _OF_THE_TRAINER}
         plain["epochs"] = [Epoch.model_validate(epoch) for epoch in plain["epochs"]]
+        plain["passes"] = [Pass.model_validate(each) for each in plain.get("passes", [])]
         progress = Progress(**plain)
     except (TypeError, KeyError, ValueError) as error:
         raise Unusable("holds another kind of progress") from error

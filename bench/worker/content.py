@@ -1,7 +1,7 @@
 """The second step to a cell: what its encoder reads of each item, tokens and pixels or the feature cache."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 
 from ...cell import Cell
 from ...datasets.images import ImageStore
+from ...energy import Energy
 from ...files import canonical_json
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.source import BackboneSource
@@ -28,15 +29,21 @@ BuildApart = Callable[[Cell, Places, str, Tell], None]
 
 @dataclass
 class CacheUse:
-    """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built."""
+    """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built.
+
+    `towers`: of each modality bytes of the tower and operations an item, as far as it was run; None where unknown.
+    """
 
     seconds: float = 0.0
     bytes: int = 0
     reused: bool = True
     memory: PhaseMemory | None = None
     built_by: str = ""
+    energy: Energy | None = None
+    entries: int = 0
+    towers: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
-    def add(self, cache: FeatureCache, found: bool) -> None:
+    def add(self, modality: str, cache: FeatureCache, found: bool) -> None:
         """One tower's entry: seconds add up, of peaks the highest counts, for towers are built one after another."""
         self.bytes += cache.nbytes
         self.reused &= found
@@ -44,7 +51,19 @@ class CacheUse:
         if cache.memory:
             peaks = PhaseMemory.model_validate(cache.memory)
             self.memory = peaks if self.memory is None else self.memory.higher(peaks)
+        first, self.entries = self.entries == 0, self.entries + 1
+        if first or self.energy is None or cache.energy is None:
+            self.energy = cache.energy if first else None
+        else:
+            self.energy = self.energy.plus(cache.energy)
+        # Of several entries of a tower that counts which was built from most of it: it is run once.
+        one, other = self.towers.get(modality, (0, 0)), (cache.tower_bytes, cache.tower_operations)
+        self.towers[modality] = (_most(one[0], other[0]), _most(one[1], other[1]))
         self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), cache.built_by))))
+
+
+def _most(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)
 
 
 def content_of(
@@ -110,7 +129,7 @@ def _cached(
     if apart is not None:
         job = replace(job, apart=lambda: apart(materials.cell, materials.places, modality, materials.tell))
     cache, found = ensure_features(job)
-    use.add(cache, found)
+    use.add(modality, cache, found)
     return cache
 
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any
 
-from ...reports.analysis.cells import LEFT_OUT
+from ...reports.analysis.epochs import LEFT_OUT
 from ...reports.records import Epoch
 from .measuring import MemoryMeter
 from .step import Trainer
@@ -65,7 +66,10 @@ class CostMeter:
             trained = self.trainer.epoch(number, None if number and most > 0.8 * len(sizes) else most)
         share = trained.items / sum(sizes)
         epoch = trained.record(self.users)
-        scaled = {name: value / share for name in _SCALED if (value := getattr(epoch, name)) is not None}
+        known = {name: value for name in _SCALED if (value := getattr(epoch, name)) is not None}
+        scaled: dict[str, Any] = {name: value / share for name, value in known.items()}
+        if epoch.energy is not None:
+            scaled["energy"] = epoch.energy.scaled(1 / share)
         whole = {"share": share, "steps": len(sizes), "items": sum(sizes)}
         return epoch.model_copy(update=scaled | whole), trained.times.steps
 

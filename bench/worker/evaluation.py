@@ -1,7 +1,7 @@
 """Encodes the catalogue once and has the users of a split judged."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -12,7 +12,6 @@ from torch import Tensor
 from ...datasets.catalogue import Dataset, Sequences
 from ...methods.features.content import Content
 from ...methods.head.recommender import Recommender
-from ...methods.inputs import ItemInputs
 from ..tasks.task import Judge
 from .prefetch import prefetch
 
@@ -29,17 +28,20 @@ class Evaluator:
     autocast: AbstractContextManager[object]
 
     @torch.no_grad()
-    def embeddings(self, batches: int | None = None) -> Tensor:
-        """Embeddings of the whole catalogue, float32 `[n_items + 1, width]`, row 0 zero; `batches` limits the work."""
+    def embeddings(self, batches: Sequence[Tensor] | None = None) -> Tensor:
+        """Embeddings of the whole catalogue, float32 `[n_items + 1, width]`, row 0 zero; of some `batches` alone."""
         self.recommender.eval()
-        table = torch.zeros(self.dataset.catalogue.size + 1, self.recommender.width, device=self.device)
-        for number, (items, inputs) in enumerate(prefetch(self._batches(), self.device)):
-            if number == batches:
-                break
+        table = self.empty()
+        wanted = self.batches() if batches is None else batches
+        for items, inputs in prefetch(((items, self.content.gather(items)) for items in wanted), self.device):
             with self.autocast:
                 encoded = self.recommender.item_encoder(inputs.to(self.device))
             table[items.to(self.device)] = encoded.float()
         return table
+
+    def empty(self) -> Tensor:
+        """A table of embeddings that holds none."""
+        return torch.zeros(self.dataset.catalogue.size + 1, self.recommender.width, device=self.device)
 
     def ranks(self, sequences: Sequences, embeddings: Tensor) -> np.ndarray:
         """What the task's judge says of each user. Scores are float32 whatever the precision."""
@@ -64,8 +66,7 @@ class Evaluator:
 
         return read
 
-    def _batches(self) -> Iterator[tuple[Tensor, ItemInputs]]:
-        """From the longest texts to the shortest, so that the first batch needs the most memory."""
+    def batches(self) -> Sequence[Tensor]:
+        """Items that are encoded together, from the longest texts to the shortest: the first needs the most memory."""
         order = torch.from_numpy(self.content.order()[::-1].copy())
-        for items in order.split(self.content.at_once):
-            yield items, self.content.gather(items)
+        return order.split(self.content.at_once)

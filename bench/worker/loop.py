@@ -9,8 +9,10 @@ from torch import Tensor
 from ...cell import Training
 from ...metrics import is_better
 from ...patience import is_over
-from ...reports.analysis.cells import is_marked
+from ...reports.analysis.epochs import is_marked
+from ...reports.measurements import Pass
 from ...reports.records import Epoch
+from ..meters.waiting import WaitMeter
 from .build import TrainedCell
 from .evaluation import Evaluator
 from .measuring import MemoryMeter
@@ -24,7 +26,8 @@ class Progress:
     """Where a training run stands; all of it is in a checkpoint. `best_epoch` counts from 1, 0 before the first.
 
     `best_state`: what training had made by the end of the best epoch, of a run that keeps it.
-    `seconds` and `energy` (joules, None where not measured) are what the runs took whose epochs are kept.
+    `seconds` and `energy` (joules, None where not measured) are what the runs took whose epochs are kept, `passes` what
+    their evaluations took.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -37,6 +40,7 @@ class Progress:
     test_seconds: float | None = None
     seconds: float = 0.0
     energy: float | None = 0.0
+    passes: list[Pass] = field(default_factory=list)
 
     def finished(self, training: Training) -> bool:
         """Whether all epochs are done, or more than the patience went by without a better one."""
@@ -95,18 +99,25 @@ class Fit:
 
     def _evaluate(self, progress: Progress, epoch: Epoch) -> None:
         """Judges the valid users and, with the same embeddings, the test users: the best epoch is chosen on valid."""
-        dataset, watch = self.parts.dataset, self.evaluator.watch()
+        dataset = self.parts.dataset
+        waits = WaitMeter(self.parts.device)
+        waits.start()
+        watch = self.evaluator.watch()
         embeddings = self.evaluator.embeddings()
         encoded = watch()
         valid = self.evaluator.ranks(dataset.valid, embeddings)
         epoch.evaluation = watch()
+        ranked, waited = epoch.evaluation - encoded, waits.stop().waited
+        sizes = {"items": dataset.catalogue.size, "users": len(dataset.valid)}
+        progress.passes.append(Pass(encoding=encoded, ranking=ranked, waited=waited, **sizes))
+        start = watch()
         epoch.valid, task = self.parts.task.measure(valid), self.parts.task
         reached = epoch.valid[task.primary]
         is_best = progress.best is None or is_better(reached, progress.best, task.better())
         if not (is_best or self.test_every_epoch):
             return
         test = self.evaluator.ranks(dataset.test, embeddings)
-        seconds = encoded + watch() - epoch.evaluation
+        seconds = encoded + watch() - start
         if self.test_every_epoch:
             epoch.test = task.measure(test)
         if is_best:

@@ -83,6 +83,6 @@ def _training_peak(trainer: Trainer) -> tuple[int, dict[str, int]]:
 
 def _evaluation_peak(evaluator: Evaluator) -> int:
     with TensorBytes(track=[evaluator.recommender]) as meter:
-        table = evaluator.embeddings(batches=1)
+        table = evaluator.embeddings(evaluator.batches()[:1])
         evaluator.ranks(evaluator.first_users(evaluator.dataset.test), table)
     return meter.peak

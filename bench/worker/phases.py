@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...energy import CARD
 from ...errors import Mended
 from ...files import cache_directory
 from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from ..meters import environment
-from ..meters.cuda import CudaEnergy
+from ..meters.energy import EnergyMeter
 from ..meters.rates import copy_rate, matrix_rate
 from .build import RankedCell, TrainedCell, assemble
 from .cache_build import build_apart
@@ -31,6 +32,7 @@ from .preparation import prepare_process
 from .saving import Kept, save_kept
 from .step import Trainer
 from .towers import read_towers
+from .use import count_use, sample_passes
 
 
 def execute(record: Record, job: Job, events: Events) -> None:
@@ -100,7 +102,7 @@ def _keep_cache(record: Record, cache: CacheUse | None) -> None:
     """What building the feature cache took, of a cell that reads any of it."""
     if cache is not None:
         record.time.cache_build, record.time.cache_reused = cache.seconds, cache.reused
-        record.time.cache_built_by = cache.built_by
+        record.time.cache_built_by, record.time.cache_energy = cache.built_by, cache.energy
 
 
 def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory: MemoryMeter) -> None:
@@ -110,7 +112,7 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     record.rates, record.additions = _rates(trainer), parts.method.additions
     events.phase("measuring", 0, 0)
     record.parameters = count_parameters(trainer)
-    record.compute = count_operations(trainer)
+    record.compute, record.use = count_operations(trainer), count_use(parts, evaluator)
     measured = tensor_memory(trainer, evaluator) if parts.device.type == "cpu" else Memory(origin="cuda-allocated")
     start = parts.method.start_seconds
     record.time = Time(warmup_steps=trainer.warm_up(), clock=trainer.clock.source, start=start)
@@ -124,6 +126,8 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
 
     if cell.costs:
         _cost(record, events, CostMeter(trainer, memory, len(parts.dataset.train), job.costs_seconds))
+        with memory.phase("evaluation"):
+            record.use.passes = sample_passes(evaluator)
     else:
         fit = Fit(parts, trainer, evaluator, memory, job.repeat_disturbed, disturbed, job.test_every_epoch, job.save)
         _keep(record, job, parts, _fit(record, job, events, fit))
@@ -138,7 +142,7 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
         record.warnings.append(damage)
         events.tell("warning", message=damage)
     record.time.total, before = progress.seconds, progress.energy
-    saved, energy = time.monotonic(), CudaEnergy(fit.parts.device)
+    saved, energy = time.monotonic(), EnergyMeter(fit.parts.device, powercap=None)
     energy.start()
 
     def after_epoch(progress: Progress) -> None:
@@ -158,14 +162,20 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
         )
         if not done and time.monotonic() - saved >= job.checkpoint_seconds:
             progress.seconds += time.monotonic() - saved
-            progress.energy = _sum(before, energy.joules())
+            progress.energy = _sum(before, _of_card(energy))
             save_checkpoint(path, fit.trainer, progress)
             saved = time.monotonic()
 
     progress = fit.run(progress, after_epoch)
-    record.energy = _sum(before, energy.joules())
+    record.energy = _sum(before, _of_card(energy))
     drop_checkpoints(job.directory, record.cell_id)
     return progress
+
+
+def _of_card(energy: EnergyMeter) -> float | None:
+    """Joules of the card since the meter was started."""
+    used = energy.stop()
+    return None if used is None else used.joules.get(CARD)
 
 
 def _sum(before: float | None, now: float | None) -> float | None:
@@ -178,6 +188,8 @@ def _keep(record: Record, job: Job, parts: TrainedCell, progress: Progress) -> N
     assert progress.valid_ranks is not None and progress.test_ranks is not None
     record.time.epochs, record.time.steps = progress.epochs, _percentiles(progress.step_times)
     record.time.test = progress.test_seconds
+    if record.use is not None:
+        record.use.passes = progress.passes
     judged = progress.valid_ranks, progress.test_ranks
     record.accuracy = parts.task.accuracy(parts.dataset, *judged, progress.best_epoch)
     save_ranks(job.directory, record.cell_id, progress.test_ranks)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...cell import Training
 from ...datasets.batches import ItemBatch
+from ...energy import Energy
 from ...errors import BenchError
 from ...methods.encoder import EncoderLayout, layout_of
 from ...methods.head.recommender import Recommender
@@ -17,6 +18,7 @@ from ...methods.inputs import ItemInputs
 from ...methods.method import LearningRates, trainable
 from ...reports.records import Epoch
 from ..meters.clocks import EpochTimes, PhaseClock
+from ..meters.energy import EnergyMeter
 from ..meters.waiting import WaitMeter, Waits
 from ..tasks.task import Diverged
 from .build import TrainedCell
@@ -28,13 +30,16 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True)
 class Trained:
-    """What an epoch of training gave: its mean loss, steps taken, items encoded, its times, and what disturbed them."""
+    """What an epoch of training gave: its mean loss, steps taken, items encoded, its times, what disturbed them, and
+    what it used, where a counter says that.
+    """
 
     loss: float
     steps: int
     items: int
     times: EpochTimes
     waits: Waits
+    energy: Energy | None = None
 
     def record(self, users: int) -> Epoch:
         """As the record keeps it."""
@@ -53,6 +58,7 @@ class Trained:
             cpu=waits.cpu,
             preempted=waits.preempted,
             others=waits.others,
+            energy=self.energy,
         )
 
 
@@ -73,6 +79,7 @@ class Trainer:
         )
         self.clock = PhaseClock(self.device)
         self.waits = WaitMeter(self.device)
+        self.energy = EnergyMeter(self.device)
         self.reset()
 
     def reset(self) -> None:
@@ -118,6 +125,7 @@ class Trainer:
         total = torch.zeros((), device=self.device)
         terms = steps = items = 0
         clock = self.clock
+        self.energy.start()
         self.waits.start()
         clock.start_epoch()
         batches = prefetch(self.load(islice(self.batches.epoch(number), most)), self.device)
@@ -133,11 +141,11 @@ class Trainer:
             steps += 1
             clock.end_step()
         times = clock.end_epoch()
-        waits = self.waits.stop()
+        waits, energy = self.waits.stop(), self.energy.stop()
         loss = float(total) / terms
         if not torch.isfinite(total):
             raise Diverged(f"the loss of epoch {number + 1} is {loss}; lower the learning rate or use precision fp32")
-        return Trained(loss, steps, items, times, waits)
+        return Trained(loss, steps, items, times, waits, energy)
 
     def load(self, batches: Iterator[ItemBatch]) -> Iterator[tuple[ItemBatch, ItemInputs]]:
         """Batches with their inputs, on the CPU; pinned when the device is a GPU."""

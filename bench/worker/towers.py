@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ...cell import Cell
 from ...methods.backbones.source import BackboneSource
-from ...reports.records import TowerRead
+from ...reports.measurements import TowerRead
 
 
 def read_towers(cell: Cell, sources: Mapping[str, BackboneSource]) -> tuple[dict[str, TowerRead], list[str]]:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,9 +21,10 @@ from ...files import file_digest, lock, read_json, write_atomic
 from ...ownership import is_ours, remove, take
 from ..backbones.generated import GeneratedTower
 from ..backbones.last_layer import narrow_last_layer
+from ..backbones.shipping import size
 from ..backbones.tower import Tower
 from .cache import CacheKey, FeatureCache, open_features
-from .content import RawContent
+from .content import RawContent, typical_items
 from .positions import Rows
 
 _TOKENS_PER_BATCH = 4096
@@ -31,6 +32,8 @@ _IMAGES_PER_BATCH = 128
 _SECONDS_BETWEEN_SAVES = 2.0
 
 Batches = list[np.ndarray]
+
+Run = Callable[[], object]
 
 Advance = Callable[[int, int], None]
 """Called with the items done and the items in all."""
@@ -43,8 +46,10 @@ class BuildMeter(Protocol):
         """The build begins."""
         ...
 
-    def stop(self, tower: nn.Module, heaviest: Callable[[], object]) -> dict[str, Any]:
-        """What the entry keeps of it. `heaviest()` encodes the batch that needs the most memory once more."""
+    def stop(self, tower: nn.Module, heaviest: Run, items: Sequence[Run]) -> dict[str, Any]:
+        """What the entry keeps of it. `heaviest()` encodes the batch that needs the most memory once more, and each of
+        `items` a single one.
+        """
         ...
 
 
@@ -135,8 +140,16 @@ def _build(job: BuildJob, folder: Path) -> None:
         _fill(work, states, batches, done, partial / "progress.json")
         states.flush()
         seconds = done.seconds + time.monotonic() - start
-        measured = job.meter.stop(tower, lambda: _encode_heaviest(work)) if job.meter else {}
-    _finish(job.key, partial, folder, {"seconds": seconds, **measured})
+        measured = _measured(job.meter, work) if job.meter else {}
+    if done.batches:
+        measured.pop("energy", None)  # of this run alone
+    _finish(job.key, partial, folder, {"seconds": seconds, "tower_bytes": size(tower), **measured})
+
+
+def _measured(meter: BuildMeter, work: _Work) -> dict[str, Any]:
+    items = typical_items(work.job.content)
+    each = [lambda item=item: _encode(work, item.numpy()) for item in items]
+    return meter.stop(work.tower, lambda: _encode_heaviest(work), each)
 
 
 def _width(tower: Tower | GeneratedTower, levels: tuple[int, ...]) -> int:

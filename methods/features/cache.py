@@ -19,8 +19,10 @@ from torch import Tensor
 
 from ...arrays import map_array, read_array
 from ...cell import CacheDtype
+from ...energy import Energy
 from ...errors import BenchError
 from ...files import cache_directory, canonical_json, digest, file_digest, read_json
+from ...values import Count
 from ..inputs import Sequences
 
 VERSION = 3
@@ -70,9 +72,10 @@ class FeatureCache:
     """A complete entry, open for reading.
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
-    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes) and
-    `built_by`: what building it took and who did it, as the entry says; empty where that was not measured. `offsets`:
-    of an entry of all positions where each item's rows of `states` begin, `[n_items + 2]`, on the CPU.
+    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes), `energy`
+    and `built_by`: what building it took and who did it, as the entry says; empty where not measured. `offsets`:
+    of an entry of all positions where each item's rows of `states` begin, `[n_items + 2]`, on the CPU. `tower_bytes`:
+    of the tower as far as it was run, and `tower_operations` of running it for an item; None in an entry of before.
     """
 
     folder: Path
@@ -82,6 +85,9 @@ class FeatureCache:
     memory: dict[str, int] = field(default_factory=dict)
     built_by: str = ""
     offsets: Tensor | None = None
+    energy: Energy | None = None
+    tower_bytes: int | None = None
+    tower_operations: int | None = None
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
@@ -119,6 +125,9 @@ class Entry(BaseModel):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     memory: dict[str, Annotated[int, Field(ge=0)]] = {}
     built_by: str = ""
+    energy: Energy | None = None
+    tower_bytes: Count | None = None
+    tower_operations: Count | None = None
 
 
 def open_features(folder: Path) -> FeatureCache | None:
@@ -134,7 +143,18 @@ def open_features(folder: Path) -> FeatureCache | None:
     states = torch.from_numpy(_mapped(folder / "states.npy"))
     shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
     offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
-    return FeatureCache(folder, states, shared, entry.seconds, entry.memory, entry.built_by, offsets)
+    return FeatureCache(
+        folder,
+        states,
+        shared,
+        entry.seconds,
+        entry.memory,
+        entry.built_by,
+        offsets,
+        entry.energy,
+        entry.tower_bytes,
+        entry.tower_operations,
+    )
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:

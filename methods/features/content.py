@@ -14,6 +14,9 @@ from ..backbones.preprocessing import TokenTable
 from ..inputs import ItemInputs
 from .cache import FeatureCache
 
+_TYPICAL = 4
+"""Items whose encoding stands for all: what an item takes depends on nothing but how long its text is."""
+
 
 class Content(Protocol):
     """Where a method's inputs come from. `at_once`: how many items are encoded at a time when all of them are."""
@@ -27,6 +30,13 @@ class Content(Protocol):
     def order(self) -> np.ndarray:
         """All item numbers 1..n in the order in which encoding them wastes least padding."""
         ...
+
+
+def typical_items(content: Content) -> list[Tensor]:
+    """A few items, int64 `[1]` each, evenly spread from that with the shortest text to that with the longest."""
+    order, count = content.order(), _TYPICAL
+    places = [(2 * number + 1) * len(order) // (2 * count) for number in range(count)]
+    return [torch.from_numpy(order[[place]]) for place in dict.fromkeys(places)]
 
 
 @dataclass(frozen=True)

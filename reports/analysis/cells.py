@@ -6,45 +6,13 @@ from typing import Any, get_args
 from ...cell import Family
 from ...metrics import headline
 from ..records import Epoch, Record
+from .energy import COUNTERS, cache_energy, epoch_energy
+from .epochs import is_marked, mean_epoch, timed_epochs, usable_epochs
 from .machine import machine
+from .use import use_sizes, use_times
 
 FAMILIES = get_args(Family)
 PHASES = ("data", "forward", "backward", "update")
-
-MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
-"""Shares of an epoch lost to waiting above which it is marked, and above which it stays out of T; the mark."""
-
-
-def warm_epochs(record: Record) -> list[Epoch]:
-    """All epochs but those that began in a fresh process, the first and a resumed one.
-
-    Libraries, caches and the allocator are cold in them.
-    """
-    return [epoch for number, epoch in enumerate(record.time.epochs) if number and not epoch.resumed]
-
-
-def usable_epochs(record: Record) -> list[Epoch]:
-    """The warm epochs, or of a cell that has no other the cold ones."""
-    return warm_epochs(record) or record.time.epochs
-
-
-def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
-    """The epochs that count for T: the warm ones that lost no more than a fifth to waiting, or all when `disturbed`.
-
-    Empty when nothing was trained or every epoch was disturbed so much: such a cell has no T.
-    """
-    return [epoch for epoch in usable_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
-
-
-def is_marked(epoch: Epoch) -> bool:
-    """Whether so much of an epoch was lost to waiting, or others were on the GPU, that its time needs a mark."""
-    return epoch.disturbance > MARKED or epoch.others > 0
-
-
-def mean_epoch(record: Record, part: Callable[[Epoch], float], disturbed: bool = False) -> float | None:
-    """Mean of a part of an epoch over `timed_epochs`, None when there are none."""
-    epochs = timed_epochs(record, disturbed)
-    return sum(map(part, epochs)) / len(epochs) if epochs else None
 
 
 def origin(record: Record) -> str:
@@ -105,7 +73,19 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "test_time": time.test,
         "total_time": time.total,
         "energy": record.energy,
+        **energies(record, disturbed),
+        **use_times(record, disturbed),
     }
+
+
+def energies(record: Record, disturbed: bool = False) -> dict[str, Any]:
+    """Joules of an epoch and of the cache build by counter, and how many epochs behind them are marked or left out."""
+    found: dict[str, Any] = {}
+    for counter in COUNTERS:
+        mean, marked, left_out = epoch_energy(record, counter, disturbed)
+        found |= {f"{counter}_energy": mean, f"{counter}_marked": marked, f"{counter}_left_out": left_out}
+        found[f"{counter}_cache_energy"] = cache_energy(record, counter, disturbed)
+    return found
 
 
 def sizes(record: Record) -> dict[str, Any]:
@@ -127,6 +107,7 @@ def sizes(record: Record) -> dict[str, Any]:
         "flops_backward": compute.backward if compute else None,
         "items": compute.items if compute else None,
         "slots": compute.slots if compute else None,
+        **use_sizes(record),
     }
 
 

@@ -15,7 +15,7 @@ from ...cell import Cell
 from ...files import canonical_json
 from ...metrics import headline
 from ...naming import written_settings
-from .cells import mean_epoch
+from .epochs import mean_epoch
 from .results import Result
 from .rows import LOOSE
 

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from ..records import Record
-from .cells import FAMILIES, SIGN
+from .cells import FAMILIES
+from .epochs import SIGN
 
 
 def summarise(cells: pd.DataFrame, spread: list[str]) -> pd.DataFrame:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from . import statistics
-from .cells import timed_epochs
 from .comparison import Comparison
+from .epochs import timed_epochs
 from .tpme import COSTS, CostWeights, normalise, tpme
 
 DRAWS = 2000

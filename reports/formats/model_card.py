@@ -7,7 +7,7 @@ from markupsafe import Markup
 from ...metrics import headline
 from ...naming import written_settings
 from ...text import visible
-from ..analysis.cells import mean_epoch
+from ..analysis.epochs import mean_epoch
 from ..quantities import NONE, Kind, show, unit
 from ..records import Record
 from .jinja import environment

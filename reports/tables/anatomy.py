@@ -84,7 +84,7 @@ def parameters_table(comparison: Comparison) -> Table | None:
 
 
 def operations_table(comparison: Comparison) -> Table | None:
-    """Floating-point operations of the metered step, forward and backward, and what it encoded; energy if counted."""
+    """Floating-point operations of the metered step, forward and backward, and what it encoded."""
     methods = comparison.methods
     frame = methods.assign(flops=methods["flops_forward"] + methods["flops_backward"])
     columns = (
@@ -93,7 +93,6 @@ def operations_table(comparison: Comparison) -> Table | None:
         Column("flops", "both", "operations", "less"),
         Column("items", "distinct items", "integer"),
         Column("slots", "slots", "integer"),
-        Column("energy", "energy of the run, J", "integer", "less"),
     )
     return tidy("operations", "Operations of a training step", frame, columns)
 

@@ -6,9 +6,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from ..analysis.cells import LEFT_OUT, MARKED, SIGN
 from ..analysis.comparison import Comparison
 from ..analysis.convergence import BOUND
+from ..analysis.epochs import LEFT_OUT, MARKED, SIGN
 from ..quantities import NONE, Kind, Unit, missing, show, unit
 
 REPEATS = {"miss": "counted as missed", "rank": "ranked like any other, no history masked"}

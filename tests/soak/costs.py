@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tpmebench.reports.analysis.cells import mean_epoch
+from tpmebench.reports.analysis.epochs import mean_epoch
 from tpmebench.reports.reading import load_records
 
 METHODS = "fft,lora,iisan,iisan-cached,frozen-cached"

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tpmebench.reports.analysis.cells import is_marked
+from tpmebench.reports.analysis.epochs import is_marked
 from tpmebench.reports.reading import load_records
 
 

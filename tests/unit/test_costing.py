@@ -15,7 +15,7 @@ from tpmebench.bench.worker.costing import CostMeter, counted, relative_width
 from tpmebench.bench.worker.measuring import MemoryMeter
 from tpmebench.bench.worker.step import Trained, Trainer
 from tpmebench.cell import Cell
-from tpmebench.reports.analysis.cells import timed_epochs
+from tpmebench.reports.analysis.epochs import timed_epochs
 
 
 class FakeTrainer:

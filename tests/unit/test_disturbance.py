@@ -23,7 +23,7 @@ from tpmebench.bench.worker.step import Trained, Trainer, trainable_state
 from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.reports.analysis import comparison as frame
 from tpmebench.reports.analysis import uncertainty
-from tpmebench.reports.analysis.cells import timed_epochs
+from tpmebench.reports.analysis.epochs import timed_epochs
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Epoch, Record

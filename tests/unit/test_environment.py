@@ -115,10 +115,9 @@ def test_the_system_counts_resident_memory_in_kibibytes(monkeypatch: pytest.Monk
 
 
 def test_without_a_card_its_meters_say_so() -> None:
-    memory, energy = cuda.CudaMemory("cpu"), cuda.CudaEnergy("cpu")
+    memory = cuda.CudaMemory("cpu")
     memory.reset_peak()
-    energy.start()
-    assert (memory.allocated(), memory.reserved(), memory.process(), energy.joules()) == (None, None, None, None)
+    assert (memory.allocated(), memory.reserved(), memory.process(), cuda.energy(None)) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +144,7 @@ def test_the_driver_tells_of_processes_and_energy(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setitem(sys.modules, "pynvml", nvml)  # type: ignore[arg-type]
     monkeypatch.setattr(cuda, "_cuda", lambda: SimpleNamespace(synchronize=lambda device: None))
-    energy = cuda.CudaEnergy(device)
-    energy.start()
-    assert energy.joules() == 2.5
+    assert (cuda.energy(device), cuda.energy(device)) == (5.0, 7.5)
     assert cuda.CudaMemory(device).process() == 123
     assert cuda.driver_version(device) == "550.54"
 

@@ -31,6 +31,7 @@ from tpmebench.bench.worker.phases import execute, prepare_process
 from tpmebench.bench.worker.step import Trained
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences
+from tpmebench.energy import Energy
 from tpmebench.errors import BenchError, Mended
 from tpmebench.reports.records import Compute, Epoch, Memory, Parameters, PhaseMemory, Record, StepTimes, ranks_path
 
@@ -113,31 +114,32 @@ class Card:
 
     counts = count()
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, powercap: Path | None) -> None:
+        assert powercap is None, "of the whole run the card alone is followed"
         self.began = 0
 
     def start(self) -> None:
         self.began = next(Card.counts)
 
-    def joules(self) -> float | None:
-        return float(next(Card.counts) - self.began)
+    def stop(self) -> Energy | None:
+        return Energy(joules={"card": float(next(Card.counts) - self.began)})
 
 
 def test_a_continued_cell_has_the_energy_of_all_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution, "CudaEnergy", Card)
+    monkeypatch.setattr(execution, "EnergyMeter", Card)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Listener(until=3))
     record = run(tmp_path, Listener())
     assert [epoch.resumed for epoch in record.time.epochs] == [False, False, True]
     assert record.energy == 2 + 1  # two epochs with a checkpoint each, then the last epoch's reading
-    monkeypatch.setattr(Card, "joules", lambda self: None)
+    monkeypatch.setattr(Card, "stop", lambda self: None)
     assert run(tmp_path, Listener()).energy is None
 
 
 def test_energy_is_unknown_when_that_of_an_earlier_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Listener(until=3))  # without a counter
-    monkeypatch.setattr(execution, "CudaEnergy", Card)
+    monkeypatch.setattr(execution, "EnergyMeter", Card)
     assert run(tmp_path, Listener()).energy is None
 
 

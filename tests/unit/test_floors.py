@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PARTS = ("bench", "methods", "datasets", "reports")
 GROUND = {
     "arrays",
+    "energy",
     "errors",
     "files",
     "metrics",
@@ -40,6 +41,7 @@ BELOW: dict[str, set[str]] = {
     "patience": set(),
     "ranges": set(),
     "cell": {"errors", "files", "patience", "values"},
+    "energy": {"cell", "values"},
     "datasets": GROUND,
     "methods": {"datasets", *GROUND},
     "reports": GROUND,
@@ -176,7 +178,7 @@ def test_every_folder_with_modules_is_installed():
 
 def test_no_room_is_crowded():
     """A newcomer finds a file by its name: few rooms and modules stand at the top of each floor."""
-    for part, most in (("bench", 12), ("methods", 12), ("reports", 11), ("datasets", 10)):
+    for part, most in (("bench", 12), ("methods", 12), ("reports", 12), ("datasets", 10)):
         here = [path for path in (ROOT / part).iterdir() if path.is_dir() or path.suffix == ".py"]
         names = {path.stem for path in here} - {"__init__", "__main__", "__pycache__", "published"}
         assert len(names) <= most, f"{part}/: {sorted(names)}"

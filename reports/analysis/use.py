@@ -1,0 +1,38 @@
+"""What a method costs once it is trained, as one row of numbers."""
+
+from typing import Any
+
+from ..measurements import Pass
+from ..records import Record
+from .epochs import LEFT_OUT, MARKED
+
+
+def passes(record: Record, disturbed: bool = False) -> list[Pass]:
+    """Those that count: all but the first, where there are more, that lost no more than a fifth to waiting."""
+    every = record.use.passes if record.use else []
+    return [each for each in every[1:] or every if disturbed or each.disturbance <= LEFT_OUT]
+
+
+def use_times(record: Record, disturbed: bool = False) -> dict[str, Any]:
+    """Seconds of encoding the whole catalogue and of ranking it for a user; how many passes behind them need a mark."""
+    counted, use = passes(record, disturbed), record.use
+    items, users = sum(each.items for each in counted), sum(each.users for each in counted)
+    return {
+        "encoding": sum(each.encoding for each in counted) / items * use.items if use and items else None,
+        "ranking": sum(each.ranking for each in counted) / users if users else None,
+        "use_marked": sum(each.disturbance > MARKED for each in counted) if counted else None,
+    }
+
+
+def use_sizes(record: Record) -> dict[str, Any]:
+    """Operations of embedding a new item, the towers' included, and of ranking for a user; bytes to ship."""
+    use = record.use
+    item = use.item_operations if use else None
+    if use and item is not None and record.time.cache_build is not None:
+        item = None if use.tower_operations is None else item + use.tower_operations
+    return {
+        "item_operations": item if use and use.new_bytes is not None else None,
+        "user_operations": use.user_operations if use else None,
+        "known_bytes": use.known_bytes if use else None,
+        "new_bytes": use.new_bytes if use else None,
+    }
