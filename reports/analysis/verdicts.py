@@ -169,7 +169,7 @@ class _Deciding:
 
     def choice(self, row: str) -> Choice:
         mine, base = self.numbers[row], self.numbers.get(self.reference)
-        costs = (*COSTS, *(["time_with_cache"] if self._built(row) else []))
+        costs = (*COSTS, *(["time_with_cache"] if base and self._built(row, self.reference) else []))
         point = self.points.get(row)
         return Choice(
             row=row,
@@ -180,8 +180,10 @@ class _Deciding:
             tied=tuple(other for other in self.known if other != row and self.points[other] == point),
         )
 
-    def _built(self, row: str) -> bool:
-        return not math.isnan(self.numbers[row]["cache_build"])
+    def _built(self, *rows: str) -> bool:
+        """Whether one of them built a cache, with epochs to spread that over in all: costs measured apart have none."""
+        built = any(not math.isnan(self.numbers[row]["cache_build"]) for row in rows)
+        return built and not any(math.isnan(self._with_cache(row)) for row in rows)
 
     def against(self, row: str) -> Difference:
         """A row's accuracy held against the reference's."""
@@ -218,7 +220,7 @@ class _Deciding:
                 cost: theirs / mine if mine else math.nan
                 for cost, mine, theirs in zip(COSTS, self.points[row], self.points[other], strict=False)
             }
-            if ratios["time"] and (self._built(row) or self._built(other)):
+            if ratios["time"] and self._built(row, other):
                 ratios["time_with_cache"] = self._with_cache(other) / self._with_cache(row)
             yield Domination(
                 row=row,

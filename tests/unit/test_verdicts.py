@@ -183,6 +183,16 @@ def test_of_random_towers_costs_alone_are_judged(make_record: Make) -> None:
     )
 
 
+def test_costs_alone_spread_a_cache_over_no_epochs(make_record: Make) -> None:
+    """What `bench run --costs` leaves: no accuracy, and epochs that are no training's length."""
+    records = [record(make_record, m, ROWS[m], costs=True) for m in ("fft", "lora")]
+    records.append(record(make_record, "iisan-cached", ROWS["frozen"], costs=True))
+    records[-1].time.cache_build = 3.0
+    found = decide([each.model_copy(update={"accuracy": None}) for each in records])
+    [line] = verdict_sentences(found)
+    assert "iisan-cached is cheapest, at 0.098 of fft's costs: 0.10 of its time an epoch, 0.080 of its" in line
+
+
 def test_many_dominated_rows_are_told_in_a_sentence(make_record: Make) -> None:
     worse = [record(make_record, "lora", (0.01, 9.0, 900 + r, 900), options={"r": r}) for r in range(1, 20)]
     lines = verdict_sentences(
