@@ -11,6 +11,7 @@ from rich.text import Text
 from ...cell import Cell
 from ...reports.analysis.epochs import MARKED, SIGN, mean_epoch
 from ...reports.records import Record
+from ...text import visible
 from ..console import Screen
 
 
@@ -22,6 +23,7 @@ class _Cut(TextColumn):
 
     def render(self, task: Task) -> Text:
         text = super().render(task)
+        text.plain = visible(text.plain)
         text.no_wrap, text.overflow = True, "ellipsis"
         return text
 

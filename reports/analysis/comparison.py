@@ -225,8 +225,10 @@ def entitle(comparisons: list[Comparison]) -> None:
     """Names each comparison after its dataset and backbones, and whatever else sets it apart from the others."""
     names = list(dict.fromkeys(name for comparison in comparisons for name in comparison.conditions))
     differing = [name for name in names if len({c.conditions.get(name, "") for c in comparisons}) > 1]
+    whole = len({c.towers for c in comparisons}) < len({c.conditions["backbones"] for c in comparisons})
     for number, comparison in enumerate(comparisons, start=1):
-        first = [comparison.conditions["dataset"], comparison.towers]
+        towers = comparison.conditions["backbones"] if whole else comparison.towers
+        first = [comparison.conditions["dataset"], towers]
         extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.conditions.get(n)]
         comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.conditions[n]}" for n in extra)])
         comparison.name = str(number) if len(comparisons) > 1 else ""

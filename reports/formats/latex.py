@@ -116,7 +116,7 @@ def needs(text: str) -> Iterator[str]:
 def in_words(comparison: Comparison) -> str:
     """What every caption must say: dataset, towers, seeds and machine."""
     seeds, known = len({result.record.cell.seed for result in comparison.results}), comparison.conditions
-    parts = [f"Dataset {known['dataset']}", f"towers {known['backbones']}" if known["backbones"] else ""]
+    parts = [f"Dataset {known['dataset']}", f"towers {comparison.towers}" if comparison.towers else ""]
     parts.append(f"{seeds} seeds" if seeds > 1 else "one seed")
     counted = ("cores", "threads")
     parts += [f"{known[name]} {name}" if name in counted else known[name] for name in MACHINE if known.get(name)]

@@ -122,7 +122,7 @@ def test_the_command_says_what_it_does_and_ends_with_the_table(study: Ran):
     assert "6 cells, 6 to run" in said
     assert "[1/6] lora" in said and "epoch 2/2" in said
     assert "report: runs/small/report.md" in said
-    table = said[said.index("TPME") :]
+    table = said[said.index("M (MiB)") :]
     assert all(method in table for method in METHODS)
 
 
@@ -153,5 +153,7 @@ def test_a_dry_run_of_a_new_study_makes_no_directory(bench, towers: str, tmp_pat
 def test_a_report_is_written_again_elsewhere_and_in_other_formats(study: Ran, bench, tmp_path: Path):
     ended = bench("report", study.directory, "--format", "csv,tex", "--out", tmp_path / "again", cwd=study.home)
     assert ended.returncode == 0
-    assert {path.name for path in (tmp_path / "again").iterdir()} == {MARKER, "report.csv", "report.tex"}
+    assert {path.name for path in (tmp_path / "again").iterdir()} == {
+        *(MARKER, "report.csv", "records.csv", "report.tex", "tables", "pictures"),
+    }
     assert str(tmp_path / "again" / "report.csv") in ended.stdout

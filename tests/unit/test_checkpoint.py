@@ -16,6 +16,7 @@ from tpmebench.bench.worker.loop import Progress
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.cell import BackboneChoice, Cell, Head, Training
+from tpmebench.reports.measurements import Pass
 from tpmebench.reports.records import Code, Epoch, Record
 
 
@@ -55,6 +56,7 @@ def half_way() -> Progress:
         best_state={"weight": torch.tensor([1.0, 2.0])},
         seconds=12.5,
         energy=31.0,
+        passes=[Pass(encoding=0.5, items=3, ranking=0.25, users=3, waited=0.125)],
     )
 
 

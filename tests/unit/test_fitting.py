@@ -37,7 +37,7 @@ class FakeEvaluator:
 
     def __init__(self, trainer: FakeTrainer, hits: list[int]) -> None:
         self.trainer, self.hits = trainer, hits
-        self.dataset = SimpleNamespace(valid="valid", test="test", train=range(7))
+        self.dataset = SimpleNamespace(valid="valid", test="test", train=range(7), catalogue=SimpleNamespace(size=9))
         self.ranked: list[tuple[int, str]] = []
         self.clock = 0.0
 
@@ -64,8 +64,9 @@ def run(
     evaluator = FakeEvaluator(trainer, hits)
     settings = Training.model_validate({"epochs": len(hits), "patience": 10} | training)
     task = Sequential(Study(training=settings))
-    parts = SimpleNamespace(cell=SimpleNamespace(training=settings), dataset=evaluator.dataset, task=task)
-    fit = Fit(parts, trainer, evaluator, MemoryMeter(torch.device("cpu")), test_every_epoch=test_every_epoch)  # type: ignore[arg-type]
+    cell, device = SimpleNamespace(training=settings), torch.device("cpu")
+    parts = SimpleNamespace(cell=cell, device=device, dataset=evaluator.dataset, task=task)
+    fit = Fit(parts, trainer, evaluator, MemoryMeter(device), test_every_epoch=test_every_epoch)  # type: ignore[arg-type]
     seen: list[int] = []
     progress = fit.run(start or Progress(), lambda progress: seen.append(len(progress.epochs)))
     return progress, trainer, evaluator, seen

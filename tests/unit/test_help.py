@@ -45,7 +45,7 @@ def test_names_are_offered_by_their_beginning(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "mine.toml").touch()
     (tmp_path / "more").mkdir()
     assert completion.study("ma") == ["main"]
-    assert completion.study("m") == ["main", "modality", "movielens", "more/", "mine.toml"]
+    assert completion.study("m") == ["main", "methods", "modality", "movielens", "more/", "mine.toml"]
     assert completion.methods("iisan") == ["iisan", "iisan-cached"]
     assert completion.methods("fft,lora,ver") == [f"fft,lora,{name}" for name in ("versa", "versa-cached", "vera")]
     assert completion.dataset("ba") == ["bazaar"]

@@ -150,8 +150,9 @@ def test_tex_holds_no_command_of_the_data(study: Path) -> None:
 
 
 KNOWN = (
-    "dag ddag begin end centering caption label toprule midrule bottomrule clearpage textbf underline textbackslash "
-    "textasciitilde textasciicircum textless textgreater textbar textasciigrave pm Delta"
+    "dag ddag begin end centering small setlength tabcolsep caption label toprule midrule bottomrule clearpage "
+    "textbf underline textbackslash textasciitilde textasciicircum textless textgreater textbar textasciigrave "
+    "pm Delta"
 )
 
 

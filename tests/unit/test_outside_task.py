@@ -178,7 +178,7 @@ def test_its_report_shows_its_own_metric_and_slices_alone(ran: Path, tmp_path: P
         assert "HR@" not in text and "NDCG" not in text
         assert "the Error of frozen (" in text and "Short: fewer than eight interactions; long: more." in text
     text = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "| method | family | Error | T (s)" in text
+    assert "| method | against frozen | family | Error | T (s)" in text
     assert "Error short" in text and "Error long" in text and "Verdict on Error" in text
     assert "taste:Taste" in text and "could not be made" not in text
 
