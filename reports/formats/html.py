@@ -10,6 +10,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ...metrics import cutoff
+from ...naming import without_homes
 from ...text import visible
 from ..analysis.budget import BOUNDS, candidates
 from ..analysis.tpme import COSTS, LEAST_RANKED, PRESETS, CostWeights
@@ -108,9 +109,20 @@ def sort_value(table: Table, column: Column, place: int) -> str:
 
 
 def links(page: Page, output: Path) -> dict[str, str]:
-    """Cell id → its record's file, relative to the page, quoted so that no name of a folder is anything but a path."""
+    """Cell id → its record's file, relative to the page, quoted so that no name of a folder is anything but a path.
+
+    A page that stands outside the home directory that holds the records has no links, as they would name it.
+    """
     found = {s.record.cell_id: s.file for s in page.comparison.results}
-    return {cell: quote(Path(os.path.relpath(file, output)).as_posix()) for cell, file in found.items() if file}
+    kept = {cell: file for cell, file in found.items() if file and not _names_a_home(file, output)}
+    return {cell: quote(Path(os.path.relpath(file, output)).as_posix()) for cell, file in kept.items()}
+
+
+def _names_a_home(file: Path, output: Path) -> bool:
+    """Whether the way from a directory to a file goes into somebody's home directory, which it would name."""
+    whole = str(file.absolute())
+    short = without_homes(whole)
+    return short != whole and not output.absolute().is_relative_to(whole.removesuffix(short.removeprefix("~")))
 
 
 def render(title: str, notes: list[str], pages: list[Page], weights: CostWeights, output: Path) -> str:

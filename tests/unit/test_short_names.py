@@ -1,11 +1,17 @@
 """What towers and datasets are called in a report, which tells nobody's home directory."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tpmebench.cell import BackboneChoice
 from tpmebench.naming import short_name, without_homes
+from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.results import Result
+from tpmebench.reports.formats.html import links
+from tpmebench.reports.pages import Page
 from tpmebench.reports.report import FORMATS, ReportOptions, write_report
 
 
@@ -66,3 +72,13 @@ def test_a_report_leaks_no_home_directory(tmp_path, make_record, write_study, un
     page = (tmp_path / "report.md").read_text()
     assert page.startswith("# demo: folder:shop, minilm + dinov2")
     assert "no picture in \\~/shop/pictures" in page and "'\\~/shop/a.csv'" in page
+
+
+def test_a_page_links_no_record_through_a_home_directory_that_it_is_not_in(make_record) -> None:
+    record = make_record("fft")
+    [comparison] = compare([Result(record, Path("/home/zelda/my runs/demo"))])
+    page = Page(comparison, (), ())
+    assert links(page, Path("/srv/www/demo")) == links(page, Path("/home/ann")) == {}
+    assert links(page, Path("/home/zelda/report")) == {
+        record.cell_id: f"../my%20runs/demo/records/{record.cell_id}.json"
+    }
