@@ -14,6 +14,7 @@ from ...naming import without_homes
 from ...text import visible
 from ..analysis.budget import BOUNDS, candidates
 from ..analysis.tpme import COSTS, LEAST_RANKED, PRESETS, CostWeights
+from ..figures.looks import INK, Look, looks
 from ..pages import Page
 from ..quantities import Kind, Unit, missing, unit
 from ..tables.table import Column, Table, condensed
@@ -53,7 +54,7 @@ def playground(page: Page) -> dict[str, Any]:
     comparison = page.comparison
     methods, metrics = comparison.methods, [metric.name for metric in comparison.metrics]
     choices = candidates(comparison, page.reference)
-    of_candidates = choices.to_dict("index")
+    of_candidates, drawn_as = choices.to_dict("index"), looks(methods)
     rows = []
     for label, row in methods.iterrows():
         choice = of_candidates.get(label, {})
@@ -61,6 +62,7 @@ def playground(page: Page) -> dict[str, Any]:
             {
                 "label": visible(label),
                 "family": row["family"],
+                "colour": _colour(drawn_as[str(label)]),
                 "ranked": label in comparison.ranked.index,
                 **{cost: clean(row[cost]) for cost in COSTS},
                 **{name: clean(choice.get(name)) for name in ("total", "loss", "gain")},
@@ -78,6 +80,11 @@ def playground(page: Page) -> dict[str, Any]:
         "reference": clean(methods[primary].get(page.reference)),
         "referenceName": visible(page.reference),
     }
+
+
+def _colour(look: Look) -> str:
+    """A method's own, as in the pictures; none for ink, which on a dark page is the text's."""
+    return "" if look.colour == INK else look.colour
 
 
 def units(choices: pd.DataFrame) -> dict[str, Unit]:

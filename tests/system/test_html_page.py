@@ -19,6 +19,7 @@ from PIL import Image
 
 from tpmebench.reports.analysis.budget import Budget, best, weighed_costs, within
 from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
+from tpmebench.reports.figures.looks import look
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
 
@@ -341,6 +342,17 @@ def test_names_and_landmarks_for_screen_readers(page: Any) -> None:
     assert page.execute_script("return document.documentElement.lang") == "en"
     for landmark in ("header", "nav", "main", "h1"):
         assert len(page.find_elements("tag name", landmark)) == 1
+
+
+def test_a_method_has_the_colour_of_the_pictures(page: Any) -> None:
+    script = """return [...document.querySelectorAll(".plot[data-comparison='0'] g[data-place]:not(.dominated)")]
+        .map(point => [point.getAttribute('aria-label').split(', ')[0],
+            getComputedStyle(point.querySelector('.mark')).stroke])"""
+    found = dict(page.execute_script(script))
+    hexed = {name: "#" + "".join(f"{int(part):02x}" for part in rgb[4:-1].split(",")) for name, rgb in found.items()}
+    known = {name: look(name, "embedded" if name == "lora" else "decoupled").colour for name in hexed}
+    checked = [name for name in hexed if name in ("lora", "frozen", "iisan", "iisan-cached")]
+    assert checked and {name: hexed[name] for name in checked} == {name: known[name] for name in checked}
 
 
 def test_dark_and_light(page: Any) -> None:

@@ -135,7 +135,8 @@ function drawPoint(number, { method, cost, gain }, place, { frame, taken, metric
   const [lx, ly, anchor] = labelPlace(x, y, { width: label.length * 7.6, gap: pick ? 19 : 13 }, taken, [frame.left, frame.top, frame.right, frame.bottom]);
   const standing = [method.family === "reference" ? "reference row" : dominated ? "dominated" : "on the Pareto front", out && "beyond the budget", pick && "best within the budget"].filter(Boolean).join(", ");
   const classes = [Object.hasOwn(MARKS, method.family) ? method.family : "decoupled", dominated && "dominated", out && "out", pick && "pick"].filter(Boolean);
-  return `<g class="${classes.join(" ")}" tabindex="0" role="img" data-place="${place}"`
+  const own = method.colour && !dominated ? ` style="color: ${method.colour}"` : "";
+  return `<g class="${classes.join(" ")}"${own} tabindex="0" role="img" data-place="${place}"`
     + ` aria-label="${escapeText(`${details(number, method, metric).replaceAll("\n", ", ")}, ${standing}`)}">`
     + (sd ? `<line class="bar" x1="${x}" x2="${x}" y1="${py(gain - sd)}" y2="${py(gain + sd)}"/>` : "")
     + (pick ? `<circle class="ring" cx="${x}" cy="${y}" r="14"/>` : "")
