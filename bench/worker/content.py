@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -39,27 +40,29 @@ class CacheUse:
     reused: bool = True
     memory: PhaseMemory | None = None
     built_by: str = ""
-    energy: Energy | None = None
-    entries: int = 0
+    energies: list[Energy | None] = field(default_factory=list)
     towers: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
     def add(self, modality: str, cache: FeatureCache, found: bool) -> None:
         """One tower's entry: seconds add up, of peaks the highest counts, for towers are built one after another."""
         self.bytes += cache.nbytes
         self.reused &= found
-        self.seconds += cache.seconds
-        if cache.memory:
-            peaks = PhaseMemory.model_validate(cache.memory)
+        built = cache.built
+        self.seconds += built.seconds
+        if built.memory:
+            peaks = PhaseMemory.model_validate(built.memory)
             self.memory = peaks if self.memory is None else self.memory.higher(peaks)
-        first, self.entries = self.entries == 0, self.entries + 1
-        if first or self.energy is None or cache.energy is None:
-            self.energy = cache.energy if first else None
-        else:
-            self.energy = self.energy.plus(cache.energy)
+        self.energies.append(built.energy)
         # Of several entries of a tower that counts which was built from most of it: it is run once.
-        one, other = self.towers.get(modality, (0, 0)), (cache.tower_bytes, cache.tower_operations)
+        one, other = self.towers.get(modality, (0, 0)), (built.tower_bytes, built.tower_operations)
         self.towers[modality] = (_most(one[0], other[0]), _most(one[1], other[1]))
-        self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), cache.built_by))))
+        self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), built.built_by))))
+
+    @property
+    def energy(self) -> Energy | None:
+        """Of all entries together; None as soon as one of them was not measured."""
+        known = [energy for energy in self.energies if energy is not None]
+        return reduce(Energy.plus, known) if known and len(known) == len(self.energies) else None
 
 
 def _most(one: int | None, other: int | None) -> int | None:

@@ -7,7 +7,7 @@ hidden]`, and `offsets.npy` `[n_items + 2]` says where an item's begin. Nothing 
 
 import mmap
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,27 +67,41 @@ def features_directory() -> Path:
     return cache_directory() / "features"
 
 
+class Built(BaseModel):
+    """What building an entry took, and who did it; empty where that was not measured.
+
+    `memory`: peaks in bytes. `tower_bytes`: of the tower as far as it was run, and `tower_operations` of running it for
+    an item; None in an entry of before.
+    """
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    memory: dict[str, Annotated[int, Field(ge=0)]] = {}
+    built_by: str = ""
+    energy: Energy | None = None
+    tower_bytes: Count | None = None
+    tower_operations: Count | None = None
+
+
+class Entry(Built):
+    """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
+
+    sha256: dict[Literal["states.npy", "shared.npy", "offsets.npy"], str]
+
+
 @dataclass(frozen=True)
 class FeatureCache:
     """A complete entry, open for reading.
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
-    `shared`: level 0, `[hidden]`, when all items share it, else None. `seconds`, `memory` (peaks in bytes), `energy`
-    and `built_by`: what building it took and who did it, as the entry says; empty where not measured. `offsets`:
-    of an entry of all positions where each item's rows of `states` begin, `[n_items + 2]`, on the CPU. `tower_bytes`:
-    of the tower as far as it was run, and `tower_operations` of running it for an item; None in an entry of before.
+    `shared`: level 0, `[hidden]`, when all items share it, else None. `offsets`: of an entry of all positions where
+    each item's rows of `states` begin, `[n_items + 2]`, on the CPU.
     """
 
     folder: Path
     states: Tensor
     shared: Tensor | None
-    seconds: float
-    memory: dict[str, int] = field(default_factory=dict)
-    built_by: str = ""
+    built: Built
     offsets: Tensor | None = None
-    energy: Energy | None = None
-    tower_bytes: int | None = None
-    tower_operations: int | None = None
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
@@ -118,18 +132,6 @@ class FeatureCache:
         return Sequences(list(found.unbind(2)), mask.long().to(self.states.device))
 
 
-class Entry(BaseModel):
-    """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
-
-    sha256: dict[Literal["states.npy", "shared.npy", "offsets.npy"], str]
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    memory: dict[str, Annotated[int, Field(ge=0)]] = {}
-    built_by: str = ""
-    energy: Energy | None = None
-    tower_bytes: Count | None = None
-    tower_operations: Count | None = None
-
-
 def open_features(folder: Path) -> FeatureCache | None:
     """The entry in a folder, its checksums verified, or None when there is no complete one.
 
@@ -143,18 +145,7 @@ def open_features(folder: Path) -> FeatureCache | None:
     states = torch.from_numpy(_mapped(folder / "states.npy"))
     shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
     offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
-    return FeatureCache(
-        folder,
-        states,
-        shared,
-        entry.seconds,
-        entry.memory,
-        entry.built_by,
-        offsets,
-        entry.energy,
-        entry.tower_bytes,
-        entry.tower_operations,
-    )
+    return FeatureCache(folder, states, shared, entry, offsets)
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:

@@ -25,7 +25,7 @@ from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import SECTIONS, BackboneChoice, Cell
 from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.features.build import BuildJob
-from tpmebench.methods.features.cache import CacheKey, FeatureCache
+from tpmebench.methods.features.cache import Built, CacheKey, FeatureCache
 from tpmebench.methods.features.readers import TowerReader
 from tpmebench.methods.fusion import FusedEncoder
 from tpmebench.methods.inputs import ItemInputs, States
@@ -58,7 +58,7 @@ def keys(small_cell: Build, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ke
         def ensure(job: BuildJob) -> tuple[FeatureCache, bool]:
             found[job.key.modality] = job.key
             states = torch.zeros(job.content.items + 1, len(job.key.levels), 8)
-            return FeatureCache(Path("nowhere"), states, None, 0.0), True
+            return FeatureCache(Path("nowhere"), states, None, Built(seconds=0.0)), True
 
         monkeypatch.setattr(content, "ensure_features", ensure)
         small_cell(method, **fields)
@@ -156,7 +156,7 @@ def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: 
         rows = 2 if job.key.modality == "text" else 3
         states = torch.zeros(rows, 1, 8, dtype=torch.float32)
         peaks = {"tensors": 10 * rows, "rss": 100 - rows}
-        cache = FeatureCache(Path("nowhere"), states, None, 0.5 * rows, peaks, "whoever")
+        cache = FeatureCache(Path("nowhere"), states, None, Built(seconds=0.5 * rows, memory=peaks, built_by="whoever"))
         return cache, job.key.modality == reused
 
     monkeypatch.setattr(content, "ensure_features", ensure)

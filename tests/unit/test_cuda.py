@@ -20,7 +20,7 @@ from tpmebench.bench.worker.prefetch import prefetch
 from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.bench.worker.training_state import TrainerState
-from tpmebench.methods.features.cache import FeatureCache
+from tpmebench.methods.features.cache import Built, FeatureCache
 from tpmebench.methods.features.content import CachedContent
 from tpmebench.methods.inputs import ItemInputs
 
@@ -83,7 +83,7 @@ def test_pinned_copies_arrive_whole():
 
 def test_the_feature_cache_on_the_card_gives_the_same_states():
     states, shared = torch.randn(30, 2, 8).half(), torch.randn(8).half()
-    cache = FeatureCache(Path("nowhere"), states, shared, 0.0)
+    cache = FeatureCache(Path("nowhere"), states, shared, Built(seconds=0.0))
     items = torch.tensor([3, 1, 29])
     for a, b in zip(cache.gather(items), cache.to(CARD).gather(items), strict=True):
         assert b.device == CARD and torch.equal(a, b.cpu())

@@ -203,7 +203,7 @@ def test_a_second_use_runs_no_tower() -> None:
 
     cache, found = ensure_features(job(tower=no_tower))
     assert found
-    assert cache.seconds == built.seconds > 0
+    assert cache.built.seconds == built.built.seconds > 0
     torch.testing.assert_close(cache.gather(torch.tensor([1])), direct(torch.tensor([1])))
 
 
@@ -277,12 +277,12 @@ def test_the_seconds_of_an_interrupted_build_add_up(folder: Path, monkeypatch: p
     monkeypatch.setattr(feature_build, "_SECONDS_BETWEEN_SAVES", 0.0)
     batches = len(feature_build._batches(make_content()))
     undisturbed, _ = ensure_features(job(replace(KEY, content="another"), timed))
-    assert undisturbed.seconds == batches + 1  # the shared first state is a run of its own
+    assert undisturbed.built.seconds == batches + 1  # the shared first state is a run of its own
     for fails_at in (3, 4):
         with pytest.raises(KeyboardInterrupt):
             ensure_features(job(tower=lambda fails_at=fails_at: timed(fails_at)))
     cache, _ = ensure_features(job(tower=timed))
-    assert cache.seconds == undisturbed.seconds
+    assert cache.built.seconds == undisturbed.built.seconds
 
 
 def flip(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from tpmebench.bench.worker.step import Trainer, trainable_state
 from tpmebench.bench.worker.use import count_use, sample_passes, spread
 from tpmebench.energy import Energy
 from tpmebench.methods.backbones.shipping import merged_size, size
-from tpmebench.methods.features.cache import FeatureCache
+from tpmebench.methods.features.cache import Built, FeatureCache
 from tpmebench.methods.features.content import typical_items
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
@@ -113,15 +114,8 @@ def test_the_typical_items_reach_from_short_to_long(small_cell: Build) -> None:
 
 
 def cache(size: int | None, operations: int | None, energy: Energy | None) -> FeatureCache:
-    return FeatureCache(
-        None,  # type: ignore[arg-type]
-        torch.zeros(1),
-        None,
-        1.0,
-        energy=energy,
-        tower_bytes=size,
-        tower_operations=operations,
-    )
+    built = Built(seconds=1.0, energy=energy, tower_bytes=size, tower_operations=operations)
+    return FeatureCache(Path("nowhere"), torch.zeros(1), None, built)
 
 
 def test_what_a_cached_method_leaves_out_is_counted_with_it(small_cell: Build) -> None:
