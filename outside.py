@@ -90,12 +90,12 @@ class Registry(Generic[C]):
         self._classes[name] = found
 
     def all(self) -> dict[str, C]:
-        """Every class by name: those built in, then those from entry points."""
+        """Every class by name: those built in, in their order, then those from entry points."""
         for module in dict.fromkeys(self._built_in.values()):
             import_module(module)
         for name, found in offered(self._kind, self._group, self._classes):
             self._adopt(name, found)
-        return dict(self._classes)
+        return {name: self._classes[name] for name in dict.fromkeys((*self._built_in, *self._classes))}
 
     def names(self) -> list[str]:
         """Every name: those built in, then others that are known or that packages offer. Nothing is imported."""

@@ -73,9 +73,7 @@ def register(name: str, family: str, uncached: str = "") -> Callable[[M], M]:
 
 def methods() -> dict[str, Entry]:
     """Every registered method by name: the built-in ones in their order, then those from entry points."""
-
-    found = _registry.all()
-    return {name: found[name] for name in dict.fromkeys((*_HOMES, *found))}
+    return _registry.all()
 
 
 def names() -> list[str]:
@@ -83,7 +81,7 @@ def names() -> list[str]:
     return _registry.names()
 
 
-def check_method(name: str) -> None:
+def check_name(name: str) -> None:
     """BenchError for a name that no method has; nothing is imported for it."""
     _registry.check(name)
 

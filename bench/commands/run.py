@@ -57,11 +57,11 @@ def run(
     how = {"weights": weights, "training.epochs": epochs, "device": device, "costs": costs or None}
     overrides = what | towers | how | {"sweep": read_sweeps(sweep) if sweep else None}
     chosen = read_study(study, overrides, settings or [])
-    check_names(chosen)
+    again = tuple(split_methods(rerun or ""))
+    check_names(chosen, again)
     from ..running.request import Request
     from ..running.session import run_study  # which takes seconds to import
 
-    again = tuple(split_methods(rerun or ""))
     directory = out or chosen.directory
     request = Request(directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict, save=save)
     sys.exit(run_study(chosen, request))

@@ -43,6 +43,11 @@ def trackers() -> dict[str, type[Tracker]]:
     return _registry.all()
 
 
+def check_tracker(name: str) -> None:
+    """BenchError for a name that no tracker has; nothing is imported for it."""
+    _registry.check(name)
+
+
 def find_tracker(name: str) -> type[Tracker]:
     """The class behind a name; BenchError as `Registry.find` says."""
     return _registry.find(name)

@@ -10,11 +10,8 @@ from ...methods.registry import find_method
 from ...methods.registry import methods as registered
 from ...naming import split_list
 from .named import EVERY_METHOD
-from .schema import REFERENCE_ROWS, Study
+from .schema import ANY, REFERENCE_ROWS, Study
 from .variants import Settled, Variant, as_called, check_rates, settings_of, written_value
-
-ANY = "*"
-"""In a sweep, every method that a setting concerns."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from ...reports.records import Code
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = "tpmebench"
-_FIRST = ROOT / "bench" / "worker" / "phases.py"
+_FIRST = (ROOT / "bench" / "worker" / "phases.py", ROOT / "bench" / "tasks" / "sequential.py")
 _UNDECIDING = (
     *("reports", "errors.py", "files.py", "outside.py", "ownership.py", "text.py", "cell.py", "values.py", "ranges.py"),
     "__init__.py",
@@ -32,6 +32,7 @@ _PROCESS = (
     *(f"bench/worker/{name}.py" for name in ("run_cell", "job", "failure", "lifeline", "places")),
     "bench/nursery.py",
     "bench/meters/environment.py",
+    "bench/tasks/registry.py",
     "methods/__init__.py",
     "methods/registry.py",
     "datasets/sources/registry.py",
@@ -81,7 +82,7 @@ def training_sources() -> set[Path]:
     """Our own files that decide a result whatever the method: those that a cell's process reaches, without methods."""
     methods = {ROOT.joinpath("methods", *name.split(".")).with_suffix(".py") for name in methods_built_in()}
     readers = [ROOT.joinpath("datasets", "sources", f"{name}.py") for name in sources_built_in()]
-    return _reached([_FIRST, *readers], Home(ROOT, OURS), frozenset(methods))
+    return _reached([*_FIRST, *readers], Home(ROOT, OURS), frozenset(methods))
 
 
 def _home(module: str, source: Path) -> Home:

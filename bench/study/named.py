@@ -1,23 +1,30 @@
-"""What a study names: its methods, pairs of towers and data, each looked up before what runs them is imported."""
+"""What a study names, each looked up before what runs it is imported: methods, towers, data, task and trackers."""
+
+from collections.abc import Sequence
 
 from ...cell import Modality
 from ...datasets.sources.registry import check_source
 from ...methods.backbones.names import parse_pair, place_of
-from ...methods.registry import check_method
-from .schema import Study, Towers
+from ...methods.registry import check_name
+from ..running.trackers import check_tracker
+from ..tasks.registry import check_task
+from .schema import ANY, Study, Towers
 from .variants import Variant
 
 EVERY_METHOD = "all"
 
 
-def check_names(study: Study) -> None:
-    """BenchError for a method, a tower or data that are not there, within half a second: nothing loads torch.
+def check_names(study: Study, rerun: Sequence[str] = ()) -> None:
+    """BenchError for what a study, or `--rerun`, names and is not there, within half a second: nothing loads torch.
 
     Code from outside is not looked at: that it is imported is to be said first.
     """
-    for text in (*study.methods, *study.options, *study.rates, *study.epochs):
-        if text != EVERY_METHOD:
-            check_method(Variant.read(text).name)
+    for text in (*study.methods, *study.options, *study.rates, *study.epochs, *study.sweep, *rerun):
+        if text not in (EVERY_METHOD, ANY):
+            check_name(Variant.read(text).name)
+    check_task(study.task)
+    for tracker in study.trackers:
+        check_tracker(tracker)
     for _, pair in pairs(study):
         for modality, name in towers(study, pair).items():
             if name is not None:

@@ -27,6 +27,9 @@ from .variants import split_methods
 DEMO_METHODS = ("fft", "adapter", "lora", "bitfit", "iisan", "iisan-cached", "frozen")
 REFERENCE_ROWS = ("popularity", "random", "content-knn", "sasrec-id")
 
+ANY = "*"
+"""In a sweep, every method that a setting concerns."""
+
 MOST_CELLS = 100_000
 """Of a study: they are planned at once."""
 
@@ -152,7 +155,7 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _of_bounded_size(self) -> Self:
-        every = self.sweep.get("*", {})
+        every = self.sweep.get(ANY, {})
         swept = max((prod(map(len, {**every, **own}.values())) for own in self.sweep.values()), default=1)
         cells = prod((len(self.methods), len(self.datasets), len(self.backbones), self.seeds, self.repeats, swept))
         if cells > MOST_CELLS:

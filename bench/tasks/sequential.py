@@ -5,6 +5,7 @@ from typing import cast
 import numpy as np
 from torch import nn
 
+from ...cell import SEQUENTIAL
 from ...datasets.batches import TrainingBatches
 from ...datasets.catalogue import Dataset
 from ...datasets.protocol import Prepared, prepare
@@ -13,6 +14,7 @@ from ...methods.head.recommender import SequentialRecommender
 from ...methods.head.sasrec import HeadSize, SASRec
 from ...reports.records import KINDS_OF_TARGET
 from .ranking import RankingRule, kinds_of_target
+from .registry import register
 from .task import Settings, Task
 
 
@@ -43,3 +45,6 @@ class Sequential(Task):
 
     def slices(self, dataset: Dataset) -> dict[str, np.ndarray]:
         return kinds_of_target(dataset)
+
+
+register(SEQUENTIAL, Sequential)

@@ -37,8 +37,7 @@ def register(name: str) -> Callable[[S], S]:
 
 def sources() -> dict[str, type[Source]]:
     """Every registered source by name: the built-in ones in their order, then those from entry points."""
-    found = _registry.all()
-    return {name: found[name] for name in dict.fromkeys((*_BUILT_IN, *found))}
+    return _registry.all()
 
 
 def names() -> list[str]:

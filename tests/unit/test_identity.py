@@ -409,6 +409,7 @@ def test_ours_covers_what_decides_a_result_and_nothing_that_shows_it():
         "bench/worker/step.py",
         "bench/worker/evaluation.py",
         "bench/worker/build.py",
+        "bench/tasks/sequential.py",
         "methods/head/sasrec.py",
         "methods/head/loss.py",
     }
