@@ -8,13 +8,14 @@ state but its records: which points there are follows from the study, which is c
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, zip_longest
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from ...errors import BenchError
 from ...files import canonical_json
 from ...methods.registry import find_method
-from ...ranges import RATES, Space
+from ...ranges import RATES, Choice, Space
 from ...reports.analysis.results import Result
 from ...reports.analysis.search import Point, choose, question
 from .asked import Asked, ask, base, variants
@@ -39,14 +40,15 @@ class Tuning:
         if study.sweep:
             raise BenchError("sweep: bench tune searches by itself; leave it out, or use bench run")
         self._study = study
-        found = [points(study, variant) for variant in variants(study)]
+        named = variants(study)
+        cells = sum(_most(study, each) for each in named) * len(study.datasets) * len(study.backbones)
+        if cells > MOST_CELLS:
+            raise BenchError(f"points: they make {cells} cells; a study has at most {MOST_CELLS}")
+        found = [points(study, variant) for variant in named]
         self.searches = [each for each in found if len(each) > 1]
         """The settings to try, by variant."""
         self._others = [replace(each[0], search=(), point=0) for each in found if len(each) == 1]
         self._grid = Grid(study, version, [point for each in found for point in each])
-        cells = sum(map(len, found)) * len(self._grid.places)
-        if cells > MOST_CELLS:
-            raise BenchError(f"points: they make {cells} cells; a study has at most {MOST_CELLS}")
 
     def plan(self, directory: Path, settled: Settles) -> list[Planned]:
         """The cells of the search, methods taking turns; of what has no search; and the runs of what was chosen.
@@ -76,10 +78,7 @@ class Tuning:
 
 def points(study: Study, variant: Variant) -> list[Asked]:
     """The settings to try of a variant, itself first; what it or the study's tables say of it is not searched."""
-    method = find_method(variant.name)
-    said = {as_called(key, method) for key in (*base(study, variant.name), *variant.settings)}
-    own = method.options.model_fields  # an option that is called as a rate has not that rate's range
-    space = {k: over for k, over in method.search.items() if k not in said and not (k in own and over is RATES.get(k))}
+    space = _space(study, variant)
     found: dict[str, Asked] = {}
     for drawn in _drawn(space):
         point = ask(study, Variant(variant.name, {**drawn, **variant.settings}), space)
@@ -88,6 +87,21 @@ def points(study: Study, variant: Variant) -> list[Asked]:
         if len(found) == study.points:
             break
     return list(found.values())
+
+
+def _most(study: Study, variant: Variant) -> int:
+    """The most points that a variant has: as many as the study says, or itself and what its few values combine to."""
+    ranges = _space(study, variant).values()
+    others = prod(len(each.values) if isinstance(each, Choice) else study.points for each in ranges) if ranges else 0
+    return min(study.points, 1 + others)
+
+
+def _space(study: Study, variant: Variant) -> Space:
+    """What is searched of a variant."""
+    method = find_method(variant.name)
+    said = {as_called(key, method) for key in (*base(study, variant.name), *variant.settings)}
+    own = method.options.model_fields  # an option that is called as a rate has not that rate's range
+    return {k: over for k, over in method.search.items() if k not in said and not (k in own and over is RATES.get(k))}
 
 
 def _drawn(space: Space) -> Iterator[dict[str, Any]]:

@@ -138,8 +138,16 @@ def test_what_may_be_tried_is_no_part_of_a_methods_code(tmp_path: Path):
 def test_a_search_and_a_sweep_are_not_asked_for_at_once():
     with pytest.raises(BenchError, match="leave it out, or use bench run"):
         Tuning(study("lora", sweep={"lora": {"r": [4]}}), "1")
-    with pytest.raises(BenchError, match="points: they make"):
-        Tuning(study(*(f"lora:r={r}" for r in range(1, 130)), points=1000), "1")
+
+
+def test_too_many_points_are_refused_before_one_is_made(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tpmebench.bench.study.tuning.ask", lambda *_: pytest.fail("makes a point"))
+    names = [f"lora:r={r}" for r in range(1, 102)]
+    with pytest.raises(BenchError, match="points: they make 101000 cells"):
+        Tuning(study(*names, points=1000), "1")
+    few = ["mica:learning_rate_scale=1,head_lr=2e-4", "popularity"]  # itself, 4 ranks by 2 dropouts; itself
+    with pytest.raises(BenchError, match="points: they make 100010 cells"):
+        Tuning(study(*names[1:], *few, points=1000), "1")
 
 
 Make = Callable[..., Record]
