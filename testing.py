@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import torch
 
@@ -124,16 +125,8 @@ def _check_alone(shop: _Shop) -> None:
 @contextmanager
 def _own_cache() -> Iterator[None]:
     """A folder for decoded pictures and features, of which nothing stays."""
-    before = os.environ.get("TPMEBENCH_CACHE")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["TPMEBENCH_CACHE"] = folder
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["TPMEBENCH_CACHE"]
-            else:
-                os.environ["TPMEBENCH_CACHE"] = before
+    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, TPMEBENCH_CACHE=folder):
+        yield
 
 
 def _say_nothing(_name: str, _done: int, _total: int) -> None:

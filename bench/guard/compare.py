@@ -167,7 +167,7 @@ def _undisturbed(record: Record) -> list[float]:
 def _accuracy(name: str, pairs: list[tuple[Record, Record]], first: Path, second: Path) -> Iterator[Finding]:
     """Differences per user, averaged over seeds, from the ranks that were kept."""
     scored = [(a, b) for a, b in pairs if a.accuracy and b.accuracy]
-    ranks = [(_ranks(first, a), _ranks(second, b)) for a, b in scored]
+    ranks = [(ranks_of(first, a), ranks_of(second, b)) for a, b in scored]
     known = [(x, y) for x, y in ranks if x is not None and y is not None and x.shape == y.shape]
     for metric, better in _judged(scored):
         before, now = (
@@ -197,6 +197,7 @@ def _judged(pairs: list[tuple[Record, Record]]) -> list[tuple[str, str]]:
     return [(metric.name, metric.better) for metric in chosen if metric.name in both]
 
 
-def _ranks(directory: Path, record: Record) -> np.ndarray | None:
+def ranks_of(directory: Path, record: Record) -> np.ndarray | None:
+    """The ranks that a directory holds of a cell; None where none were kept."""
     path = ranks_path(directory, record.cell_id)
     return kept_ranks(path, record) if path.exists() else None

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from ...cell import Schema
-from ...reports.analysis.ranks import kept_ranks
-from ...reports.records import Record, ranks_path
-from .compare import compare_records, match
+from ...reports.records import Record
+from .compare import compare_records, match, ranks_of
 from .findings import Finding, Outcome, Verdict
 from .measured import EXACT
 
@@ -103,7 +102,7 @@ def _ranks(before: Sequence[Record], now: Sequence[Record], first: Path, second:
     """Whether every user's target has the rank that it had, an experiment at a time."""
     for matched in match(before, now)[0]:
         done = [(a, b) for a, b in matched.pairs if a.accuracy and b.accuracy]
-        sides = [(_kept(first, a), _kept(second, b), a.cell.seed) for a, b in done]
+        sides = [(ranks_of(first, a), ranks_of(second, b), a.cell.seed) for a, b in done]
         known = [(x, y, seed) for x, y, seed in sides if x is not None and y is not None]
         if not done:
             continue
@@ -117,11 +116,6 @@ def _ranks(before: Sequence[Record], now: Sequence[Record], first: Path, second:
         users = sum(users for _, users, _ in told)
         why = f"other ranks at {seeds}" if differing else f"of {users:,} users in {len(told)} cells"
         yield Finding(matched.name, "ranks", "changed" if differing else "same", why=why)
-
-
-def _kept(directory: Path, record: Record) -> np.ndarray | None:
-    path = ranks_path(directory, record.cell_id)
-    return kept_ranks(path, record) if path.exists() else None
 
 
 def _differing(before: np.ndarray, now: np.ndarray) -> int:

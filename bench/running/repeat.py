@@ -59,15 +59,15 @@ def run_again(asked: Again, show: Callable[[Outcome], None]) -> int:
     nothing differs that may decide it, when a cell ended well before and does not now, and under `strict` whenever
     anything is not equal; 130 after Ctrl-C.
     """
-    home, records = _records(asked)
+    variants = [Variant.read(text) for text in split_methods(asked.methods or "")]
+    home, records = _records(asked, variants)
     directory = asked.directory or Path("runs") / f"{records[0].study}-again"
     if directory.resolve() == home.resolve():
         raise BenchError(f"--out {directory}: is where the records stand that are repeated; name another directory")
-    variants = [Variant.read(text) for text in split_methods(asked.methods or "")]
     planned = [_planned(record, asked, variants) for record in records]
     cells = look_again(distinct(planned), directory)
     study = _study(records[0], cells)
-    request = Request(directory, asked.dry_run, strict=False, report=False)
+    request = Request(directory, asked.dry_run, report=False)
     status = run_cells(Screen(), study, request, cells, lambda _: look_again(cells, directory))
     if asked.dry_run or status:
         return status
@@ -84,13 +84,12 @@ def _completed(before: Record, now: Record) -> Record:
     return before.model_copy(update={"cell": before.cell.model_copy(update={"options": options})})
 
 
-def _records(asked: Again) -> tuple[Path, list[Record]]:
+def _records(asked: Again, variants: Sequence[Variant]) -> tuple[Path, list[Record]]:
     """The directory in which the chosen records stand, and these. BenchError when there are none."""
     if asked.source.is_file():
         home, records = asked.source.resolve().parent.parent, [read_record(asked.source)]
     else:
         home, records = asked.source, load_records(asked.source)
-    variants = [Variant.read(text) for text in split_methods(asked.methods or "")]
     for variant in variants:
         if not any(_is_of(variant, record) for record in records):
             known = ", ".join(dict.fromkeys(record.cell.method for record in records))
