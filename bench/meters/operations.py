@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
+from torch.utils._pytree import tree_map
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
 
@@ -30,6 +31,19 @@ def count(run: Callable[[], object]) -> int:
     with torch.no_grad(), _eager(), FlopCounterMode(display=False, custom_mapping=_MISSING_FROM_TORCH) as counter:
         run()
         return counter.get_total_flops()
+
+
+def operations_of(operator: Any, args: Any, kwargs: Any, output: Any) -> int:
+    """Operations of one call of a torch operator by the same formulas; 0 for one that has none."""
+    name = operator.overloadpacket
+    if name in _MISSING_FROM_TORCH:
+        return _MISSING_FROM_TORCH[name](*tree_map(_shape, args), **tree_map(_shape, kwargs))
+    formula = flop_registry.get(name)
+    return int(formula(*args, **kwargs, out_val=output)) if formula else 0
+
+
+def _shape(value: Any) -> Any:
+    return value.shape if isinstance(value, torch.Tensor) else value
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:

@@ -1,0 +1,1 @@
+"""What a cell will cost, before it is run."""
