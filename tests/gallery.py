@@ -9,13 +9,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from conftest import PROFILES, build_record, simulated_ranks
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.analysis.tpme import CostWeights
+from tpmebench.reports.figures import drawing
 from tpmebench.reports.figures.drawing import Picture
 from tpmebench.reports.records import Record, ranks_path
 
@@ -65,6 +68,23 @@ REPORTS = {
     "long": lambda: [*EIGHT, outside(1, LONG), outside(4, f"{LONG}:Cached"), outside(2, "a_b$c^{d}<i>é漢字")],
 }
 """Reports by name; `thirty` has 31 methods that train, of all five families."""
+
+
+def unprinted(comparison: Comparison) -> tuple[pages.Page, list[Figure]]:
+    """A comparison's page and the figures of its pictures, as they are before they are printed, which is not done."""
+    figures: list[Figure] = []
+
+    def printed(figure: Figure) -> tuple[bytes, str]:
+        figures.append(figure)
+        return b"", ""
+
+    def drawn(*_: object) -> None:
+        raise AssertionError("a figure is laid out without being drawn")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawing, "printed", printed)
+        patch.setattr(Figure, "draw", drawn)
+        return pages.build(comparison, CostWeights(), "fft"), figures
 
 
 def sheet(pictures: list[Picture], folder: Path, width: int = 468, columns: int = 3) -> Image.Image:

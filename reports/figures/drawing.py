@@ -17,6 +17,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ...files import write_atomic
@@ -111,10 +112,11 @@ def painted(paint: Paint, height: float) -> Figure:
 
 
 def laid_out(figure: Figure) -> None:
-    """Lets the figure find its places and keep them, so that pixels can be counted on."""
-    if figure.get_layout_engine() is not None:
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    """Lets the figure find its places, once, and keep them, so that pixels can be counted on."""
+    engine = figure.get_layout_engine()
+    if isinstance(engine, ConstrainedLayoutEngine):
+        engine.execute(figure)
+        figure.set_layout_engine("none")  # which leaves one that does nothing
         bounds = np.array([axes.get_position().intervaly for axes in figure.axes if axes.axison])
         for text in figure.texts:
             if text.get_gid() == _Y_AXIS and len(bounds):

@@ -1,5 +1,7 @@
 """What pictures draw, read off their figures: points, bars, lines and limits against the records."""
 
+import sys
+from pathlib import Path
 from statistics import mean
 
 import numpy as np
@@ -10,12 +12,14 @@ from matplotlib.container import BarContainer, ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.tpme import PRESETS, CostWeights
-from tpmebench.reports.figures import drawing as plots
+from tpmebench.reports.analysis.tpme import PRESETS
 from tpmebench.reports.records import Record
+
+sys.path.append(str(Path(__file__).parents[1]))
+
+import gallery
 
 METHODS = ("fft", "lora", "bitfit", "iisan", "iisan-cached", "popularity", "sasrec-id")
 SEEDS = 2
@@ -29,17 +33,8 @@ def records(make_record) -> dict[str, list[Record]]:
 @pytest.fixture(scope="module")
 def figures(records) -> dict[str, Figure]:
     """The figures of a whole page, by the names of their pictures."""
-    found: list[Figure] = []
-
-    class Kept(Figure):
-        def __init__(self, *args, **options) -> None:
-            super().__init__(*args, **options)
-            found.append(self)
-
     [one] = compare([Result(record) for own in records.values() for record in own])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "Figure", Kept)
-        page = pages.build(one, CostWeights(), "fft")
+    page, found = gallery.unprinted(one)
     assert page.failures() == []
     return dict(zip((picture.name for picture in page.pictures()), found, strict=True))
 

@@ -17,7 +17,6 @@ from PIL import Image
 
 from tpmebench.methods.registry import methods
 from tpmebench.outside import is_outside
-from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights, tpme
@@ -39,19 +38,8 @@ Drawn = list[tuple[str, Figure]]
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Drawn]:
     """The names and figures of every picture of the gallery's reports, by the report's name."""
     found: dict[str, Drawn] = {}
-    for name in ("one", "three", "eight", "twenty", "thirty", "long"):
-        figures: list[Figure] = []
-
-        class Kept(Figure):
-            def __init__(self, *args, kept=figures, **options) -> None:
-                super().__init__(*args, **options)
-                kept.append(self)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(plots, "Figure", Kept)
-            patch.setattr(plots, "printed", lambda _: (b"", ""))
-            one = gallery.comparison(gallery.REPORTS[name](), tmp_path_factory.mktemp(name), seeds=2)
-            page = pages.build(one, CostWeights(), "fft")
+    for name, methods in gallery.REPORTS.items():
+        page, figures = gallery.unprinted(gallery.comparison(methods(), tmp_path_factory.mktemp(name), seeds=2))
         assert page.failures() == []
         found[name] = list(zip((picture.name for picture in page.pictures()), figures, strict=True))
     return found
@@ -83,7 +71,7 @@ def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:
     return [(t.get_text(), t.get_window_extent(renderer)) for t in found if id(t) not in hidden]
 
 
-@pytest.mark.parametrize("report", ["one", "three", "eight", "twenty", "thirty", "long"])
+@pytest.mark.parametrize("report", gallery.REPORTS)
 def test_no_text_covers_another_or_leaves_the_picture(drawn: dict[str, Drawn], report: str) -> None:
     assert len(drawn[report]) >= (4 if report == "one" else 8)
     for name, figure in drawn[report]:
