@@ -16,7 +16,7 @@ from .analysis.paired import user_tests
 from .analysis.provenance import provenance
 from .analysis.pscp import Penalties
 from .analysis.tpme import CostWeights, rankable, tpme
-from .analysis.verdicts import Verdicts, verdicts
+from .analysis.verdicts import verdicts
 from .figures import accuracy as plot_accuracy
 from .figures import caching as plot_caching
 from .figures import costs as plot_costs
@@ -94,7 +94,6 @@ class Page:
     sections: tuple[Section, ...] = field(default=())
     reference: str = ""
     provenance: str = ""
-    verdicts: Verdicts | None = None
 
     @property
     def first_screen(self) -> tuple[Section, ...]:
@@ -151,7 +150,6 @@ def build(comparison: Comparison, weights: CostWeights, reference: str, penaltie
         tuple(sections),
         reference,
         provenance_line(origin) if origin else "",
-        decided,
     )
 
 

@@ -118,11 +118,6 @@ class Comparison:
         return methods[(methods["family"] != "reference") & methods[list(COSTS)].notna().all(axis=1)]
 
     @property
-    def drawn(self) -> list[str]:
-        """The rows that pictures show, those with a time, in the order in which each gets its colour."""
-        return [str(label) for label in self.methods.index[self.methods["time"].notna()]]
-
-    @property
     def named(self) -> tuple[tuple[str, str], ...]:
         """The conditions as they are called: the same for several versions of the data or of the towers."""
         return tuple((name, value) for name, value in self.conditions.items() if "fingerprint" not in name)
@@ -131,6 +126,11 @@ class Comparison:
     def towers(self) -> str:
         """The towers by name; a pair of one name once."""
         return " + ".join(dict.fromkeys(self.conditions["backbones"].split(" + ")))
+
+    @property
+    def random_towers(self) -> bool:
+        """Whether the towers' weights are random: then costs are those of pretrained ones, accuracies say nothing."""
+        return self.conditions["backbone weights"] == "random"
 
     @property
     def meter(self) -> str:

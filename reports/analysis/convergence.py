@@ -128,7 +128,7 @@ def bounds(comparison: Comparison) -> set[str]:
 
 def doubts(comparison: Comparison) -> list[str]:
     """What a reader must know of the accuracies before any table, a line each; of random towers they say nothing."""
-    if comparison.conditions["backbone weights"] == "random":
+    if comparison.random_towers:
         return []
     of_rows = endings(comparison)
     adapting = [label for label in of_rows if comparison.methods["family"][label] != "reference"]

@@ -1,8 +1,6 @@
 """The accuracy of a row held against another's: how much, and how sure that is."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -34,7 +32,7 @@ class Difference:
 def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, other: float) -> Difference:
     """That of a row of `paired.tests`; where there is none of that name, of two means that nobody tested."""
     if name in tests.index:
-        row = tests.to_dict("index")[name]
+        row = tests.T[name]
         bounds = Interval(*(float(row[f"{metric.name} {part}"]) for part in ("difference", "low", "high")))
         told, p = verdict(row, metric), float(row[f"{metric.name} flip p"])
         worse, seeds, users = told == "worse", int(row["seeds"]), int(row["users"])
@@ -45,7 +43,7 @@ def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, oth
     return Difference(bounds, share, p, told, worse, seeds, users)
 
 
-def verdict(row: "pd.Series | Mapping[Any, float]", metric: Metric) -> str:
+def verdict(row: pd.Series, metric: Metric) -> str:
     """Whether a row is better or worse than the other, as far as the sign-flip test and the interval can tell."""
     inside = row[f"{metric.name} low"] <= 0 <= row[f"{metric.name} high"]
     if row[f"{metric.name} flip p"] >= ALPHA or inside:

@@ -42,7 +42,7 @@ def provenance(comparison: Comparison) -> Provenance:
     return Provenance(
         dataset=conditions["dataset"],
         towers=comparison.towers,
-        random_towers=conditions["backbone weights"] == "random",
+        random_towers=comparison.random_towers,
         seeds=tuple(sorted({record.cell.seed for record in trained})),
         machine=_machine(conditions),
         days=(days[0], days[-1]),

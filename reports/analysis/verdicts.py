@@ -37,7 +37,6 @@ class Choice:
     """
 
     row: str
-    accuracy: float
     ratios: dict[str, float]
     cost_ratio: float
     against: Difference | None = None
@@ -66,8 +65,6 @@ class Domination:
 
     row: str
     by: str
-    accuracy: float
-    by_accuracy: float
     ratios: dict[str, float]
     time: statistics.Interval
     difference: Difference
@@ -110,7 +107,7 @@ class Verdicts:
 
 def verdicts(comparison: Comparison, weights: CostWeights, reference: str, tests: pd.DataFrame) -> Verdicts:
     """Those of a comparison; `tests` come from `paired.user_tests` against the same reference, a row."""
-    ranked, random = comparison.ranked, comparison.conditions["backbone weights"] == "random"
+    ranked, random = comparison.ranked, comparison.random_towers
     statuses = comparison.methods["status"]
     found = Verdicts(
         reference=reference,
@@ -144,17 +141,17 @@ class _Deciding:
         if not judged:
             costs = {row: tuple(self.numbers[row][cost] for cost in COSTS) for row in self.ranked}
             return {"cheapest": self.cheapest([row for row in costs if not dominating(costs, row)])}
-        by = {row: dominating(self.points, row) for row in self.known}
-        front = sorted((row for row, others in by.items() if not others), key=self.cost)
+        by = {row: dominating(self.points, row) for row in self.points}
+        front = sorted((row for row in self.known if not by[row]), key=self.cost)
         accuracies = {row: self.accuracy(row) for row in self.numbers}
         return {
             "held": self.held,
             "front": tuple(front),
             "equal": self.equal(front) if self.held else None,
             "savings": tuple(self.savings(front)) if self.held else (),
-            "best": self.choice(min(front, key=lambda row: (self.points[row][-1], self.cost(row)))) if front else None,
+            "best": self.most_accurate(front),
             "cheapest": None if self.held else self.cheapest(front),
-            "dominated": tuple(self.dominated({row: others for row, others in by.items() if others})),
+            "dominated": tuple(self.dominated(by)),
             "bounded": frozenset(bounds(self.comparison)),
             "accuracies": {row: value for row, value in accuracies.items() if not math.isnan(value)},
         }
@@ -173,7 +170,6 @@ class _Deciding:
         point = self.points.get(row)
         return Choice(
             row=row,
-            accuracy=self.accuracy(row),
             ratios={cost: mine[cost] / base[cost] for cost in costs} if base and self.reference in self.ranked else {},
             cost_ratio=self.ratio[row],
             against=self.against(row) if self.held and row != self.reference else None,
@@ -199,19 +195,23 @@ class _Deciding:
         for share in LARGE:
             for cost in COSTS:
                 left = {row: self.numbers[row][cost] / base[cost] if base[cost] else math.nan for row in self.known}
-                rows = [row for row in front if left[row] <= share]
-                best = min(rows, key=lambda row: (self.points[row][-1], self.cost(row))) if rows else None
-                yield Saving(cost, share, self.choice(best) if best else None, min(left.values()))
+                best = self.most_accurate([row for row in front if left[row] <= share])
+                yield Saving(cost, share, best, min(left.values()))
 
     def cheapest(self, rows: list[str]) -> Choice | None:
         """The cheapest of some rows."""
         return self.choice(min(rows, key=self.cost)) if rows else None
 
+    def most_accurate(self, rows: list[str]) -> Choice | None:
+        """The most accurate of some rows, the cheaper of equals."""
+        return self.choice(min(rows, key=lambda row: (self.points[row][-1], self.cost(row)))) if rows else None
+
     def dominated(self, by: dict[str, list[str]]) -> Iterable[Domination]:
-        """Each dominated row, with the most accurate of the rows that dominate it and that none dominates."""
+        """Each ranked row that some dominate, with the most accurate of these that none dominates."""
         best = {
-            row: min(others, key=lambda other: (bool(dominating(self.points, other)), self.points[other][-1]))
-            for row, others in by.items()
+            row: min(by[row], key=lambda other: (bool(by[other]), self.points[other][-1]))
+            for row in self.known
+            if by[row]
         }
         shown = list(best)[:MOST_TESTED]
         tests = paired.tests(self.comparison, {row: (best[row], row) for row in shown})
@@ -225,8 +225,6 @@ class _Deciding:
             yield Domination(
                 row=row,
                 by=other,
-                accuracy=self.accuracy(row),
-                by_accuracy=self.accuracy(other),
                 ratios=ratios,
                 time=self.time_ratio(other, row, ratios["time"], tested=row in shown),
                 difference=difference(tests, row, self.metric, self.accuracy(other), self.accuracy(row)),
@@ -240,7 +238,7 @@ class _Deciding:
         ours, theirs = (times_by_run(self.comparison, label) for label in (one, other))
         if not tested or not ours or not theirs:
             return statistics.Interval(value, math.nan, math.nan)
-        return statistics.ratio_interval(ours, theirs, statistics.Resampling((ours, theirs)))
+        return statistics.ratio_interval(ours, theirs)
 
 
 Point = tuple[float, ...]

@@ -18,7 +18,8 @@ BANDS = "95 % intervals over seeds (Student's t)"
 
 def learning_curves(comparison: Comparison) -> Picture | None:
     """Valid primary metric by seconds and by epoch, mean over a method's cells; None when no epoch was validated."""
-    curves = {label: curve for label in comparison.drawn if (curve := mean_curve(comparison, label)) is not None}
+    timed = comparison.methods.index[comparison.methods["time"].notna()]
+    curves = {str(label): curve for label in timed if (curve := mean_curve(comparison, str(label))) is not None}
     if not curves:
         return None
     primary, known = comparison.primary, looks(comparison.methods)

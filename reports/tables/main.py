@@ -94,7 +94,7 @@ def main_table(
 
 def scored_with_accuracy(comparison: Comparison, penalties: Penalties, reference: str) -> pd.Series:
     """PSCP of every row; of random towers, whose accuracies say nothing, there is none."""
-    if comparison.conditions["backbone weights"] == "random":
+    if comparison.random_towers:
         return pd.Series(np.nan, comparison.methods.index)
     return pscp(comparison.methods, comparison.primary, penalties, reference)
 

@@ -163,7 +163,7 @@ def warnings(comparison: Comparison) -> list[str]:
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
     lines += own_attention(comparison)
-    if comparison.conditions["backbone weights"] == "random":
+    if comparison.random_towers:
         lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines
 

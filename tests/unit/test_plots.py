@@ -38,8 +38,8 @@ Drawn = list[tuple[str, Figure]]
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Drawn]:
     """The names and figures of every picture of the gallery's reports, by the report's name."""
     found: dict[str, Drawn] = {}
-    for name, methods in gallery.REPORTS.items():
-        page, figures = gallery.unprinted(gallery.comparison(methods(), tmp_path_factory.mktemp(name), seeds=2))
+    for name, chosen in gallery.REPORTS.items():
+        page, figures = gallery.unprinted(gallery.comparison(chosen(), tmp_path_factory.mktemp(name), seeds=2))
         assert page.failures() == []
         found[name] = list(zip((picture.name for picture in page.pictures()), figures, strict=True))
     return found
