@@ -14,15 +14,15 @@ from ...metrics import axis_label
 from ..analysis.comparison import Comparison
 from ..analysis.tpme import COSTS, pareto
 from ..quantities import unit
-from .costs import COUNTS
+from .costs import COUNTS, RAW
 from .drawing import SMALL, TINY, Picture, draw, legend, logarithmic, name_y_axis, written
 from .labels import Label, place_labels
 from .looks import COLOURS, DASHES, INK, MARKERS, SOFT, Look, looks
 
 AXES = {
-    "time": ("seconds", "T, training time in {unit} an epoch"),
-    "parameters": ("count", "P, trainable parameters in {unit}"),
-    "memory": ("bytes", "M, peak training memory in {unit}"),
+    "time": "T, training time in {unit} an epoch",
+    "parameters": "P, trainable parameters in {unit}",
+    "memory": "M, peak training memory in {unit}",
 }
 FEW = 10
 """Points in a plot that can all be named beside it; of more, those off the front have numbers."""
@@ -98,11 +98,10 @@ def accuracy_panels(comparison: Comparison, scores: pd.Series, reference: str) -
 def _costs(comparison: Comparison) -> list[Plot]:
     plots = []
     for cost in COSTS:
-        kind, axis = AXES[cost]
         values = comparison.methods[cost].dropna().astype(float)
-        scale = unit(kind, values)  # type: ignore[arg-type]
+        scale = unit(RAW[cost], values)
         log = bool(len(values) and values.min() > 0)
-        label = axis.format(unit=COUNTS.get(scale.name, scale.name)) + "\n(logarithmic)" * log
+        label = AXES[cost].format(unit=COUNTS.get(scale.name, scale.name)) + "\n(logarithmic)" * log
         plots.append(Plot(_points(comparison, values / scale.scale), label, log))
     return plots
 

@@ -49,12 +49,11 @@ class Picture:
     alt: str
     png: bytes = field(repr=False)
     svg: str = field(repr=False)
-    height: float = 0.0
-    paint: Paint | None = field(default=None, compare=False, repr=False)
+    height: float
+    paint: Paint = field(compare=False, repr=False)
 
     def pdf(self) -> bytes:
         """The same as PDF, for LaTeX: its text is text, the fonts are in it."""
-        assert self.paint is not None
         data = io.BytesIO()
         with style():
             figure = painted(self.paint, self.height)

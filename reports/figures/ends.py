@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
+from scipy.optimize import isotonic_regression
 
 from .drawing import SMALL, laid_out, wrapped
 from .looks import Look
@@ -74,15 +75,11 @@ def spread(wanted: np.ndarray, heights: np.ndarray, low: float, high: float) -> 
     Neighbours that would overlap are moved together by as much as leaves their order. Where there is not room for all,
     they stand around the middle.
     """
+    if not len(wanted):
+        return wanted
     order = np.argsort(wanted, kind="stable")
     offsets = np.cumsum(heights[order]) - heights[order] / 2
-    blocks: list[list[float]] = []  # the sum and number of what each run of touching things is moved by
-    for target in wanted[order] - offsets:
-        blocks.append([target, 1])
-        while len(blocks) > 1 and blocks[-2][0] / blocks[-2][1] >= blocks[-1][0] / blocks[-1][1]:
-            above = blocks.pop()
-            blocks[-1] = [blocks[-1][0] + above[0], blocks[-1][1] + above[1]]
-    bases = np.concatenate([np.full(int(number), total / number) for total, number in blocks] or [np.zeros(0)])
+    bases = isotonic_regression(wanted[order] - offsets).x
     room = high - low - heights.sum()
     bases = np.clip(bases, low, low + room) if room >= 0 else np.full(len(bases), low + room / 2)
     found = np.empty(len(wanted))

@@ -1,5 +1,7 @@
 """The energy of training, where counters say it, and why not where they do not."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ...energy import CARD, PACKAGE
@@ -30,7 +32,7 @@ def energy_table(comparison: Comparison) -> Table | None:
         ]
     columns.append(Column("energy", "card, whole run", "energy", "less"))
     table = tidy("energy", "Energy", frame, tuple(columns))
-    return table and Table(table.name, table.caption, table.frame, table.columns, notes=tuple(_notes(comparison)))
+    return table and replace(table, notes=tuple(_notes(comparison)))
 
 
 def _notes(comparison: Comparison) -> list[str]:

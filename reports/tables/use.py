@@ -1,5 +1,7 @@
 """What a method costs once it is trained, beside what training it costs."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ..analysis.comparison import Comparison, shared
@@ -54,7 +56,7 @@ def _noted(comparison: Comparison, table: Table | None, marks: pd.Series) -> Tab
     if without.any():
         names = ", ".join(map(str, table.frame.index[without]))
         notes.append(f"Not measured by the version of the suite that ran it: {names}.")
-    return Table(table.name, table.caption, table.frame, table.columns, notes=tuple(notes))
+    return replace(table, notes=tuple(notes))
 
 
 def unmeasured(comparison: Comparison) -> str | None:
