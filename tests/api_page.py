@@ -67,10 +67,7 @@ def _entry(name: str, found: Any) -> Iterator[str]:
 
 def _signature(name: str, found: Any, *, inside: bool = False) -> str:
     """As it is called, without types, which the docstring says in words."""
-    try:
-        signature = inspect.signature(found)
-    except ValueError:
-        return name
+    signature = inspect.signature(found)
     kept = [each.replace(annotation=inspect.Parameter.empty) for each in signature.parameters.values()]
     kept = kept[1:] if inside and kept and kept[0].name in {"self", "cls"} else kept
     written = f"{name}{signature.replace(parameters=kept, return_annotation=inspect.Signature.empty)}"

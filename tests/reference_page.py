@@ -41,7 +41,7 @@ def _rows(schema: type[BaseModel], part: dict[str, Any], whole: dict[str, Any], 
         if section is not None:
             sections[name] = section
             continue
-        holds = _holds(part["properties"][name], whole)
+        holds = _holds(part["properties"][name])
         default = "needed" if field.is_required() else _default(field.get_default(call_default_factory=True))
         yield line([f"`{above}{name}`", holds, default, _cell(field.description or "")])
     for name, section in sections.items():
@@ -58,13 +58,11 @@ def _default(value: Any) -> str:
     return "–" if value is None or value == {} else f"`{_cell(tomlkit.item(value).as_string())}`"
 
 
-def _holds(part: dict[str, Any], whole: dict[str, Any]) -> str:
+def _holds(part: dict[str, Any]) -> str:
     """What a key may hold, in words."""
-    if "$ref" in part:
-        return _holds(whole["$defs"][part["$ref"].rpartition("/")[2]], whole)
     for choice in ("anyOf", "oneOf"):
         if choice in part:
-            words = [_holds(each, whole) for each in part[choice] if each.get("type") != "null"]
+            words = [_holds(each) for each in part[choice] if each.get("type") != "null"]
             return ", or ".join(dict.fromkeys(words))
     if "enum" in part or "const" in part:
         return ", ".join(f"`{each}`" for each in part.get("enum", [part.get("const")]))
@@ -72,7 +70,7 @@ def _holds(part: dict[str, Any], whole: dict[str, Any]) -> str:
     if kind in {"integer", "number"}:
         return {"integer": "a whole number", "number": "a number"}[kind] + _bounds(part)
     if kind == "array":
-        return f"a list of {_plural(_holds(part.get('items', {}), whole))}"
+        return f"a list of {_plural(_holds(part.get('items', {})))}"
     if kind == "object":
         return "a table"
     return {"boolean": "`true`, `false`", "string": "text"}.get(kind or "", "a value")

@@ -1,8 +1,4 @@
-"""What a report says in sentences: its verdicts and where it comes from. All of their wording is here.
-
-verdict_sentences(verdicts(…))      the answer, a sentence each, with numbers and how sure they are
-provenance_line(provenance(…))      one line
-"""
+"""What a report says in sentences: its verdicts, with numbers and how sure they are, and who is lowest by TPME."""
 
 import math
 from collections.abc import Iterable, Sequence

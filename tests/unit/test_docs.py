@@ -2,8 +2,11 @@
 what is generated is what the code says.
 """
 
+import ast
 import re
+import textwrap
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,13 @@ import api_page
 import pytest
 import reference_page
 
+from tpmebench.bench.running import trackers
 from tpmebench.bench.study.schema import Study
+from tpmebench.bench.tasks import registry as tasks
 from tpmebench.cell import upgrade
+from tpmebench.datasets.sources import registry as sources
 from tpmebench.datasets.sources.description import Description
+from tpmebench.methods import registry as methods
 
 ROOT = Path(__file__).parents[2]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -66,13 +73,20 @@ def test_a_block_of_toml_is_a_study_a_description_of_data_or_an_entry_point(bloc
     values = tomllib.loads(block)
     if "interactions" in values:
         Description.model_validate(values)
-    elif set(values) != {"project"}:
+    elif "project" in values:
+        assert values["project"]["entry-points"].keys() <= {
+            each.ENTRY_POINTS for each in (methods, sources, tasks, trackers)
+        }
+    else:
         Study.model_validate(upgrade(values))
 
 
 @pytest.mark.parametrize("block", blocks("python"))
-def test_a_block_of_python_is_python(block: str):
-    compile(re.sub(r"^   ", "", block, flags=re.MULTILINE) if block.startswith("   ") else block, "page", "exec")
+def test_a_block_of_python_imports_what_is_there(block: str):
+    for each in ast.walk(ast.parse(textwrap.dedent(block))):
+        if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("tpmebench"):
+            module = import_module(each.module or "")
+            assert not [name.name for name in each.names if not hasattr(module, name.name)]
 
 
 def test_the_site_has_every_page():
