@@ -10,6 +10,7 @@ import re
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.colors import to_hex, to_rgb
 
 from ..figures.drawing import Picture
 
@@ -28,8 +29,8 @@ _URL = re.compile(r"url\(#([^)]*)\)")
 def inline(picture: Picture) -> Markup:
     """The picture as an element of a page, at most as wide as it was drawn."""
     root = ElementTree.fromstring(picture.svg)
-    width = round(float(root.get("viewBox", "0 0 518.4 0").split()[2]) * PIXELS)
-    view = root.get("viewBox", "")
+    view = root.attrib["viewBox"]
+    width = round(float(view.split()[2]) * PIXELS)
     root.attrib.clear()
     root.attrib |= {"viewBox": view, "width": str(width), "role": "img", "aria-label": picture.alt}
     adapt(root, f"{picture.name}-")
@@ -75,20 +76,17 @@ def both(found: re.Match[str]) -> str:
 
 def on_dark(colour: str) -> str:
     """A colour's twin on dark ground, `#rrggbb` both."""
-    red, green, blue = rgb = tuple(int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    rgb = to_rgb(colour)
     if max(rgb) - min(rgb) <= GREY:
         light = sum(rgb) / 3
-        return _hex([(light * paper + (1 - light) * ink) / 255 for ink, paper in zip(INK, PAPER, strict=True)])
-    hue, light, saturation = colorsys.rgb_to_hls(red, green, blue)
+        red, green, blue = ((light * paper + (1 - light) * ink) / 255 for ink, paper in zip(INK, PAPER, strict=True))
+        return to_hex((red, green, blue))
+    hue, light, saturation = colorsys.rgb_to_hls(*rgb)
     if light > PALE:  # a tint of the ground
-        return _hex(colorsys.hls_to_rgb(hue, 1.1 - light, min(saturation, 0.5)))
+        return to_hex(colorsys.hls_to_rgb(hue, 1.1 - light, min(saturation, 0.5)))
     while _contrast(colorsys.hls_to_rgb(hue, light, saturation)) < CONTRAST:
         light += 0.01
-    return _hex(colorsys.hls_to_rgb(hue, light, saturation))
-
-
-def _hex(rgb: tuple[float, ...] | list[float]) -> str:
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
+    return to_hex(colorsys.hls_to_rgb(hue, light, saturation))
 
 
 def _contrast(rgb: tuple[float, ...]) -> float:

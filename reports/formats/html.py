@@ -72,7 +72,6 @@ def playground(page: Page) -> dict[str, Any]:
         )
     primary = comparison.primary.name
     return {
-        "title": comparison.title,
         "methods": rows,
         "metrics": plotted(page),
         "units": {name: (scale.name, scale.scale) for name, scale in units(choices).items()},

@@ -58,9 +58,9 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
     return Group(*parts)
 
 
-def said(comparison: Comparison, weights: CostWeights, reference: str = "fft") -> list[str]:
+def said(comparison: Comparison, weights: CostWeights) -> list[str]:
     """The verdicts on a comparison, a sentence each; what is wrong where ranks cannot be used, which hides no table."""
-    row = comparison.row(reference)
+    row = comparison.row("fft")
     try:
         return verdict_sentences(verdicts(comparison, weights, row, user_tests(comparison, row)))
     except BenchError as error:

@@ -1,10 +1,10 @@
 /* The plot: accuracy against a cost, drawn as SVG. */
 const NAMES = { tpme: "TPME (no unit, lower is better)", time: "T, training time an epoch", total: "training time in all, cache included",
-  parameters: "P, trainable parameters", memory: "M, peak training memory", loss: "loss" };
+  parameters: "P, trainable parameters", memory: "M, peak training memory" };
 const LONGEST = 28;
 const STAR = "★ ";
 
-/* The marks of the families, as in the pictures; a family from outside has a circle. */
+/* The marks of the families, as in the pictures. */
 const MARKS = {
   full: (x, y) => `<rect class="mark" x="${x - 7}" y="${y - 7}" width="14" height="14"/>`,
   embedded: (x, y) => `<path class="mark" d="M${x} ${y - 9}L${x + 8} ${y + 6}H${x - 8}Z"/>`,
@@ -134,13 +134,13 @@ function drawPoint(number, { method, cost, gain }, place, { frame, taken, metric
   const label = (pick ? STAR : "") + shortened(method.label);
   const [lx, ly, anchor] = labelPlace(x, y, { width: label.length * 7.6, gap: pick ? 19 : 13 }, taken, [frame.left, frame.top, frame.right, frame.bottom]);
   const standing = [method.family === "reference" ? "reference row" : dominated ? "dominated" : "on the Pareto front", out && "beyond the budget", pick && "best within the budget"].filter(Boolean).join(", ");
-  const classes = [Object.hasOwn(MARKS, method.family) ? method.family : "decoupled", dominated && "dominated", out && "out", pick && "pick"].filter(Boolean);
+  const classes = [dominated && "dominated", out && "out", pick && "pick"].filter(Boolean);
   const own = method.colour && !dominated ? ` style="color: ${method.colour}"` : "";
   return `<g class="${classes.join(" ")}"${own} tabindex="0" role="img" data-place="${place}"`
     + ` aria-label="${escapeText(`${details(number, method, metric).replaceAll("\n", ", ")}, ${standing}`)}">`
     + (sd ? `<line class="bar" x1="${x}" x2="${x}" y1="${py(gain - sd)}" y2="${py(gain + sd)}"/>` : "")
     + (pick ? `<circle class="ring" cx="${x}" cy="${y}" r="14"/>` : "")
-    + `${MARKS[classes[0]](x, y)}<text class="label" x="${lx}" y="${ly + 5}" text-anchor="${anchor}">${escapeText(label)}</text></g>`;
+    + `${MARKS[method.family](x, y)}<text class="label" x="${lx}" y="${ly + 5}" text-anchor="${anchor}">${escapeText(label)}</text></g>`;
 }
 
 function labelPlace(x, y, { width, gap }, taken, [left, top, right, bottom]) {

@@ -115,8 +115,7 @@ function readSliders(box) {
     box.querySelector(".weights-state").textContent = "At least one weight must be above 0; the last ones stay.";
     return;
   }
-  const total = COSTS.reduce((sum, cost) => sum + values[cost], 0);
-  state.weights = Object.fromEntries(COSTS.map((cost) => [cost, values[cost] / total]));
+  state.weights = inProportion(values);
   refresh(box);
 }
 
