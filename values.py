@@ -4,8 +4,10 @@ The bounds are wide. They keep out what nobody means (a billion seeds, an infini
 separator) and what would break or never end further on.
 """
 
+import re
 import unicodedata
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -45,6 +47,31 @@ def _as_json(values: Any) -> Any:
     return values
 
 
+_SIZE = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*(B|[kMGT]B|[KMGT]iB)\s*")
+_SIZE_UNITS = {"B": 1} | {
+    f"{letter}{suffix}": base**power
+    for suffix, base in (("iB", 1024), ("B", 1000))
+    for power, letter in ((4, "T"), (3, "G"), (2, "M"), (1, "K" if base == 1024 else "k"))
+}
+_MOST_BYTES = 10**15
+
+
+def size_in_bytes(text: str) -> int:
+    """Bytes of a size such as `24GiB` or `80GB`. ValueError for what is none, or not between a byte and a petabyte."""
+    found = _SIZE.fullmatch(text)
+    size = int(Decimal(found[1]) * _SIZE_UNITS[found[2]]) if found else 0
+    if not 1 <= size <= _MOST_BYTES:
+        raise ValueError("give a size with its unit, as in '24GiB' or '80GB'")
+    return size
+
+
+def written_size(size: int) -> str:
+    """Bytes as a size in the largest unit that leaves no fraction."""
+    units = [unit for unit, of_unit in _SIZE_UNITS.items() if size % of_unit == 0]
+    unit = max(units, key=lambda each: _SIZE_UNITS[each])
+    return f"{size // _SIZE_UNITS[unit]}{unit}"
+
+
 def _moment(text: str) -> str:
     datetime.fromisoformat(text)
     return text
@@ -60,6 +87,8 @@ PathPart = Annotated[str, AfterValidator(_seen), AfterValidator(_path_part)]
 """What becomes one part of a path."""
 Moment = Annotated[str, AfterValidator(_moment)]
 """Date and time in ISO 8601."""
+MemorySize = Annotated[str, AfterValidator(lambda text: written_size(size_in_bytes(text)))]
+"""Of a memory: a number and its unit, always written alike; `size_in_bytes` reads it."""
 CellID = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 JSONTable = Annotated[dict[str, Any], AfterValidator(_as_json)]
 JSONList = Annotated[list[Any], AfterValidator(_as_json)]
