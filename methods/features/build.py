@@ -20,18 +20,13 @@ from ...errors import BenchError, Mended
 from ...files import file_digest, lock, read_json, write_atomic
 from ...ownership import is_ours, remove, take
 from ..backbones.generated import GeneratedTower
-from ..backbones.last_layer import narrow_last_layer
 from ..backbones.shipping import size
 from ..backbones.tower import Tower
 from .cache import CacheKey, FeatureCache, open_features
 from .content import RawContent, typical_items
-from .positions import Rows
+from .encoding import Encoding
 
-_TOKENS_PER_BATCH = 4096
-_IMAGES_PER_BATCH = 128
 _SECONDS_BETWEEN_SAVES = 2.0
-
-Batches = list[np.ndarray]
 
 Run = Callable[[], object]
 
@@ -103,64 +98,32 @@ def _usable(folder: Path) -> FeatureCache | None:
         return None
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What encodes the items of a job, and where their states go."""
-
-    job: BuildJob
-    tower: Tower | GeneratedTower
-    rows: Rows
-    levels: tuple[int, ...]
-
-
 def _build(job: BuildJob, folder: Path) -> None:
     start = time.monotonic()
     if job.meter:
         job.meter.start()
     partial = folder.with_name(f"{folder.name}.partial")
     take(partial)
-    tower = job.tower().eval().requires_grad_(False).to(job.device)
-    tower.drop_layers_above(job.key.levels)
-    pooled = job.key.positions == "pooled"
-    if isinstance(tower, Tower) and pooled:
-        narrow_last_layer(tower)
-    shared = pooled and 0 in job.key.levels[:-1] and tower.shape.shares_first_state  # alone it would leave no states
-    levels = tuple(level for level in job.key.levels if not (shared and level == 0))
-    rows = Rows.of(job.key, tower, job.content, job.device)
-    shape = (rows.count, len(levels), _width(tower, levels))
-    batches = _batches(job.content)
-    states, done = _open_states(partial, shape, np.dtype(job.key.dtype), len(batches))
-    work = _Work(job, tower, rows, levels)
+    work = Encoding.of(job.key, job.tower(), job.content, job.device)
+    states, done = _open_states(partial, work.shape, np.dtype(job.key.dtype), len(work.batches))
     with torch.no_grad():
-        if rows.offsets is not None:
-            np.save(partial / "offsets.npy", rows.offsets)
-        if shared:
-            first = tower.states(job.content.gather(torch.zeros(1, dtype=torch.int64)).to(job.device), (0,))[0][0]
+        if work.rows.offsets is not None:
+            np.save(partial / "offsets.npy", work.rows.offsets)
+        if work.shared:
+            first = work.first().to(getattr(torch, job.key.dtype))
             np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
-        _fill(work, states, batches, done, partial / "progress.json")
+        _fill(job, work, states, done, partial / "progress.json")
         states.flush()
         seconds = done.seconds + time.monotonic() - start
         measured = _measured(job.meter, work) if job.meter else {}
     if done.batches:
         measured.pop("energy", None)  # of this run alone
-    _finish(job.key, partial, folder, {"seconds": seconds, "tower_bytes": size(tower), **measured})
+    _finish(job.key, partial, folder, {"seconds": seconds, "tower_bytes": size(work.tower), **measured})
 
 
-def _measured(meter: BuildMeter, work: _Work) -> dict[str, Any]:
-    items = typical_items(work.job.content)
-    each = [lambda item=item: _encode(work, item.numpy()) for item in items]
-    return meter.stop(work.tower, lambda: _encode_heaviest(work), each)
-
-
-def _width(tower: Tower | GeneratedTower, levels: tuple[int, ...]) -> int:
-    """Columns of the levels to keep. BenchError where they are not all that many."""
-    widths = {tower.shape.width(level) for level in levels}
-    if len(widths) > 1:
-        raise BenchError(
-            f"the {tower.shape.modality} tower's levels are {', '.join(map(str, sorted(widths)))} wide, and the "
-            "feature cache keeps levels of one width; use a method that reads the output alone (frozen-cached)"
-        )
-    return widths.pop()
+def _measured(meter: BuildMeter, work: Encoding) -> dict[str, Any]:
+    each = [lambda item=item: work.encode(item.numpy()) for item in typical_items(work.content)]
+    return meter.stop(work.tower, lambda: work.encode(work.heaviest()), each)
 
 
 class Done(BaseModel):
@@ -193,69 +156,29 @@ def _claim(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill(work: _Work, states: np.memmap, batches: Batches, done: Done, note: Path) -> None:
+def _fill(job: BuildJob, work: Encoding, states: np.memmap, done: Done, note: Path) -> None:
     """Runs the batches that are not done, and notes how far it came every few seconds.
 
     The batches are the same in every run, so a continued build gives the same bytes.
     """
-    items_done, start = sum(map(len, batches[: done.batches])), time.monotonic()
+    items_done, start = sum(map(len, work.batches[: done.batches])), time.monotonic()
     saved = start
-    for number, items in enumerate(batches[done.batches :], start=done.batches + 1):
-        states[work.rows.places(items)] = _encode(work, items).cpu().numpy()
+    for number, items in enumerate(work.batches[done.batches :], start=done.batches + 1):
+        states[work.rows.places(items)] = _checked(work.encode(items), job.key).cpu().numpy()
         items_done += len(items)
-        work.job.progress(items_done, work.rows.items)
+        job.progress(items_done, work.rows.items)
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:
             states.flush()  # the rows must be on disk before the note that says so
             saved = time.monotonic()
             write_atomic(note, Done(batches=number, seconds=done.seconds + saved - start).model_dump_json())
 
 
-def _encode(work: _Work, items: np.ndarray) -> torch.Tensor:
-    """States of some items, `[rows, levels, hidden]`, in the cache's dtype."""
-    job, tower, levels = work.job, work.tower, work.levels
-    with torch.autocast(job.device.type, torch.bfloat16, enabled=job.key.precision == "bf16"):
-        inputs = job.content.gather(torch.from_numpy(items)).to(job.device)
-        if job.key.positions == "pooled":
-            found = torch.stack(tower.states(inputs, levels), dim=1)
-        else:
-            assert isinstance(tower, Tower), "others have no positions, which was found out"
-            found = work.rows.flat(torch.stack(tower.sequences(inputs, levels), dim=2), items)
-    return _checked(found, job.key)
-
-
-def _encode_heaviest(work: _Work) -> torch.Tensor:
-    """Encodes the batch with the most tokens, of several the one with the longest text; any of pictures."""
-    tokens = work.job.content.tokens
-
-    def weight(items: np.ndarray) -> tuple[int, int]:
-        longest = int(tokens.lengths[items].max()) if tokens is not None else 1
-        return len(items) * longest, longest
-
-    return _encode(work, max(_batches(work.job.content), key=weight))
-
-
-def _batches(content: RawContent) -> list[np.ndarray]:
-    """All rows, padding included, in batches of about equal cost."""
-    order = np.concatenate([[0], content.order()])
-    if content.tokens is None:
-        return np.array_split(order, max(1, -(-len(order) // _IMAGES_PER_BATCH)))
-    lengths, batches, start = content.tokens.lengths[order], [], 0
-    while start < len(order):
-        stop = min(start + max(1, _TOKENS_PER_BATCH // int(lengths[start])), len(order))
-        while stop > start + 1 and (stop - start) * int(lengths[start:stop].max()) > _TOKENS_PER_BATCH:
-            stop -= max(1, (stop - start) // 16)
-        batches.append(order[start:stop])
-        start = stop
-    return batches
-
-
 def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
-    converted = values.to(getattr(torch, key.dtype))
-    if not torch.isfinite(converted).all():
+    if not torch.isfinite(values).all():
         raise BenchError(
             f"{key.modality} backbone '{key.backbone}': states overflow {key.dtype}; use cache_dtype float32"
         )
-    return converted
+    return values
 
 
 def _finish(key: CacheKey, partial: Path, folder: Path, measured: dict[str, Any]) -> None:

@@ -39,13 +39,21 @@ def typical_items(content: Content) -> list[Tensor]:
     return [torch.from_numpy(order[[place]]) for place in dict.fromkeys(places)]
 
 
+class Pictures(Protocol):
+    """Pixels of a catalogue by item number, such as an array `[n_items + 1, 3, side, side]`."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        """Those of some items, uint8 `[n, 3, side, side]`."""
+        ...
+
+
 @dataclass(frozen=True)
 class RawContent:
     """Token ids and pixels, for methods that run the towers. `digest` identifies them."""
 
     items: int
     tokens: TokenTable | None
-    pixels: np.ndarray | None
+    pixels: Pictures | None
     digest: str
     at_once: ClassVar[int] = 128
 

@@ -51,4 +51,5 @@ class Rows:
         """From states at all positions, `[n, longest, levels, width]`, those rows, `[rows, levels, width]`."""
         assert self.offsets is not None
         lengths = torch.from_numpy(self.offsets[items + 1] - self.offsets[items]).to(states.device)
-        return states[torch.arange(states.shape[1], device=states.device) < lengths[:, None]]
+        kept = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+        return states.flatten(0, 1).index_select(0, kept.flatten().nonzero().flatten())

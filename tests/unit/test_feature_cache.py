@@ -23,6 +23,7 @@ from tpmebench.methods.backbones.preprocessing import TokenTable
 from tpmebench.methods.backbones.tower import Tower, TowerShape
 from tpmebench.methods.backbones.trial import Frame, Items
 from tpmebench.methods.features import build as feature_build
+from tpmebench.methods.features import encoding
 from tpmebench.methods.features.build import BuildJob, ensure_features
 from tpmebench.methods.features.cache import CacheKey, FeatureCache, open_features, read_entry, verify
 from tpmebench.methods.features.content import CachedContent, RawContent, joined
@@ -105,7 +106,7 @@ def test_a_full_disk_is_an_error_before_anything_is_encoded(tmp_path: Path, monk
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache folder, and batches of few tokens so that a build has many."""
     monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
-    monkeypatch.setattr(feature_build, "_TOKENS_PER_BATCH", 24)
+    monkeypatch.setattr(encoding, "_TOKENS_PER_BATCH", 24)
     return tmp_path / "features"
 
 
@@ -255,7 +256,7 @@ def test_an_interrupted_build_continues_to_the_same_bytes(
     for name in ["states.npy"] + ["shared.npy"] * (pooling == "cls"):
         assert file_digest(cache.folder / name) == file_digest(undisturbed.folder / name)
     assert sorted(path.name for path in folder.glob("*.partial")) == []
-    batches = len(feature_build._batches(make_content()))
+    batches = len(encoding.batches_of(make_content()))
     done = sum(count - 1 - (pooling == "cls") for count in runs if count > 1) if save_every == 0 else 0
     assert last.model.runs == batches - done + (pooling == "cls")
 
@@ -275,7 +276,7 @@ def test_the_seconds_of_an_interrupted_build_add_up(folder: Path, monkeypatch: p
 
     monkeypatch.setattr(feature_build, "time", SimpleNamespace(monotonic=lambda: clock))
     monkeypatch.setattr(feature_build, "_SECONDS_BETWEEN_SAVES", 0.0)
-    batches = len(feature_build._batches(make_content()))
+    batches = len(encoding.batches_of(make_content()))
     undisturbed, _ = ensure_features(job(replace(KEY, content="another"), timed))
     assert undisturbed.built.seconds == batches + 1  # the shared first state is a run of its own
     for fails_at in (3, 4):
@@ -370,7 +371,7 @@ def test_a_partial_build_that_is_damaged_starts_anew(
     last = make_tower()
     cache, _ = ensure_features(job(tower=lambda: last))
     torch.testing.assert_close(cache.gather(torch.arange(ITEMS + 1)), direct(torch.arange(ITEMS + 1)))
-    assert last.model.runs == len(feature_build._batches(make_content())) + 1  # every batch, and the shared state
+    assert last.model.runs == len(encoding.batches_of(make_content())) + 1  # every batch, and the shared state
 
 
 def test_an_entry_says_what_it_is() -> None:
@@ -458,13 +459,13 @@ def test_progress_is_told() -> None:
 def test_batches_hold_every_row_once_and_waste_little() -> None:
     content = make_content()
     assert content.tokens is not None
-    batches = feature_build._batches(content)
+    batches = encoding.batches_of(content)
     assert sorted(row for batch in batches for row in batch) == list(range(ITEMS + 1))
     lengths = content.tokens.lengths
     assert all(len(batch) * lengths[batch].max() <= 24 for batch in batches)
     assert all(lengths[batch].max() - lengths[batch].min() <= 2 for batch in batches[1:])
     pictures = RawContent(300, None, np.zeros((301, 3, 2, 2), np.uint8), "")
-    assert [len(batch) for batch in feature_build._batches(pictures)] == [101, 100, 100]
+    assert [len(batch) for batch in encoding.batches_of(pictures)] == [101, 100, 100]
 
 
 def test_reading_does_not_change_the_files() -> None:
