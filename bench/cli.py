@@ -17,6 +17,7 @@ from .commands.cite import cite
 from .commands.compare import compare
 from .commands.export import export
 from .commands.list import list_
+from .commands.plan import plan
 from .commands.recommend import recommend
 from .commands.report import report
 from .commands.run import run
@@ -91,6 +92,10 @@ _EXAMPLES = {
         "bench run",
         "bench run main --seeds 3",
         "bench run --dataset shop --methods fft,lora:r=16,iisan-cached --backbones bert-base+vit-base",
+    ),
+    plan: (
+        "bench plan --backbones bert-base+vit-base --batch 32 --users 12000 --items 33000 --length 8",
+        "bench plan main --methods fft,lora,iisan-cached",
     ),
     tune: ("bench tune --dataset shop --methods fft,lora --points 8 --seeds 5",),
     report: ("bench report runs/demo", "bench report runs/shop runs/shop-costs --format md,html,tex"),

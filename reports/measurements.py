@@ -66,3 +66,19 @@ class Use(Schema):
     user_operations: Count | None = None
     known_bytes: Count | None = None
     new_bytes: Count | None = None
+
+
+class Plan(Schema):
+    """What was computed of a cell that was not run, beside the parameters, operations and bytes that a run would find.
+
+    `steps` and `items` of an epoch: its batches, and the items that they encode. `operations`: of an epoch's training,
+    None where it is in no proportion to them. `cache_operations`: of building the feature cache. `module` and
+    `moment` (forward, backward or update): where training needs the most memory.
+    """
+
+    steps: Count = 0
+    items: Count = 0
+    operations: Count | None = None
+    cache_operations: Count | None = None
+    module: str = ""
+    moment: str = ""

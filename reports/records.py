@@ -14,7 +14,7 @@ from ..energy import CounterName, Energy
 from ..files import write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
 from ..values import CellID, Count, Moment, Note, Number, PositiveSeconds, Seconds, Share
-from .measurements import SelfCheck, TowerRead, Use
+from .measurements import Plan, SelfCheck, TowerRead, Use
 
 SCHEMA_VERSION = 2
 """2 has head and evaluation apart from training, where version 1 had all three."""
@@ -229,7 +229,8 @@ class Record(Schema):
     best epoch. `slices`: what those of the accuracy are, in words. `additions`: what of its own the method adds to a
     training step, `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, or
     "". `towers`: by modality, of a method that reads them. `energy`: joules of a card over the whole run, validation
-    included. `warnings`: what a reader must know of this cell, in lines.
+    included. `warnings`: what a reader must know of this cell, in lines. `plan`: of a cell that was not run and
+    whose costs were computed; it has no times and no accuracy.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -262,6 +263,7 @@ class Record(Schema):
     energy: Number | None = None
     compute: Compute | None = None
     use: Use | None = None
+    plan: Plan | None = None
 
     def save(self, directory: Path) -> Path:
         """Writes `records/<cell-id>.json` under a study's directory, whole or not at all."""

@@ -51,6 +51,8 @@ Backbones = Annotated[
     list[str] | None,
     typer.Option(help="micro, bert-base+vit-base, clip-b32 or TEXT+IMAGE.", autocompletion=completion.backbones),
 ]
+TextBackbone = Annotated[str | None, typer.Option(help="A text backbone: name, folder or hub id.")]
+ImageBackbone = Annotated[str | None, typer.Option(help="An image backbone: name, folder or hub id.")]
 Seeds = Annotated[int | None, typer.Option(help="How many training seeds, from 0.")]
 Modalities = Annotated[str | None, typer.Option(help="both, text or image.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs of each cell.")]

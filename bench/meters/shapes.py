@@ -11,11 +11,15 @@ def without_memory(module: nn.Module, mode: FakeTensorMode) -> nn.Module:
     """Replaces a module's parameters and buffers, in place, by fake ones on the CPU; shared ones stay shared.
 
     Build the module on real or meta tensors first: not every initialiser runs on fake ones. Then run its step, and the
-    meters, inside `mode`.
+    meters, inside `mode`. One that allows inputs that are not fake need not be entered, and integers stay as they are
+    then: their values decide what is run.
     """
+    mixed = mode.allow_non_fake_inputs
     replaced: dict[int, torch.Tensor] = {}
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
+        if mixed and not (tensor.is_floating_point() or tensor.is_complex()):
+            return tensor
         if id(tensor) not in replaced:
             with mode:
                 empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")

@@ -1,7 +1,7 @@
 """The peak of live tensor memory on a CPU, followed storage by storage: exact, and equal on repetition to the byte."""
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, Self
@@ -37,14 +37,19 @@ class TensorBytes(TorchDispatchMode):
     counts only when it is tracked: a feature cache's pages belong to the system. Work space inside a kernel is not
     seen, nor are operations in other threads; what those leave behind counts once this thread touches it.
 
+    A sparse tensor counts as its indices and its values. `whereabouts` says where the computation stands; what it said
+    at the peak is `where`.
+
     Python's cycle collector rests meanwhile: when it happens to run must not decide a peak.
 
     Works on fake tensors as well, when entered inside `FakeTensorMode`: then nothing is allocated. Source of the idea:
     torch.distributed._tools.mem_tracker.
     """
 
-    def __init__(self, track: Iterable[Any] = ()) -> None:
+    def __init__(self, track: Iterable[Any] = (), whereabouts: Callable[[], Any] = lambda: None) -> None:
         super().__init__()
+        self.where: Any = None
+        self._whereabouts = whereabouts
         self.current = 0
         self.peak = 0
         self._tracked = list(track)
@@ -77,7 +82,8 @@ class TensorBytes(TorchDispatchMode):
         output = func(*args, **(kwargs or {}))
         for leaf in chain(tree_leaves((args, kwargs)), tree_leaves(output)):
             if isinstance(leaf, torch.Tensor):
-                self._see(leaf)
+                for part in _parts(leaf):
+                    self._see(part)
         return output
 
     def track(self, *things: Any) -> None:
@@ -93,13 +99,12 @@ class TensorBytes(TorchDispatchMode):
             elif isinstance(thing, torch.nn.Parameter):
                 self._follow_parameter(thing)
             elif isinstance(thing, torch.Tensor):
-                self._see(thing, always=True)
+                for part in _parts(thing):
+                    self._see(part, always=True)
 
     def label(self, tensors: Any, kind: Kind) -> None:
         """Says what tensors hold. The breakdown at a past peak follows, where they lived then."""
-        for tensor in _flat(tensors):
-            if not isinstance(tensor, torch.Tensor):
-                continue
+        for tensor in chain.from_iterable(_parts(each) for each in _flat(tensors) if isinstance(each, torch.Tensor)):
             storage = self._see(tensor, always=True)
             if storage is None or storage.kind == kind:
                 continue
@@ -134,8 +139,6 @@ class TensorBytes(TorchDispatchMode):
 
     def _see(self, tensor: torch.Tensor, always: bool = False) -> _Storage | None:
         """Counts a tensor's storage unless it is counted already; None for one that is not ours to count."""
-        if tensor.layout is not torch.strided:
-            return None
         memory = tensor.untyped_storage()
         key, size = memory._cdata, memory.nbytes()
         storage = self._storages.get(key)
@@ -160,12 +163,31 @@ class TensorBytes(TorchDispatchMode):
     def _remember(self) -> None:
         self._kinds_at_peak = dict(self._kinds)
         self._seen_at_peak = self._seen
+        self.where = self._whereabouts()
 
     def _forget(self, key: int) -> None:
         storage = self._storages.pop(key, None)
         if storage is not None:
             self.current -= storage.bytes
             self._kinds[storage.kind] -= storage.bytes
+
+
+_INDICES = {
+    torch.sparse_csr: ("crow_indices", "col_indices"),
+    torch.sparse_bsr: ("crow_indices", "col_indices"),
+    torch.sparse_csc: ("ccol_indices", "row_indices"),
+    torch.sparse_bsc: ("ccol_indices", "row_indices"),
+}
+
+
+def _parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors that hold what a tensor holds: itself, or a sparse one's indices and values."""
+    if tensor.layout is torch.strided:
+        yield tensor
+    elif tensor.layout is torch.sparse_coo:
+        yield from (tensor._indices(), tensor._values())
+    elif tensor.layout in _INDICES:
+        yield from (getattr(tensor, name)() for name in (*_INDICES[tensor.layout], "values"))
 
 
 def _flat(things: Any) -> Iterable[Any]:

@@ -3,18 +3,16 @@
 import signal
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...cell import Cell
-from ...datasets.sources.registry import source_class
 from ...errors import BenchError
 from ...files import set_aside
 from ...reports.reading import read_record
 from ...reports.records import Record, Status, log_path, record_path
 from ..meters.kills import out_of_memory_kills, signal_name
 from ..nursery import LIBRARIES, TOWER_LIBRARIES
-from ..study.digests import code_of
+from ..study.blank import blank_record
 from ..study.grid import Planned, reads_towers
 from ..study.schema import Study
 from ..worker.job import Job, MachineRates
@@ -81,10 +79,10 @@ class Runner:
     def _refused(self, planned: Planned, verdicts: Verdicts) -> Record | None:
         """The row of a cell that is known not to be able to run."""
         reason = verdicts.refused.get(planned.cell.id)
-        return self._failed(self._blank(planned), "refused", reason) if reason else None
+        return self._failed(blank_record(self.study, planned), "refused", reason) if reason else None
 
     def _run_cell(self, planned: Planned, start: Start, verdicts: Verdicts) -> Record:
-        blank, kills, done = self._blank(planned), out_of_memory_kills(), False
+        blank, kills, done = blank_record(self.study, planned), out_of_memory_kills(), False
         blank.self_check = verdicts.passed.get(planned.cell.id)
         blank.warnings += self._clear_the_way(blank.cell_id)
         saved_path(self.directory, blank.cell_id).unlink(missing_ok=True)  # of the record that this one takes over from
@@ -153,25 +151,6 @@ class Runner:
             save=self.save,
             costs_seconds=study.costs_seconds,
             rates=self.rates.of(blank.cell),
-        )
-
-    def _blank(self, planned: Planned) -> Record:
-        """The record that the cell completes; as it is, it says that the cell crashed."""
-        return Record(
-            study=self.study.name,
-            note=self.study.note,
-            cell=planned.cell,
-            cell_id=planned.id,
-            # as it is when the cell's process starts
-            code=code_of(planned.method, source_class(planned.places.dataset), planned.task),
-            family=planned.method.family,  # type: ignore[arg-type]
-            summary=planned.method.summary,
-            uncached=planned.method.uncached,
-            primary_metric=planned.task.primary,
-            metrics=list(planned.task.metrics),
-            slices=planned.task.slices_are,
-            status="crashed",
-            started=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
 
     def _failed(self, blank: Record, status: Status, cause: str) -> Record:

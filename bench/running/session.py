@@ -9,17 +9,15 @@ from filelock import Timeout
 from rich.table import Table
 
 from ... import __version__
-from ...datasets.sources.registry import outside_code
 from ...files import lock
-from ...outside import canonical_name, is_outside
 from ...ownership import check_output, claim
 from ..console import Screen, wrapping_table
 from ..meters import environment
 from ..study.found import describe_data, picture_lines
 from ..study.grid import Planned, look_again, plan
+from ..study.named import outside_code_of
 from ..study.schema import Study
 from ..study.tuning import Settles, Tuning, tried
-from ..study.variants import Variant
 from ..worker.checkpoint import drop_checkpoints
 from .conclusion import conclude, count
 from .display import Display
@@ -145,12 +143,7 @@ def _turn(console: Screen, directory: Path) -> Iterator[None]:
 
 def _announce_outside(console: Screen, study: Study) -> None:
     """Names the code from outside that planning a study imports, before it does."""
-    named = [*study.methods, *study.options, *study.rates, *study.epochs]
-    variants = [Variant.read(name) for name in named]
-    outside = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
-    outside |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))
-    outside |= dict.fromkeys(canonical_name(name) for name in (study.task, *study.trackers) if is_outside(name))
-    if outside:
+    if outside := outside_code_of(study):
         console.say(f"importing code from outside: {', '.join(outside)}")
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from ...cell import Modality
-from ...datasets.sources.registry import check_source
+from ...datasets.sources.registry import check_source, outside_code
 from ...methods.backbones.names import parse_pair, place_of
 from ...methods.registry import check_name
+from ...outside import canonical_name, is_outside
 from ..running.trackers import check_tracker
 from ..tasks.registry import check_task
 from .schema import ANY, Study, Towers
@@ -31,6 +32,16 @@ def check_names(study: Study, rerun: Sequence[str] = ()) -> None:
                 place_of(modality, name)
     for dataset in study.datasets:
         check_source(dataset)
+
+
+def outside_code_of(study: Study) -> list[str]:
+    """The code from outside that planning a study imports, by name."""
+    named = [*study.methods, *study.options, *study.rates, *study.epochs]
+    variants = [Variant.read(name) for name in named]
+    found = dict.fromkeys(each.canonical_name for each in variants if is_outside(each.name))
+    found |= dict.fromkeys(filter(None, map(outside_code, study.datasets)))
+    found |= dict.fromkeys(canonical_name(name) for name in (study.task, *study.trackers) if is_outside(name))
+    return list(found)
 
 
 def pairs(study: Study) -> list[tuple[str, Towers]]:

@@ -21,7 +21,12 @@ _AS_WRITTEN = {
 }  # fmt: skip
 """What may be put over a study whose note stays true."""
 
-_OPTIONS = {"datasets": "--dataset", "training.epochs": "--epochs"}
+_OPTIONS = {
+    "datasets": "--dataset",
+    "training.epochs": "--epochs",
+    "training.batch": "--batch",
+    "training.precision": "--precision",
+}
 """Options of the command that are called otherwise than their key."""
 
 

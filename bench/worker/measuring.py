@@ -1,7 +1,8 @@
 """The passes that measure: apart from the timed training, so that no meter disturbs another."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from .evaluation import Evaluator
 from .step import Trainer, parameters_by_part, trainable_state
 from .training_state import changing
 
-_METERED_STEPS = 2
+METERED_STEPS = 2
 
 
 class MemoryMeter:
@@ -57,31 +58,33 @@ def tensor_memory(trainer: Trainer, evaluator: Evaluator) -> Memory:
     """
     before = {name: value.clone() for name, value in changing(trainer).items()}
     with torch.random.fork_rng(devices=[]):
-        training, kinds = _training_peak(trainer)
+        training = training_peak(trainer)
         trainer.reset()
-        evaluation = _evaluation_peak(evaluator)
+        evaluation = evaluation_peak(evaluator)
     with torch.no_grad():
         for name, value in changing(trainer).items():
             value.copy_(before[name])
     return Memory(
         origin="cpu-tensors",
-        training=PhaseMemory(tensors=training),
+        training=PhaseMemory(tensors=training.peak),
         evaluation=PhaseMemory(tensors=evaluation),
-        kinds=kinds,
-        metered_steps=_METERED_STEPS,
+        kinds=training.kinds_at_peak(),
+        metered_steps=METERED_STEPS,
     )
 
 
-def _training_peak(trainer: Trainer) -> tuple[int, dict[str, int]]:
+def training_peak(trainer: Trainer, whereabouts: Callable[[], Any] = lambda: None) -> TensorBytes:
+    """The meter that followed a few training steps on the heaviest batch; `whereabouts` as of `TensorBytes`."""
     trainer.recommender.train()
     batch, inputs = trainer.heaviest_batch()
-    with TensorBytes(track=[trainer.recommender, trainer.optimiser, vars(batch), inputs.tensors()]) as meter:
-        for _ in range(_METERED_STEPS):
+    with TensorBytes([trainer.recommender, trainer.optimiser, vars(batch), inputs.tensors()], whereabouts) as meter:
+        for _ in range(METERED_STEPS):
             trainer.step(batch, inputs)
-    return meter.peak, meter.kinds_at_peak()
+    return meter
 
 
-def _evaluation_peak(evaluator: Evaluator) -> int:
+def evaluation_peak(evaluator: Evaluator) -> int:
+    """Peak bytes of encoding the heaviest items and ranking for the first users."""
     with TensorBytes(track=[evaluator.recommender]) as meter:
         table = evaluator.embeddings(evaluator.batches()[:1])
         evaluator.ranks(evaluator.first_users(evaluator.dataset.test), table)

@@ -15,7 +15,7 @@ from .description import describe
 from .source import Source
 
 ENTRY_POINTS = "tpmebench.sources"
-_BUILT_IN = {"bazaar": "bazaar", "folder": "folder", "iisan-release": "iisan_release"}
+_BUILT_IN = {"bazaar": "bazaar", "stated": "stated", "folder": "folder", "iisan-release": "iisan_release"}
 """Their modules, each loaded when it is asked for: pyarrow takes its time."""
 
 _CLASS = re.compile(r"(?P<name>(?P<code>[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?::(?P<argument>.*))?", re.DOTALL)

@@ -71,7 +71,10 @@ def test_listing_methods_shows_each_and_does_not_wait_for_the_libraries_that_run
 
 @pytest.mark.parametrize(
     ("kind", "names"),
-    [("datasets", ["bazaar", "folder", "iisan-release"]), ("backbones", ["micro", "bert-base+vit-base", "clip-b32"])],
+    [
+        ("datasets", ["bazaar", "stated", "folder", "iisan-release"]),
+        ("backbones", ["micro", "bert-base+vit-base", "clip-b32"]),
+    ],
 )
 def test_listing_datasets_and_backbones_shows_each(bench, tmp_path: Path, kind: str, names: list[str]):
     ended = bench("list", kind, cwd=tmp_path)

@@ -134,7 +134,7 @@ def test_fingerprints(shop):
     ("spec", "message"),
     [
         ("bazar", "unknown dataset 'bazar': did you mean 'bazaar'"),
-        ("movielens", "unknown dataset 'movielens': choose from: bazaar, folder, iisan-release"),
+        ("movielens", "unknown dataset 'movielens': choose from: bazaar, stated, folder, iisan-release"),
         ("no/such/place", r"no/such/place: there is no such file"),
         ("nowhere.toml", r"nowhere\.toml: there is no such file"),
         ("iisan-release", "the path is missing: write iisan-release:PATH"),
@@ -193,7 +193,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> list[EntryPoint]:
 
 def test_a_package_offers_a_source_by_name(packages: list[EntryPoint], monkeypatch: pytest.MonkeyPatch):
     packages.append(EntryPoint("corner-shop", "users_sources:Offered", ENTRY_POINTS))
-    assert list(sources()) == ["bazaar", "folder", "iisan-release", "corner-shop"]
+    assert list(sources()) == ["bazaar", "stated", "folder", "iisan-release", "corner-shop"]
     assert sources()["corner-shop"].usage == "corner-shop[:OPTION=VALUE,…]"
     assert source_class("corner-shop:items=60") is Offered
     assert load_dataset("corner-shop:items=60,users=40").catalogue.size <= 60

@@ -1,0 +1,226 @@
+"""A cell on fake tensors: the real modules, training step and batches, with towers of random weights and no memory.
+
+Parameters are fake; what decides the course of a step is real: item numbers, tokens, masks and whatever is computed of
+them alone. An operator on both gives a fake tensor. So a model that looks at its mask finds what it would find in a
+run, and takes the same way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ...cell import Cell
+from ...datasets.catalogue import Dataset
+from ...methods.backbones.generated import GeneratedTower
+from ...methods.backbones.loading import copy_of_same_weights
+from ...methods.backbones.pair import Backbones
+from ...methods.backbones.source import BackboneSource
+from ...methods.backbones.tower import Tower
+from ...methods.features.cache import Built, CacheKey, FeatureCache
+from ...methods.features.content import Content, RawContent, joined
+from ...methods.features.encoding import Encoding
+from ...methods.inputs import States
+from ...methods.method import Method
+from ...methods.registry import make_method
+from ..meters.shapes import without_memory
+from ..tasks.registry import find_task
+from ..worker.build import TrainedCell, build_modules
+from ..worker.content import raw_content
+from ..worker.evaluation import Evaluator
+from ..worker.places import Places
+from ..worker.read import Materials, Tell, backbone_sources, read
+from ..worker.step import Trainer
+
+_CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class FakeCell:
+    """What runs a cell, without memory.
+
+    `builds`: what fills its feature cache, entry by entry. `batch`: users a batch.
+    """
+
+    parts: TrainedCell
+    trainer: Trainer
+    evaluator: Evaluator
+    builds: list[Encoding]
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """What the feature cache would take on disk; None of a method that reads none."""
+        return sum(map(_entry_bytes, self.builds)) if self.builds else None
+
+
+@dataclass
+class Stock:
+    """What the cells of a study have in common, read and built once: datasets, titles' tokens, towers."""
+
+    tell: Tell = lambda _name, _done, _total: None
+
+    def __post_init__(self) -> None:
+        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self._datasets: dict[str, Dataset] = {}
+        self._sources: dict[BackboneSource, BackboneSource] = {}
+        self._towers: dict[str, tuple[BackboneSource, Tower]] = {}
+        self._raw: dict[tuple[str, BackboneSource, int], RawContent] = {}
+
+    def cell(self, cell: Cell, places: Places) -> FakeCell:
+        """A cell that trains, without memory. BenchError for whatever the user can mend."""
+        method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
+        assert method.kind == "method", "what trains nothing has no costs"
+        materials = self._materials(cell, places)
+        dataset, backbones = materials.dataset, self._backbones(materials)
+        content, builds = self._content(materials, method, backbones)
+        eager = cell.model_copy(update={"training": cell.training.model_copy(update={"compile": False})})
+        recommender, unused = build_modules(eager, method, task, backbones, dataset)
+        head = deepcopy(recommender.head)
+        without_memory(recommender, self._mode)
+        batch = method.published_batch if cell.training.batch == "published" else cell.training.batch
+        parts = TrainedCell(
+            cell=eager,
+            task=task,
+            dataset=dataset,
+            method=method,
+            device=_CPU,
+            backbones=backbones,
+            sources={name: materials.sources[name] for name in method.reads(backbones)},
+            content=content,
+            cache=None,
+            recommender=recommender,
+            unused=unused,
+            batches=task.batches(dataset, batch, cell.seed),
+            batch=batch,
+        )
+        trainer = Trainer(parts)
+        # Ranks are of numbers, which the head has: it and the table of embeddings are small.
+        ranked = task.recommender(recommender.item_encoder, head, dataset)
+        evaluator = Evaluator(ranked, content, dataset, task.judge(), _CPU, trainer.autocast)
+        return FakeCell(parts, trainer, evaluator, builds)
+
+    def _materials(self, cell: Cell, places: Places) -> Materials:
+        task = find_task(places.task)(cell)
+        key = repr((places.dataset, places.task, cell.modalities, cell.missing_images, cell.head, cell.evaluation))
+        if key not in self._datasets:
+            self._datasets = {key: read(cell, places, task, self.tell).dataset}
+        dataset = self._datasets[key]
+        found = backbone_sources(cell, dataset, places)
+        sources = {name: self._sources.setdefault(source, source) for name, source in found.items()}
+        return Materials(cell, places, dataset, sources, _CPU, self.tell)
+
+    def _backbones(self, materials: Materials) -> Backbones:
+        return replace(materials.backbones, load=lambda name: self._tower(materials.sources[name]))
+
+    def _tower(self, source: BackboneSource) -> Tower | GeneratedTower:
+        """A copy that has the same numbers in memory as every other: only shapes are wanted of them."""
+        if source.is_generated:
+            return source.tower()
+        held = self._towers.get(source.modality)
+        if held is None or held[0] != source:
+            self._towers.pop(source.modality, None)
+            made = source.tower()
+            assert isinstance(made, Tower)
+            held = self._towers[source.modality] = (source, made)
+        return copy_of_same_weights(held[1])
+
+    def _content(
+        self, materials: Materials, method: Method[Any], backbones: Backbones
+    ) -> tuple[Content, list[Encoding]]:
+        """What a method reads of the items, and what would build the feature cache, if it reads any of that."""
+        reads, builds = method.reads(backbones), list[Encoding]()
+        raw = {name: self._raw_content(materials, name) for name in reads}
+        caches, whole = dict[str, FeatureCache](), dict[str, FeatureCache]()
+        for name, how in reads.items():
+            if isinstance(how, States):
+                content = raw.pop(name)
+                for entry in how.entries():
+                    builds.append(self._encoding(materials, name, entry, content))
+                    (whole if entry.whole else caches)[name] = self._cache(builds[-1])
+        return joined(materials.dataset.catalogue.size, raw, caches, whole), builds
+
+    def _raw_content(self, materials: Materials, modality: str) -> RawContent:
+        """Titles as they are tokenised, and pictures of which only the size is known."""
+        source, chosen = materials.sources[modality], materials.cell.backbones
+        if modality == "image" and not source.is_generated:
+            pictures = _NoPictures(chosen.image_side or source.image_side())
+            return RawContent(materials.dataset.catalogue.size, None, pictures, "")
+        key = (str(id(materials.dataset)), source, chosen.text_length)
+        if key not in self._raw:
+            self._raw[key] = raw_content(materials, modality)
+        return self._raw[key]
+
+    def _encoding(self, materials: Materials, modality: str, how: States, content: RawContent) -> Encoding:
+        source, training = materials.sources[modality], materials.cell.training
+        key = CacheKey(
+            backbone=source.label,
+            modality=modality,
+            weights="",
+            levels=how.whole or how.levels,
+            pooling=source.shape.pooling,
+            preprocessing="",
+            content="",
+            dtype=training.cache_dtype,
+            precision="bf16" if training.precision == "bf16" else "fp32",
+            positions="all" if how.whole else "pooled",
+        )
+        found = Encoding.of(key, self._tower(source), content, _CPU)
+        without_memory(found.tower, self._mode)
+        return found
+
+    def _cache(self, build: Encoding) -> FeatureCache:
+        """An entry as it is read in a step. Its array has no rows: whichever are asked for, they are fake."""
+        _, levels, width = build.shape
+        dtype, offsets = getattr(torch, build.key.dtype), build.rows.offsets
+        with self._mode:
+            states = torch.empty(0, levels, width, dtype=dtype)
+        shared = torch.from_numpy(np.zeros(width, build.key.dtype)) if build.shared else None
+        return FeatureCache(
+            Path(), states, shared, Built(seconds=0), None if offsets is None else torch.from_numpy(offsets)
+        )
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Within it what is run of a fake cell is; torch's generator is as before afterwards.
+
+    BenchError says why, where a step asks what only numbers can tell, or does what fake tensors cannot.
+    """
+    with torch.random.fork_rng(devices=[]), _InPlace():
+        yield
+
+
+class _InPlace(TorchDispatchMode):
+    """What is written into a real tensor leaves it one, whatever was written: it is the same object afterwards."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if isinstance(output, FakeTensor) and args and func._schema.is_mutable and func._schema.arguments[0].is_write:
+            into = args[0]
+            if isinstance(into, torch.Tensor) and not isinstance(into, FakeTensor):
+                return into
+        return output
+
+
+@dataclass(frozen=True)
+class _NoPictures:
+    """Black pictures: memory that nothing reads is not taken."""
+
+    side: int
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
+        return np.zeros((len(rows), 3, self.side, self.side), np.uint8)
+
+
+def _entry_bytes(build: Encoding) -> int:
+    rows, levels, width = build.shape
+    one = np.dtype(build.key.dtype).itemsize
+    offsets = 0 if build.rows.offsets is None else build.rows.offsets.nbytes
+    return one * width * (rows * levels + build.shared) + offsets

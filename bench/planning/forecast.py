@@ -1,0 +1,102 @@
+"""What a cell will cost, from its real modules and its real training step on fake tensors, by the meters of a run."""
+
+from dataclasses import dataclass
+
+from ...cell import Cell
+from ...errors import BenchError
+from ...files import reason
+from ...methods.features.encoding import Encoding
+from ...reports.records import Compute, Memory, Parameters, PhaseMemory
+from ..meters.operations import count
+from ..meters.tensor_bytes import TensorBytes
+from ..worker.measuring import METERED_STEPS, count_operations, count_parameters, evaluation_peak, training_peak
+from ..worker.places import Places
+from .fake import FakeCell, Stock, running
+from .whereabouts import Place, Whereabouts
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Exact but for what a run may find only then (numbers that are not finite, for one).
+
+    `batch`: users a batch. `steps` and `items` of the first epoch: batches, and items that they encode. `peak`: where
+    training needs the most memory. `cache_operations`: of building the feature cache; None of a method without one.
+    `notes`: a line for whatever a reader must know.
+    """
+
+    batch: int
+    steps: int
+    items: int
+    parameters: Parameters
+    compute: Compute
+    memory: Memory
+    peak: Place
+    cache_operations: int | None
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class NoForecast:
+    """Why there is none."""
+
+    reason: str
+
+
+def forecast(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
+    """Of a cell that trains. BenchError for whatever the user can mend before anything of the cell is built."""
+    try:
+        with running():
+            return _forecast(stock.cell(cell, places))
+    except BenchError as error:
+        return NoForecast(str(error))
+    except Exception as error:  # whatever a method's code says of tensors without numbers
+        return NoForecast(f"its step cannot be followed without numbers ({type(error).__name__}: {reason(error)})")
+
+
+def _forecast(fake: FakeCell) -> Forecast:
+    trainer, sizes = fake.trainer, [len(batch.items) for batch in fake.parts.batches.epoch(0)]
+    parameters, compute = count_parameters(trainer), count_operations(trainer)
+    trainer.clock = whereabouts = Whereabouts(trainer.recommender)
+    training = training_peak(trainer, whereabouts.here)
+    whereabouts.remove()
+    trainer.reset()
+    memory = Memory(
+        origin="cpu-tensors",
+        training=PhaseMemory(tensors=training.peak),
+        evaluation=PhaseMemory(tensors=evaluation_peak(fake.evaluator)),
+        kinds=training.kinds_at_peak(),
+        feature_cache=fake.cache_bytes,
+        metered_steps=METERED_STEPS,
+    )
+    if fake.builds:
+        memory.cache_build = PhaseMemory(tensors=max(map(_build_peak, fake.builds)))
+    notes = [*fake.parts.unused, *fake.parts.method.notes]
+    return Forecast(
+        batch=fake.parts.batch,
+        steps=len(sizes),
+        items=sum(sizes),
+        parameters=parameters,
+        compute=compute,
+        memory=memory,
+        peak=training.where,
+        cache_operations=sum(map(_build_operations, fake.builds)) if fake.builds else None,
+        notes=notes,
+    )
+
+
+def _build_peak(build: Encoding) -> int:
+    with TensorBytes(track=[build.tower]) as meter:
+        build.encode(build.heaviest())
+    return meter.peak
+
+
+def _build_operations(build: Encoding) -> int:
+    """Of all batches; those of one shape are counted once."""
+    tokens, known = build.content.tokens, dict[tuple[int, int], int]()
+    total = 0
+    for items in build.batches:
+        shape = len(items), 0 if tokens is None else int(tokens.lengths[items].max())
+        if shape not in known:
+            known[shape] = count(lambda items=items: build.encode(items))
+        total += known[shape]
+    return total

@@ -1,0 +1,157 @@
+"""`bench plan`: a forecast of every cell of a study, in this one process, and the records of them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ... import __version__
+from ...errors import BenchError
+from ...ownership import check_output, claim
+from ...reports.measurements import Plan
+from ...reports.quantities import Kind, quantity
+from ...reports.reading import load_records
+from ...reports.records import Record
+from ..console import Screen, wrapping_table
+from ..running.output import check_study_output
+from ..study.asked import asked
+from ..study.blank import blank_record
+from ..study.found import describe_data
+from ..study.grid import Grid, Planned, distinct
+from ..study.named import outside_code_of
+from ..study.schema import Study
+from .fake import Stock
+from .forecast import Forecast, NoForecast, forecast
+
+
+@dataclass(frozen=True)
+class PlannedCost:
+    """A cell and what it will cost."""
+
+    planned: Planned
+    found: Forecast | NoForecast
+
+
+def plan_study(study: Study, directory: Path) -> int:
+    """Forecasts a study's cells, shows the table and leaves their records. Exit status 0."""
+    console = Screen()
+    if outside := outside_code_of(study):
+        console.say(f"importing code from outside: {', '.join(outside)}")
+    check_output(directory, "--out", beside=True)
+    cells = planned_cells(study)
+    check_study_output((each.places for each in cells), directory)
+    _refuse_measured(directory)
+    describe_data(study, console, read=False)
+    claim(directory, "--out", beside=True)
+    costs = []
+    for cost in _forecasts(console, cells):
+        record_of(study, cost).save(directory)
+        costs.append(cost)
+    console.print(_table(costs))
+    for line in _notes(costs):
+        console.say(line)
+    return 0
+
+
+def planned_cells(study: Study) -> list[Planned]:
+    """The cells of a study that train, each once: for costs alone, on the CPU, with random weights and the first seed.
+
+    BenchError for whatever is wrong with them.
+    """
+    how = {"costs": True, "weights": "random", "device": "cpu", "seeds": 1, "repeats": 1}
+    study = study.model_copy(update=how)
+    rows = [each for each in asked(study) if each.settled.method.kind == "method"]
+    grid = Grid(study, __version__, rows)
+    return distinct(chain(*(grid.cells(where, rows, [0]) for where in grid.places)))
+
+
+def record_of(study: Study, cost: PlannedCost) -> Record:
+    """The record of a cell that was planned and not run; `refused`, with the reason, where there is no forecast."""
+    record, found = blank_record(study, cost.planned), cost.found
+    if isinstance(found, NoForecast):
+        return record.model_copy(update={"status": "refused", "error": f"no forecast: {found.reason}", "plan": Plan()})
+    known = {
+        "status": "ok",
+        "batch": found.batch,
+        "parameters": found.parameters,
+        "compute": found.compute,
+        "memory": found.memory,
+        "warnings": found.notes,
+        "plan": Plan(
+            steps=found.steps,
+            items=found.items,
+            cache_operations=found.cache_operations,
+            module=found.peak.module,
+            moment=found.peak.moment,
+        ),
+    }
+    return record.model_copy(update=known)
+
+
+def _forecasts(console: Screen, cells: Sequence[Planned]) -> Iterator[PlannedCost]:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task, stock = progress.add_task("planning", total=len(cells)), Stock()
+        for planned in cells:
+            progress.update(task, description=f"planning {planned.label}")
+            unfit = NoForecast(planned.unfit) if planned.unfit else None
+            yield PlannedCost(planned, unfit or forecast(stock, planned.cell, planned.places))
+            progress.advance(task)
+
+
+def _refuse_measured(directory: Path) -> None:
+    """BenchError for a directory that holds what was measured: planned records must not come to stand among it."""
+    if any((directory / "records").glob("*.json")) and any(not each.plan for each in load_records(directory, [])):
+        raise BenchError(f"--out {directory}: holds records of a run; name another directory for the plan")
+
+
+_HEADINGS = ("method", "trained", "training", "evaluation", "cache", "a step", "training needs the most")
+
+
+def _table(costs: Sequence[PlannedCost]) -> Table:
+    several = len({(each.planned.cell.dataset, each.planned.cell.backbones.text) for each in costs}) > 1
+    table = wrapping_table(*_HEADINGS, *(["data", "towers"] if several else []))
+    for column in table.columns[: len(_HEADINGS) - 1]:
+        column.no_wrap = True
+    for cost in costs:
+        cell, found = cost.planned.cell, cost.found
+        pair = "+".join(name for name in (cell.backbones.text, cell.backbones.image) if name)
+        where = [cell.dataset, pair] if several else []
+        known = ["–"] * (len(_HEADINGS) - 2) + ["no forecast"] if isinstance(found, NoForecast) else _figures(found)
+        table.add_row(cost.planned.label, *known, *where)
+    return table
+
+
+def _figures(found: Forecast) -> Iterator[str]:
+    memory, compute = found.memory, found.compute
+    shown: list[tuple[float | None, Kind]] = [
+        (found.parameters.trainable, "count"),
+        (memory.peak, "bytes"),
+        (memory.peak_of("evaluation"), "bytes"),
+        (memory.feature_cache, "bytes"),
+        (compute.forward + compute.backward, "operations"),
+    ]
+    yield from (quantity(value, kind) for value, kind in shown)
+    yield f"{found.peak.moment}, {_short(found.peak.module)}"
+
+
+def _short(module: str) -> str:
+    """A module of a tower as the tower calls it."""
+    for name in ("text", "image"):
+        _, found, rest = module.partition(f"reader.towers.{name}.model.")
+        if found:
+            return f"{name}: {rest}"
+    return module or "loss"
+
+
+def _notes(costs: Sequence[PlannedCost]) -> Iterator[str]:
+    for cost in costs:
+        if isinstance(cost.found, NoForecast):
+            yield f"no forecast of {cost.planned.label}: {cost.found.reason}"
+    yield (
+        "planned, not run: peaks are live tensor bytes of the heaviest step and of evaluation; a step's operations are "
+        "those of products, convolutions and attention, forward and backward"
+    )
