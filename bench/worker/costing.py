@@ -1,7 +1,8 @@
 """What training costs and nothing else: as many steps as a sure mean needs, timed, and no evaluation.
 
 Steps run in blocks, each the beginning of another epoch, or all of a short one. What a block took is scaled to its
-whole epoch by the share of that epoch's items that it encoded.
+whole epoch by the share of that epoch's items that it encoded. In turns with another process (`turns`) both take the
+same steps of the same epochs.
 """
 
 import math
@@ -15,6 +16,7 @@ from ...reports.analysis.epochs import LEFT_OUT
 from ...reports.records import Epoch
 from .measuring import MemoryMeter
 from .step import Trainer
+from .turns import Turns
 
 PRECISION = 0.02
 """Blocks are run until the 95 % interval of the mean is within this share of it."""
@@ -37,16 +39,22 @@ class Costing:
 
 @dataclass(frozen=True)
 class CostMeter:
-    """Trains until the mean step is known, for `seconds` at most. `after_block` is told of each."""
+    """Trains until the mean step is known, for `seconds` at most. `after_block` is told of each.
+
+    With `turns` whoever gives them says how long a block is, and when it is enough.
+    """
 
     trainer: Trainer
     memory: MemoryMeter
     users: int
     seconds: float
     after_block: Callable[[Costing], None] = lambda _: None
+    turns: Turns | None = None
 
     def run(self) -> Costing:
         """At least a warm-up and one block that counts. Raises Diverged when the loss stops being finite."""
+        if self.turns is not None:
+            return self._in_turns(self.turns)
         start, (warm, steps) = time.monotonic(), self._block(0, FEWEST_STEPS)
         # A short block would wait for its first batch as often as a long one: a light step is given a longer block.
         length = max(FEWEST_STEPS, math.ceil(BLOCK_SECONDS / mean(steps)))
@@ -58,6 +66,16 @@ class CostMeter:
             self.after_block(found)
             if found.width <= PRECISION or time.monotonic() - start >= self.seconds:
                 return found
+
+    def _in_turns(self, turns: Turns) -> Costing:
+        found, last = Costing([], [], math.inf), 0.0
+        while length := turns.next(last):
+            epoch, steps = self._block(len(found.epochs), length)
+            epochs, last = [*found.epochs, epoch], mean(steps)
+            kept = found.step_times + steps if found.epochs else []  # none of the warm-up
+            found = Costing(epochs, kept, relative_width(counted(epochs)))
+            self.after_block(found)
+        return found
 
     def _block(self, number: int, most: int) -> tuple[Epoch, list[float]]:
         """The first `most` steps of an epoch, or all where they are hardly more, as that epoch; the seconds of each."""

@@ -32,6 +32,7 @@ from .preparation import prepare_process
 from .saving import Kept, save_kept
 from .step import Trainer
 from .towers import read_towers
+from .turns import Turns
 from .use import count_use, sample_passes
 
 
@@ -125,7 +126,8 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
         events.tell("disturbed", number=number, lost=epoch.disturbance, others=epoch.others)
 
     if cell.costs:
-        _cost(record, events, CostMeter(trainer, memory, len(parts.dataset.train), job.costs_seconds))
+        users, turns = len(parts.dataset.train), Turns.joined()
+        _cost(record, events, CostMeter(trainer, memory, users, job.costs_seconds, turns=turns))
         with memory.phase("evaluation"):
             record.use.passes = sample_passes(evaluator)
     else:
@@ -206,7 +208,7 @@ def _cost(record: Record, events: Events, meter: CostMeter) -> None:
 
     found = replace(meter, after_block=after_block).run()
     record.time.epochs, record.time.steps = found.epochs, _percentiles(found.step_times)
-    if found.width > PRECISION:
+    if meter.turns is None and found.width > PRECISION:
         width = f"± {found.width:.0%}" if math.isfinite(found.width) else "unknown"
         record.warnings.append(
             f"T is less sure than it should be: its interval is {width} after {meter.seconds:g} s; give it more time "

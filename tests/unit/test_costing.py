@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import mean
 from types import SimpleNamespace
 
@@ -99,3 +100,17 @@ def test_the_warm_up_is_no_part_of_t(make_record: Callable[..., object]) -> None
     record = make_record("fft", epochs=5)
     record.time.epochs = found.epochs  # type: ignore[attr-defined]
     assert {epoch.total for epoch in timed_epochs(record)} == {40.0}  # type: ignore[arg-type]
+
+
+def test_in_turns_whoever_gives_them_says_how_many_steps_a_block_has_and_when_it_is_enough() -> None:
+    trainer, told = FakeTrainer([0.5, 0.2, 0.3]), list[float]()
+
+    class Given:
+        def next(self, step_seconds: float) -> int:
+            told.append(step_seconds)
+            return (4, 7, 7, 0)[len(told) - 1]
+
+    found = replace(meter(trainer, seconds=0.0), turns=Given()).run()  # type: ignore[arg-type]
+    assert trainer.asked == [4, 7, 7]
+    assert told == pytest.approx([0.0, 0.5, 0.2, 0.3])
+    assert found.step_times == pytest.approx([0.2] * 7 + [0.3] * 7)

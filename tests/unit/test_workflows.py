@@ -34,9 +34,9 @@ def said(script: str, environment: dict[str, str]) -> list[list[str]]:
     return [line.rstrip("\0").split("\0") for line in done.stdout.splitlines()]
 
 
-def efficiency(**environment: str) -> list[list[str]]:
+def efficiency(job: str = "costs", **environment: str) -> list[list[str]]:
     workflow = content(FOLDER / "efficiency.yml")
-    steps = workflow["jobs"]["costs"]["steps"]
+    steps = workflow["jobs"][job]["steps"]
     values = workflow["env"] | environment
     return [words for step in steps if "run" in step for words in said(step["run"], values)]
 
@@ -56,10 +56,11 @@ def test_a_workflow_may_read_and_nothing_else(file: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", [{}, COPIED], ids=["here", "copied"])
-def test_every_command_is_one_that_the_program_takes(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize(("job", "used"), [("costs", ["run", "check"]), ("time", ["check"])])
+def test_every_command_is_one_that_the_program_takes(job: str, used: list[str], environment: dict[str, str]) -> None:
     command: Any = typer.main.get_command(app)
-    commands = [words[1:] for words in efficiency(**environment) if words[0] == "bench"]
-    assert [words[0] for words in commands] == ["run", "check"]
+    commands = [words[1:] for words in efficiency(job, **environment) if words[0] == "bench"]
+    assert [words[0] for words in commands] == used
     for name, *words in commands:
         command.commands[name].make_context(name, list(words))
 
@@ -71,6 +72,16 @@ def test_elsewhere_the_suite_comes_from_its_repository_at_a_tag_and_torch_withou
     assert "--strict" in run
     assert run[run.index("--methods") + 1] == COPIED["methods"]
     assert check[check.index("--baseline") + 1] == "efficiency.json"
+
+
+def test_time_is_held_against_what_a_pull_request_is_merged_into_from_a_checkout() -> None:
+    checkout = content(FOLDER / "efficiency.yml")["jobs"]["time"]["steps"][0]
+    assert checkout["with"]["fetch-depth"] == 2, "the merge and its first parent"
+    _, here, _ = efficiency("time")
+    assert here == ["pip", "install", "--editable", "."], "of a copy nobody knows the commit"
+    _, there, check = efficiency("time", **COPIED)
+    assert there == ["pip", "install", COPIED["suite"], "."]
+    assert check == ["bench", "check", "--against", "HEAD^1", "--methods", COPIED["methods"]]
 
 
 def test_here_the_checkout_is_installed_and_the_study_runs_as_it_is() -> None:
