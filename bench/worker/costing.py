@@ -71,7 +71,7 @@ class CostMeter:
         found, last = Costing([], [], math.inf), 0.0
         while length := turns.next(last):
             epoch, steps = self._block(len(found.epochs), length)
-            epochs, last = [*found.epochs, epoch], mean(steps)
+            epochs, last = [*found.epochs, epoch], mean(steps) * (1 - epoch.disturbance)
             kept = found.step_times + steps if found.epochs else []  # none of the warm-up
             found = Costing(epochs, kept, relative_width(counted(epochs)))
             self.after_block(found)

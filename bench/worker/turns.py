@@ -1,7 +1,8 @@
 """Measuring in turns with another process: a block of steps each, while the other rests.
 
 Who gives the turns (`bench check --against`) listens on a socket that the variable TPMEBENCH_TURNS names. Before each
-block a cell says `ready` and what a step of its last block took, and hears `go` with a number of steps, or `end`.
+block a cell says `ready` and what a step of its last block took, waits for a core left out, and hears `go` with a
+number of steps, or `end`.
 """
 
 import os

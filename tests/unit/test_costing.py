@@ -103,7 +103,7 @@ def test_the_warm_up_is_no_part_of_t(make_record: Callable[..., object]) -> None
 
 
 def test_in_turns_whoever_gives_them_says_how_many_steps_a_block_has_and_when_it_is_enough() -> None:
-    trainer, told = FakeTrainer([0.5, 0.2, 0.3]), list[float]()
+    trainer, told = FakeTrainer([0.5, 0.2, 0.3], waited=[0.0, 0.5, 0.0]), list[float]()
 
     class Given:
         def next(self, step_seconds: float) -> int:
@@ -112,5 +112,5 @@ def test_in_turns_whoever_gives_them_says_how_many_steps_a_block_has_and_when_it
 
     found = replace(meter(trainer, seconds=0.0), turns=Given()).run()  # type: ignore[arg-type]
     assert trainer.asked == [4, 7, 7]
-    assert told == pytest.approx([0.0, 0.5, 0.2, 0.3])
+    assert told == pytest.approx([0.0, 0.5, 0.1, 0.3]), "what waiting took makes no step longer"
     assert found.step_times == pytest.approx([0.2] * 7 + [0.3] * 7)

@@ -6,7 +6,6 @@ Each block lasts half a second or so, so that what else the machine does meets b
 import math
 import selectors
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +18,13 @@ BLOCK_SECONDS, WARM_STEPS, MOST_STEPS = 0.5, 4, 1000
 
 @dataclass(frozen=True)
 class Length:
-    """How many blocks of each side count, the warm-up apart: at least, at most, and for how long between the two."""
+    """How many blocks of each side count, the warm-up apart: at least, at most, and until how many seconds of work of
+    both, which waits for a core are no part of.
+    """
 
     least: int = 4
     most: int = 24
-    seconds: float = 15.0
+    seconds: float = 12.0
 
 
 def order(rounds: int, first: int) -> Iterator[int]:
@@ -67,7 +68,7 @@ class _Game:
     rounds: int = 0
     turns: list[int] = field(default_factory=list)
     steps: int = WARM_STEPS
-    began: float = 0.0
+    worked: float = 0.0
     ended: bool = False
 
     def go_on(self) -> None:
@@ -75,13 +76,13 @@ class _Game:
         if self.ended or not all(cell.waits for cell in self.cells):
             return
         if not self.turns:
+            if self.rounds > 1:
+                self.worked += self.steps * sum(cell.step_seconds for cell in self.cells)
             if self._enough():
                 self.ended = True
                 for cell in self.cells:
                     cell.say("end")
                 return
-            if self.rounds == 1:
-                self.began = time.monotonic()
             if self.rounds:
                 self.steps = steps_of_a_block(min(cell.step_seconds for cell in self.cells))
             self.turns = list(order(self.rounds + 1, self.first))[-2:]
@@ -92,7 +93,7 @@ class _Game:
         counted = self.rounds - 1
         if counted < self.length.least:
             return False
-        return counted >= self.length.most or time.monotonic() - self.began >= self.length.seconds
+        return counted >= self.length.most or self.worked >= self.length.seconds
 
 
 def steps_of_a_block(step_seconds: float) -> int:
