@@ -25,6 +25,8 @@ def without_memory(module: nn.Module, mode: FakeTensorMode) -> nn.Module:
                 empty = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
                 is_parameter = isinstance(tensor, nn.Parameter)
                 replaced[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+            for hook in list((tensor._backward_hooks or {}).values()):  # what a method does to a gradient
+                replaced[id(tensor)].register_hook(hook)
         return replaced[id(tensor)]
 
     originals = [*module.parameters(), *module.buffers()]  # kept alive: `replaced` goes by identity

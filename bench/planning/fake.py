@@ -22,6 +22,7 @@ from ...datasets.catalogue import Dataset
 from ...methods.backbones.generated import GeneratedTower
 from ...methods.backbones.loading import copy_of_same_weights
 from ...methods.backbones.pair import Backbones
+from ...methods.backbones.shipping import merged_size
 from ...methods.backbones.source import BackboneSource
 from ...methods.backbones.tower import Tower
 from ...methods.features.cache import Built, CacheKey, FeatureCache
@@ -46,13 +47,15 @@ _CPU = torch.device("cpu")
 class FakeCell:
     """What runs a cell, without memory.
 
-    `builds`: what fills its feature cache, entry by entry. `batch`: users a batch.
+    `builds`: what fills its feature cache, entry by entry. `merged`: bytes of the item encoder once all that can be is
+    merged into its towers.
     """
 
     parts: TrainedCell
     trainer: Trainer
     evaluator: Evaluator
     builds: list[Encoding]
+    merged: int
 
     @property
     def cache_bytes(self) -> int | None:
@@ -82,7 +85,7 @@ class Stock:
         content, builds = self._content(materials, method, backbones)
         eager = cell.model_copy(update={"training": cell.training.model_copy(update={"compile": False})})
         recommender, unused = build_modules(eager, method, task, backbones, dataset)
-        head = deepcopy(recommender.head)
+        head, merged = deepcopy(recommender.head), merged_size(recommender.item_encoder)
         without_memory(recommender, self._mode)
         batch = method.published_batch if cell.training.batch == "published" else cell.training.batch
         parts = TrainedCell(
@@ -104,7 +107,7 @@ class Stock:
         # Ranks are of numbers, which the head has: it and the table of embeddings are small.
         ranked = task.recommender(recommender.item_encoder, head, dataset)
         evaluator = Evaluator(ranked, content, dataset, task.judge(), _CPU, trainer.autocast)
-        return FakeCell(parts, trainer, evaluator, builds)
+        return FakeCell(parts, trainer, evaluator, builds, merged)
 
     def _materials(self, cell: Cell, places: Places) -> Materials:
         task = find_task(places.task)(cell)

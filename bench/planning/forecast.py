@@ -1,16 +1,22 @@
 """What a cell will cost, from its real modules and its real training step on fake tensors, by the meters of a run."""
 
 from dataclasses import dataclass
+from statistics import mean
 
 from ...cell import Cell
 from ...errors import BenchError
 from ...files import reason
+from ...methods.backbones.shipping import size
+from ...methods.features.content import typical_items
 from ...methods.features.encoding import Encoding
+from ...reports.measurements import Use
 from ...reports.records import Compute, Memory, Parameters, PhaseMemory
 from ..meters.operations import count
 from ..meters.tensor_bytes import TensorBytes
 from ..worker.measuring import METERED_STEPS, count_operations, count_parameters, evaluation_peak, training_peak
 from ..worker.places import Places
+from ..worker.use import count_use
+from .epoch_operations import epoch_operations
 from .fake import FakeCell, Stock, running
 from .whereabouts import Place, Whereabouts
 
@@ -20,8 +26,9 @@ class Forecast:
     """Exact but for what a run may find only then (numbers that are not finite, for one).
 
     `batch`: users a batch. `steps` and `items` of the first epoch: batches, and items that they encode. `peak`: where
-    training needs the most memory. `cache_operations`: of building the feature cache; None of a method without one.
-    `notes`: a line for whatever a reader must know.
+    training needs the most memory. `operations`: of training for an epoch; None where they are in no proportion to what
+    the batches show. `cache_operations`: of building the feature cache; None of a method without one. `notes`: a line
+    for whatever a reader must know.
     """
 
     batch: int
@@ -29,6 +36,8 @@ class Forecast:
     items: int
     parameters: Parameters
     compute: Compute
+    operations: int | None
+    use: Use
     memory: Memory
     peak: Place
     cache_operations: int | None
@@ -56,6 +65,7 @@ def forecast(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
 def _forecast(fake: FakeCell) -> Forecast:
     trainer, sizes = fake.trainer, [len(batch.items) for batch in fake.parts.batches.epoch(0)]
     parameters, compute = count_parameters(trainer), count_operations(trainer)
+    operations = epoch_operations(trainer, compute)
     trainer.clock = whereabouts = Whereabouts(trainer.recommender)
     training = training_peak(trainer, whereabouts.here)
     whereabouts.remove()
@@ -77,11 +87,31 @@ def _forecast(fake: FakeCell) -> Forecast:
         items=sum(sizes),
         parameters=parameters,
         compute=compute,
+        operations=operations,
+        use=_use(fake),
         memory=memory,
         peak=training.where,
         cache_operations=sum(map(_build_operations, fake.builds)) if fake.builds else None,
         notes=notes,
     )
+
+
+def _use(fake: FakeCell) -> Use:
+    """As a run counts it; of a tower that several entries are built from, the run of most of it."""
+    found = count_use(fake.parts, fake.evaluator, fake.merged)
+    if not fake.builds:
+        return found
+    towers = dict[str, tuple[int, int]]()
+    for build in fake.builds:
+        held, ran = towers.get(build.key.modality, (0, 0))
+        towers[build.key.modality] = max(held, size(build.tower)), max(ran, _item_operations(build))
+    shipped = None if found.new_bytes is None else found.new_bytes + sum(held for held, _ in towers.values())
+    return found.model_copy(update={"tower_operations": sum(ran for _, ran in towers.values()), "new_bytes": shipped})
+
+
+def _item_operations(build: Encoding) -> int:
+    items = [item.numpy() for item in typical_items(build.content)]
+    return round(mean(count(lambda item=item: build.encode(item)) for item in items))
 
 
 def _build_peak(build: Encoding) -> int:

@@ -79,10 +79,12 @@ def record_of(study: Study, cost: PlannedCost) -> Record:
         "parameters": found.parameters,
         "compute": found.compute,
         "memory": found.memory,
+        "use": found.use,
         "warnings": found.notes,
         "plan": Plan(
             steps=found.steps,
             items=found.items,
+            operations=found.operations,
             cache_operations=found.cache_operations,
             module=found.peak.module,
             moment=found.peak.moment,

@@ -38,7 +38,7 @@ class Earlier:
         # One that cannot be read counts as not done: the runner sets it aside, and says so.
         records = load_records(directory, []) if any((directory / "records").glob("*.json")) else []
         formers = _formers(records, data)
-        self._records = [_completed(record, defaults, formers) for record in records]
+        self._records = [_completed(record, defaults, formers) for record in records if record.plan is None]
 
     def find(self, cell: Cell, code: Code, others: frozenset[str]) -> Found | None:
         """The record of a cell whose code is `code` today; those of `others`, the study's cells by id, are theirs."""

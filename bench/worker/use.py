@@ -27,8 +27,10 @@ are; from how many places of the catalogue they come at least.
 """
 
 
-def count_use(parts: TrainedCell, evaluator: Evaluator) -> Use:
-    """Operations and bytes. Changes no parameter and no generator."""
+def count_use(parts: TrainedCell, evaluator: Evaluator, merged: int | None = None) -> Use:
+    """Operations and bytes. Changes no parameter and no generator. `merged`: the encoder's `merged_size`, where that
+    cannot be told of its tensors any more.
+    """
     recommender, catalogue = parts.recommender, parts.dataset.catalogue.size
     recommender.eval()
     head = size(recommender) - size(recommender.item_encoder)
@@ -37,7 +39,7 @@ def count_use(parts: TrainedCell, evaluator: Evaluator) -> Use:
     with torch.random.fork_rng(devices=[parts.device] if parts.device.type == "cuda" else []):
         items = [count(lambda item=item: evaluator.embeddings([item])) for item in typical_items(parts.content)]
         user = count(lambda: evaluator.ranks(parts.dataset.test.subset(slice(1)), evaluator.empty()))
-    whole = merged_size(recommender.item_encoder) + head
+    whole = head + (merged_size(recommender.item_encoder) if merged is None else merged)
     return Use(
         items=catalogue,
         item_operations=round(mean(items)),

@@ -163,6 +163,8 @@ def warnings(comparison: Comparison) -> list[str]:
     if len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
     lines += own_attention(comparison)
+    if any(result.record.plan for result in comparison.results):
+        lines.append("Planned, not run: costs were computed from the modules and steps; there are no times.")
     if comparison.random_towers:
         lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines

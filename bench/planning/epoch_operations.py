@@ -1,0 +1,133 @@
+"""Operations of a whole epoch: from few of its batches, where those of all are in proportion to what they show."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from ...datasets.batches import ItemBatch
+from ...methods.inputs import ItemInputs
+from ...reports.records import Compute
+from ..meters.operations import count_step
+from ..worker.step import Trainer
+
+_SAMPLED = 8
+
+Form = tuple[tuple[int, ...], ...]
+"""Of inputs the shapes of what an item is shown as, such as how long its title is padded to."""
+
+
+def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
+    """Of the first epoch, forward and backward; `heaviest` are those of its heaviest step, whose batch is known.
+
+    The encoder's grow with the items of a batch, for each length that titles are padded to; those of head and loss with
+    items, terms and their product. Both are seen from a few batches and held against others. None where they are not.
+    """
+    batches, encoders, heads = list(trainer.batches.epoch(0)), dict[Form, _Law](), dict[int, _Law]()
+    forms = [_form(trainer.content.gather(batch.items)) for batch in batches]
+    for form, own in _grouped(forms, batches).items():
+        encoders[form] = _Law.of(own, lambda batch: (1, len(batch.items)), lambda batch: _of_encoder(trainer, batch))
+    for places, own in _grouped([batch.places for batch in batches], batches).items():
+        heads[places] = _Law.of(own, _sizes, lambda batch: _of_head(trainer, batch))
+    if not all(law.holds for law in (*encoders.values(), *heads.values())):
+        return None
+
+    def predicted(batch: ItemBatch, form: Form) -> int:
+        return encoders[form].at(batch) + heads[batch.places].at(batch)
+
+    batch, inputs = trainer.heaviest_batch()
+    # What is left is a penalty of the method's own, the same for every batch.
+    beside = heaviest.forward + heaviest.backward - predicted(batch, _form(inputs))
+    if beside < 0 or (beside and "penalty" not in trainer.method.additions):
+        return None
+    return sum(predicted(batch, form) + beside for batch, form in zip(batches, forms, strict=True))
+
+
+class _Law:
+    """A count that is linear in some sizes of a batch, found from a few of the batches; whether it `holds` for them."""
+
+    def __init__(self, sizes: Callable[[ItemBatch], Sequence[int]], factors: np.ndarray, holds: bool) -> None:
+        self._sizes, self._factors, self.holds = sizes, factors, holds
+
+    @classmethod
+    def of(
+        cls,
+        batches: Sequence[ItemBatch],
+        sizes: Callable[[ItemBatch], Sequence[int]],
+        count: Callable[[ItemBatch], int],
+    ) -> "_Law":
+        """Of batches that differ in nothing else; each set of sizes is looked at once."""
+        distinct = sorted({tuple(sizes(batch)): batch for batch in batches}.items())
+        most = min(len(distinct), _SAMPLED if len(distinct[0][0]) > 2 else 3)
+        chosen = [distinct[round(place)] for place in np.linspace(0, len(distinct) - 1, most)]
+        rows = np.array([row for row, _ in chosen], dtype=float)
+        counts = np.array([count(batch) for _, batch in chosen], dtype=float)
+        scale = np.abs(rows).max(0)
+        factors = np.linalg.lstsq(rows / scale, counts, rcond=None)[0] / scale
+        return cls(sizes, factors, bool(np.all(np.abs(rows @ factors - counts) < 0.5)))
+
+    def at(self, batch: ItemBatch) -> int:
+        """Of a batch."""
+        return round(float(np.asarray(self._sizes(batch), dtype=float) @ self._factors))
+
+
+def _sizes(batch: ItemBatch) -> tuple[int, ...]:
+    items, terms = len(batch.items), batch.terms
+    return 1, items, terms, items * terms
+
+
+def _form(inputs: ItemInputs) -> Form:
+    return tuple(tuple(tensor.shape[1:]) for tensor in inputs.tensors())
+
+
+def _of_encoder(trainer: Trainer, batch: ItemBatch) -> int:
+    encoder, inputs = trainer.recommender.item_encoder, trainer.content.gather(batch.items)
+
+    def forward() -> Tensor:
+        with trainer.autocast:
+            return encoder(inputs).sum()
+
+    return _counted(trainer, forward)
+
+
+def _of_head(trainer: Trainer, batch: ItemBatch) -> int:
+    recommender = trainer.recommender
+    encoder, width = recommender.item_encoder, recommender.width
+    leaf = next(recommender.head.parameters()).detach().new_empty(len(batch.items), width).requires_grad_()
+
+    def forward() -> Tensor:
+        with trainer.autocast:
+            return recommender.loss(batch, ItemInputs(batch.items))
+
+    recommender.item_encoder = _Given(leaf)
+    try:
+        return _counted(trainer, forward)
+    finally:
+        recommender.item_encoder = encoder
+
+
+def _counted(trainer: Trainer, forward: Callable[[], Tensor]) -> int:
+    trainer.recommender.train()
+    counted = sum(count_step(forward))
+    trainer.optimiser.zero_grad(set_to_none=True)
+    return counted
+
+
+class _Given(nn.Module):
+    """An encoder that gives embeddings which stand already."""
+
+    def __init__(self, embeddings: Tensor) -> None:
+        super().__init__()
+        self._embeddings = [embeddings]
+
+    def forward(self, _inputs: Any) -> Tensor:
+        return self._embeddings[0]
+
+
+def _grouped(keys: Sequence[Any], batches: Sequence[ItemBatch]) -> dict[Any, list[ItemBatch]]:
+    found = defaultdict[Any, list[ItemBatch]](list)
+    for key, batch in zip(keys, batches, strict=True):
+        found[key].append(batch)
+    return found

@@ -1,0 +1,70 @@
+"""A forecast is what a run of the cell is measured to cost, or says why there is none."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from planned import assembled, differences, planned
+
+from tpmebench.bench.meters.operations import count_step
+from tpmebench.bench.planning.fake import Stock
+from tpmebench.bench.planning.forecast import Forecast, NoForecast
+from tpmebench.bench.worker.step import Trainer
+from tpmebench.cell import BackboneChoice, Cell, Training
+
+METHODS = ("fft", "lora", "iisan", "iisan-cached", "lst-cached", "hybrid-cached")
+"""One of each way to be built and to be fed; `tests/soak/planned.py` holds every registered one to it."""
+
+
+@pytest.fixture(scope="module")
+def stock() -> Stock:
+    return Stock()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+
+
+def small(method: str, **training: object) -> Cell:
+    return Cell(
+        method=method,
+        dataset="bazaar:items=120,users=30",
+        backbones=BackboneChoice(text="micro", image="micro", image_side=32),
+        training=Training.model_validate({"batch": 16, **training}),
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_forecast_is_what_is_measured(stock: Stock, method: str) -> None:
+    found = planned(stock, small(method))
+    assert isinstance(found, Forecast), found
+    assert not list(differences(found, assembled(small(method))))
+
+
+def test_operations_of_an_epoch_are_those_of_its_steps(stock: Stock) -> None:
+    cell = small("lora")
+    found, trainer = planned(stock, cell), Trainer(assembled(cell))
+    counted = steps = items = 0
+    for batch, inputs in trainer.load(trainer.batches.epoch(0)):
+        counted += sum(count_step(lambda batch=batch, inputs=inputs: trainer.forward(batch, inputs)))
+        steps, items = steps + 1, items + len(batch.items)
+    assert isinstance(found, Forecast)
+    assert (found.operations, found.steps, found.items) == (counted, steps, items)
+
+
+def test_the_peak_has_a_place_and_torchs_generator_is_left_alone(stock: Stock) -> None:
+    torch.manual_seed(3)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    found = planned(stock, small("fft"))
+    assert torch.equal(drawn, torch.rand(1))
+    assert isinstance(found, Forecast)
+    assert found.peak.moment in {"forward", "backward", "update"}
+    assert found.peak.module
+
+
+def test_what_only_numbers_can_tell_is_no_forecast_and_says_why(stock: Stock) -> None:
+    found = planned(stock, small("shira"))
+    assert isinstance(found, NoForecast)
+    assert "cannot be followed without numbers" in found.reason
