@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from checked import disturb, record, times, with_memory
 
+from tpmebench.bench.commands.check import check
 from tpmebench.bench.guard.against import gate, subject
 from tpmebench.bench.guard.against.gate import Against, run_against
 from tpmebench.bench.guard.against.lane import study_of
@@ -85,6 +86,12 @@ def test_a_ref_that_stands_elsewhere_is_said_where(own: Path, tmp_path: Path) ->
         Repository(tmp_path / "shallow").commit("HEAD^1")
 
 
+def test_a_checkout_of_another_user_is_said_to_be_one(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(BenchError, match=r"safe\.directory"):
+        Repository.around(own)
+
+
 def test_other_dependencies_are_those_of_the_project_and_of_lists_of_packages(own: Path) -> None:
     repository, commit = Repository(own), git(own, "rev-parse", "HEAD")
     (own / "pyproject.toml").write_text('[project]\nname = "renamed"\ndependencies = ["torch>=2"]\n')
@@ -110,6 +117,18 @@ def test_a_method_of_ones_own_is_compared_in_its_repository_and_the_suite_stays(
 def test_a_file_that_is_called_as_a_library_does_not_take_its_place(own: Path) -> None:
     (own / "numpy.py").write_text("")
     assert "numpy" not in find_subject(["./method.py:Mine"]).links(own)
+
+
+def test_a_copy_that_pip_installed_does_not_stand_in_for_either_side(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = {
+        name: tmp_path / "site-packages" / name / "__init__.py" for name in ("shop_methods", "shop_tools", "method")
+    }
+    monkeypatch.setattr(subject, "_origin", copies.get)
+    monkeypatch.setattr(subject, "packages_distributions", lambda: {"shop_tools": ["Mine"], "method": ["another"]})
+    (own / "src" / "shop_tools.py").write_text("")
+    assert find_subject(["shop_methods.fast:Fast"]).links(own).keys() == {"shop_methods", "shop_tools"}
 
 
 def test_without_a_method_of_ones_own_the_suite_is_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -162,7 +181,7 @@ class FakeSide:
     """A side whose cell takes turns in a thread, and writes each of its blocks into a list that both share."""
 
     def __init__(self, name: str, place: Path, blocks: list[tuple[str, int]], fails: bool = False) -> None:
-        self.name, self.place, self.blocks, self.fails = name, place, blocks, fails
+        self.name, self.turns, self.blocks, self.fails = name, place / "turns", blocks, fails
         place.mkdir()
         reading, self.writing = os.pipe()
         self.answers = os.fdopen(reading)
@@ -255,7 +274,7 @@ class Recorded:
 
     changes: Sequence[Any] = ()
     fails: Mapping[str, str] = {}
-    knows = True
+    can_listen = True
     closed: Sequence[str] = ()
     asked: Sequence[Mapping[str, Any]] = ()
 
@@ -354,6 +373,12 @@ def test_when_the_time_is_over_too_few_pairs_are_not_judged(recorded: type[Recor
     )
 
 
+def test_every_method_gets_a_pair_whatever_the_time(recorded: type[Recorded]) -> None:
+    both = Study(methods=["./method.py:Mine", "./method.py:Mine:r=2"])
+    assert len(run_against(both, Against("main", minutes=0.0), lambda _: None)[1].findings) > 2
+    assert [run["out"][-1] for run in recorded.asked] == ["0", "0", "1", "1"]
+
+
 def test_an_interrupt_ends_both_sides_and_leaves_no_worktree(
     recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,3 +403,18 @@ def test_an_interrupt_ends_both_sides_and_leaves_no_worktree(
 def test_more_than_one_setting_is_refused(study: Study, message: str) -> None:
     with pytest.raises(BenchError, match=message):
         run_against(study, Against("main"), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "DIRECTORY is missing; give DIRECTORY --baseline FILE, or --against REF"),
+        ({"directory": Path("runs")}, "--baseline FILE is missing"),
+        ({"against": "main", "baseline": Path("b.json")}, "--baseline: goes with a baseline, not with --against"),
+        ({"against": "main", "update": True}, "--update: goes with a baseline"),
+        ({"directory": Path("runs"), "baseline": Path("b.json"), "minutes": 3.0}, "--minutes: goes with --against"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(BenchError, match=message):
+        check(**given)

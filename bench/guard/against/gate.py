@@ -83,12 +83,14 @@ class Race:
     def run(self) -> None:
         """Every method gets its first pair, whatever it takes."""
         deadline = time.monotonic() + 60 * self.asked.minutes
-        while open_lanes := [lane for lane in self.lanes if not lane.settled]:
-            for lane in open_lanes:
-                if time.monotonic() >= deadline and lane.taken:
-                    return
+        while waiting := [lane for lane in self.lanes if not lane.settled]:
+            for lane in waiting:
+                if lane.taken and time.monotonic() >= deadline:
+                    continue
                 lane.run_pair(self.asked.length)
                 self.say(self._told(lane))
+            if time.monotonic() >= deadline:
+                return
 
     def _told(self, lane: Lane) -> str:
         if lane.end is not None:
@@ -117,7 +119,7 @@ def _begin(sides: Sequence[Side], subject: Subject) -> bool:
         wanted = subject.links(side.tree)["tpmebench"] if subject.suite else SUITE
         if suite.resolve() != wanted.resolve():
             raise BenchError(f"--against: {side.name} imports {suite} instead of {wanted}; unset PYTHONPATH")
-    return all(map(takes_turns, suites))
+    return all(map(takes_turns, suites)) and all(side.can_listen for side in sides)
 
 
 def _notes(lanes: Sequence[Lane], found: Sequence[Finding], asked: Against, turns: bool) -> Iterator[str]:

@@ -107,13 +107,13 @@ def play(sides: Sequence[Side], asks: Sequence[Mapping[str, Any]], first: int, l
     When one comes to its end before the other's turns are over, because it failed, the other is stopped.
     """
     with selectors.DefaultSelector() as selector:
-        cells = [_Cell(side, _listen(side.place / "turns")) for side in sides]
+        cells = [_Cell(side, _listen(side.turns)) for side in sides]
         game = _Game(cells, first, length)
         try:
             for cell, ask in zip(cells, asks, strict=True):
                 selector.register(cell.listener, selectors.EVENT_READ, (cell, _joins))
                 selector.register(cell.side.answers, selectors.EVENT_READ, (cell, _answers))
-                cell.side.ask(ask, cell.side.place / "turns")
+                cell.side.ask(ask, cell.side.turns)
             while any(cell.answer is None for cell in cells):
                 for key, _ in selector.select():
                     cell, heard = key.data
@@ -126,7 +126,7 @@ def play(sides: Sequence[Side], asks: Sequence[Mapping[str, Any]], first: int, l
             for cell in cells:
                 cell.leave()
                 cell.listener.close()
-                (cell.side.place / "turns").unlink(missing_ok=True)
+                (cell.side.turns).unlink(missing_ok=True)
     return [cell.answer or {} for cell in cells]
 
 

@@ -1,6 +1,7 @@
 """A git repository as a comparison needs it: what a ref names, what it asks for, and a worktree that does not stay."""
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,9 +34,15 @@ class Repository:
         """The repository that a file or folder is a part of; none where git ignores it, as it does an environment's."""
         folder = path if path.is_dir() else path.parent
         try:
-            top = git(folder, "rev-parse", "--show-toplevel")
+            done = _git(folder, "rev-parse", "--show-toplevel")
         except FileNotFoundError as error:
             raise BenchError("--against: there is no git to ask; install it") from error
+        if "dubious ownership" in done.stderr:
+            raise BenchError(
+                f"--against: git does not read {folder}, which is another user's; allow it: "
+                f"git config --global --add safe.directory {folder}"
+            )
+        top = done.stdout.strip() if done.returncode == 0 else None
         if top is None or git(folder, "check-ignore", "-q", "--", str(path)) is not None:
             return None
         return cls(Path(top).resolve())
@@ -56,6 +63,15 @@ class Repository:
     def changed(self) -> bool:
         """Whether the working tree differs from its commit, new files included."""
         return bool(self._ask("status", "--porcelain"))
+
+    @property
+    def project(self) -> str | None:
+        """The name under which pip installs it; None where it says none."""
+        try:
+            name = parse_toml(self._now("pyproject.toml") or "", "pyproject.toml").get("project", {}).get("name")
+        except (BenchError, AttributeError):
+            return None
+        return normal(name) if isinstance(name, str) else None
 
     def describe(self, commit: str) -> str:
         """A commit in short, with the branch or tag that leads to it."""
@@ -90,6 +106,11 @@ class Repository:
 
     def _ask(self, *arguments: str) -> str | None:
         return git(self.root, *arguments)
+
+
+def normal(name: str) -> str:
+    """A project's name as pip compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def git(folder: Path, *arguments: str) -> str | None:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from ....reports.records import Record
 _PROGRAM = Path(__file__).with_name("side_program.py")
 _GRACE_SECONDS = 15.0
 _TURNS = Path("bench/worker/turns.py")
+_LONGEST_ADDRESS = 100
 
 
 class Side:
@@ -51,6 +53,16 @@ class Side:
     def answers(self) -> Any:
         """The stream on which its answers come, a line each."""
         return self._process.stdout
+
+    @property
+    def can_listen(self) -> bool:
+        """Whether it can be given turns here: a socket in a folder, whose name some systems want short."""
+        return hasattr(socket, "AF_UNIX") and len(str(self.turns)) < _LONGEST_ADDRESS
+
+    @property
+    def turns(self) -> Path:
+        """Where its cells ask for turns."""
+        return self.place / "turns"
 
     def begin(self) -> Path:
         """Waits until it is ready; gives the folder of the suite that it runs. BenchError for one that is too old."""

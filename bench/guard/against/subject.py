@@ -8,7 +8,7 @@ installed.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ....errors import BenchError, quoted
 from ....methods.registry import ENTRY_POINTS
 from ....outside import is_outside
 from ...study.variants import Variant
-from .repository import Repository
+from .repository import Repository, normal
 
 SUITE = Path(__file__).resolve().parents[3]
 PACKAGE = "tpmebench"
@@ -61,16 +61,30 @@ class Subject:
             place.stem if place.suffix == ".py" else place.name: place
             for root in dict.fromkeys(roots)
             for place in _modules(self._in(root, tree))
-            if not self._is_elsewhere(place.stem)
+            if place.stem in self._named or not self._is_elsewhere(place.stem)
         }
+
+    @property
+    def _named(self) -> set[str]:
+        """Top-level modules of the methods that were named as a module's class."""
+        modules = [
+            own.file.relative_to(_import_root(name, own.file)) for name, own in self.own.items() if not own.by_file
+        ]
+        return {Path(module.parts[0]).stem for module in modules}
 
     def _in(self, path: Path, tree: Path) -> Path:
         return tree / path.relative_to(self.repository.root)
 
     def _is_elsewhere(self, name: str) -> bool:
-        """Whether a top-level name belongs to a library: the repository's file of that name is not meant by it."""
+        """Whether a top-level name is a library's: the repository's file of that name is not meant by it.
+
+        A copy of the repository's own project, which an install leaves, is none.
+        """
         found = _origin(name)
-        return found is not None and not found.is_relative_to(self.repository.root)
+        if found is None or Repository.around(found) == self.repository:
+            return False
+        project = self.repository.project
+        return project is None or project not in map(normal, packages_distributions().get(name, ()))
 
 
 def find_subject(methods: Sequence[str]) -> Subject:
