@@ -6,6 +6,9 @@ from ...errors import BenchError
 from ...reports.records import Status
 from ..tasks.task import Diverged
 
+_LIBRARIES = "_STATUS_ALLOC_FAILED"
+"""cuBLAS and cuDNN take memory on the card beside torch's allocator, and say so when they get none."""
+
 
 def classify(error: BaseException) -> Status:
     """The status of a cell that an error ended."""
@@ -26,7 +29,7 @@ def out_of_memory(error: BaseException) -> bool:
         return error.errno == errno.ENOMEM
     return isinstance(error, RuntimeError) and any(
         phrase in str(error)
-        for phrase in ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc")
+        for phrase in ("can't allocate memory", "not enough memory", "out of memory", "std::bad_alloc", _LIBRARIES)
     )
 
 

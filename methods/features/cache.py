@@ -114,8 +114,10 @@ class FeatureCache:
         return sum(array.nbytes for array in (self.states, self.shared, self.offsets) if array is not None)
 
     def gather(self, items: Tensor) -> list[Tensor]:
-        """Levels in order for some items: `[1, hidden]` for a shared one, else `[n, hidden]`, in the cache's dtype."""
-        levels = list(self.states.index_select(0, items.to(self.states.device)).unbind(1))
+        """Levels in order for some items, whose numbers are on the CPU: `[1, hidden]` for a shared one, else
+        `[n, hidden]`, in the cache's dtype.
+        """
+        levels = list(self.states.index_select(0, self._there(items)).unbind(1))
         return levels if self.shared is None else [self.shared[None], *levels]
 
     def gather_whole(self, items: Tensor) -> Sequences:
@@ -125,11 +127,15 @@ class FeatureCache:
         lengths = self.offsets[items.cpu() + 1] - starts
         places = torch.arange(int(lengths.max()) if len(lengths) else 0)
         mask = places < lengths[:, None]
-        rows = torch.where(mask, starts[:, None] + places, 0).flatten().to(self.states.device)
-        after = (~mask).flatten().nonzero().flatten().to(self.states.device)
+        rows = self._there(torch.where(mask, starts[:, None] + places, 0).flatten())
+        after = self._there((~mask).flatten().nonzero().flatten())
         # Most of what is read in a step: copied once, row by row, and only what stands for no position written again.
         found = self.states.index_select(0, rows).index_fill_(0, after, 0).unflatten(0, mask.shape)
-        return Sequences(list(found.unbind(2)), mask.long().to(self.states.device))
+        return Sequences(list(found.unbind(2)), self._there(mask.long()))
+
+    def _there(self, tensor: Tensor) -> Tensor:
+        """A tensor of the CPU's where the states are, without waiting for a card to do all that it was given before."""
+        return (tensor.pin_memory() if self.states.is_cuda else tensor).to(self.states.device, non_blocking=True)
 
 
 def open_features(folder: Path) -> FeatureCache | None:

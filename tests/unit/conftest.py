@@ -39,6 +39,7 @@ def save_model(name: str, folder: Path) -> None:
     pixels: dict[str, Any] = {"image_size": SIDE, "patch_size": 8}
     make = {
         "bert": lambda: transformers.BertModel(transformers.BertConfig(**size(32, 4), vocab_size=VOCABULARY)),
+        "short-bert": lambda: transformers.BertModel(transformers.BertConfig(**size(32, 2), vocab_size=VOCABULARY)),
         "vit": lambda: transformers.ViTModel(transformers.ViTConfig(**size(32, 4), **pixels)),
         "wide-vit": lambda: transformers.ViTModel(transformers.ViTConfig(**size(48, 2), **pixels)),
         "dinov2": lambda: transformers.Dinov2Model(transformers.Dinov2Config(**size(32, 3), **pixels, mlp_ratio=2)),
