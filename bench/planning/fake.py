@@ -74,7 +74,7 @@ class Stock:
         self._datasets: dict[str, Dataset] = {}
         self._sources: dict[BackboneSource, BackboneSource] = {}
         self._towers: dict[str, tuple[BackboneSource, Tower]] = {}
-        self._raw: dict[tuple[str, BackboneSource, int], RawContent] = {}
+        self._raw: dict[tuple[BackboneSource, int], RawContent] = {}
 
     def cell(self, cell: Cell, places: Places) -> FakeCell:
         """A cell that trains, without memory. BenchError for whatever the user can mend."""
@@ -114,9 +114,13 @@ class Stock:
         key = repr((places.dataset, places.task, cell.modalities, cell.missing_images, cell.head, cell.evaluation))
         if key not in self._datasets:
             self._datasets = {key: read(cell, places, task, self.tell).dataset}
+            self._raw.clear()
         dataset = self._datasets[key]
         found = backbone_sources(cell, dataset, places)
         sources = {name: self._sources.setdefault(source, source) for name, source in found.items()}
+        for source in sources.values():
+            if not source.is_generated:
+                self._held(source)  # which shows its shape as well: asked for that first, it would be built twice
         return Materials(cell, places, dataset, sources, _CPU, self.tell)
 
     def _backbones(self, materials: Materials) -> Backbones:
@@ -124,15 +128,17 @@ class Stock:
 
     def _tower(self, source: BackboneSource) -> Tower | GeneratedTower:
         """A copy that has the same numbers in memory as every other: only shapes are wanted of them."""
-        if source.is_generated:
-            return source.tower()
+        return source.tower() if source.is_generated else copy_of_same_weights(self._held(source))
+
+    def _held(self, source: BackboneSource) -> Tower:
+        """The one tower of a modality that is in memory."""
         held = self._towers.get(source.modality)
         if held is None or held[0] != source:
             self._towers.pop(source.modality, None)
             made = source.tower()
             assert isinstance(made, Tower)
             held = self._towers[source.modality] = (source, made)
-        return copy_of_same_weights(held[1])
+        return held[1]
 
     def _content(
         self, materials: Materials, method: Method[Any], backbones: Backbones
@@ -155,7 +161,7 @@ class Stock:
         if modality == "image" and not source.is_generated:
             pictures = _NoPictures(chosen.image_side or source.image_side())
             return RawContent(materials.dataset.catalogue.size, None, pictures, "")
-        key = (str(id(materials.dataset)), source, chosen.text_length)
+        key = source, chosen.text_length
         if key not in self._raw:
             self._raw[key] = raw_content(materials, modality)
         return self._raw[key]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -201,7 +202,8 @@ class CostTokenizer:
 
     def encode(self, texts: Sequence[str], length: int) -> list[list[int]]:
         """See `Tokenizer`."""
-        return [[self._first, *map(self._id, self._PIECE.findall(text)[: length - 2]), self._last] for text in texts]
+        number = lru_cache(maxsize=1 << 16)(self._id)
+        return [[self._first, *map(number, self._PIECE.findall(text)[: length - 2]), self._last] for text in texts]
 
     def _id(self, piece: str) -> int:
         value = 0

@@ -1,5 +1,6 @@
 """A forecast is what a run of the cell is measured to cost, or says why there is none."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,16 @@ from planned import assembled, differences, planned
 from tpmebench.bench.meters.operations import count_step
 from tpmebench.bench.planning.fake import Stock
 from tpmebench.bench.planning.forecast import Forecast, NoForecast
+from tpmebench.bench.planning.session import plan_study
+from tpmebench.bench.study.schema import Study
+from tpmebench.bench.worker.places import Places
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import BackboneChoice, Cell, Training
+from tpmebench.datasets.sources.loading import load_dataset
+from tpmebench.errors import BenchError
+from tpmebench.methods.features.content import RawContent
+from tpmebench.reports.reading import load_records
+from tpmebench.reports.records import Record
 
 METHODS = ("fft", "lora", "iisan", "iisan-cached", "lst-cached", "hybrid-cached")
 """One of each way to be built and to be fed; `tests/soak/planned.py` holds every registered one to it."""
@@ -23,7 +32,7 @@ def stock() -> Stock:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path))
+    monkeypatch.setenv("TPMEBENCH_CACHE", str(tmp_path / "cache"))
 
 
 def small(method: str, **training: object) -> Cell:
@@ -68,3 +77,34 @@ def test_what_only_numbers_can_tell_is_no_forecast_and_says_why(stock: Stock) ->
     found = planned(stock, small("shira"))
     assert isinstance(found, NoForecast)
     assert "cannot be followed without numbers" in found.reason
+
+
+def test_titles_are_those_of_the_dataset_at_hand(stock: Stock) -> None:
+    small_shop, other = small("frozen"), small("frozen").model_copy(update={"dataset": "stated:users=20,items=30"})
+    lengths = []
+    for cell in (small_shop, other, small_shop):
+        content = stock.cell(cell, Places.of(cell)).parts.content
+        assert isinstance(content, RawContent)
+        assert content.tokens is not None
+        lengths.append((content.items, int(content.tokens.lengths.max())))
+    assert lengths[0] == lengths[2]
+    assert lengths[1] == (content_size(other), 30)
+
+
+def content_size(cell: Cell) -> int:
+    return load_dataset(cell.dataset).catalogue.size
+
+
+def test_a_plan_leaves_records_that_are_none_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = Study(name="shop", methods=["frozen-cached"], references=False, datasets=["stated:users=20,items=30"])
+    assert plan_study(study, tmp_path / "plan") == 0
+    assert "frozen-cached" in capsys.readouterr().out
+    (record,) = load_records(tmp_path / "plan")
+    assert record.plan is not None
+    assert record.memory is not None
+    assert (record.status, record.accuracy, record.time.epochs) == ("ok", None, [])
+    assert record.memory.feature_cache == 2 * 2 * 64 * (load_dataset(study.datasets[0]).catalogue.size + 1)
+    shutil.copytree(tmp_path / "plan", tmp_path / "run")
+    Record.model_validate(record.model_dump() | {"plan": None}).save(tmp_path / "run")
+    with pytest.raises(BenchError, match="holds records of a run"):
+        plan_study(study, tmp_path / "run")

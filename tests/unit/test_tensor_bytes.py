@@ -301,3 +301,16 @@ def test_following_ends_with_the_block_and_leaves_no_hook() -> None:
     optimiser.step()
     assert meter.peak == 64
     assert not layer.weight._post_accumulate_grad_hooks  # type: ignore[attr-defined]
+
+
+def test_a_sparse_tensor_counts_as_its_indices_and_values() -> None:
+    indices, values = torch.tensor([[0, 2, 5], [1, 1, 3]]), torch.ones(3)
+    coo = torch.sparse_coo_tensor(indices, values, (8, 8), check_invariants=True).coalesce()
+    with TensorBytes([coo]) as meter:
+        assert meter.current == 2 * 3 * 8 + 3 * 4
+    csr = torch.sparse_csr_tensor(torch.tensor([0, 1, 3]), torch.tensor([1, 0, 1]), values, check_invariants=True)
+    with TensorBytes([csr]) as meter:
+        assert meter.current == 3 * 8 + 3 * 8 + 3 * 4
+    with TensorBytes() as meter:
+        doubled = coo + coo
+        assert meter.current >= 2 * doubled._values().nbytes
