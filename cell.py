@@ -15,6 +15,7 @@ from .values import (
     ImageSide,
     JSONTable,
     LearningRate,
+    MemorySize,
     PositiveSeconds,
     RateScale,
     RecordedName,
@@ -83,6 +84,9 @@ class Training(Schema):
     epochs are on Amazon Scientific."""
     batch: Batch | Literal["published"] = 64
     """Sequences of a batch, or `published`: each method its own, as the paper did."""
+    memory: MemorySize | None = None
+    """Equal memory in place of equal batches: each method takes the largest batch whose planned peak fits in this much
+    (`2GiB`), and its rates, which are of `batch`, times the square root of how many times larger that is."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Of forward and backward; parameters and ranking are float32."""
     encode: Encode = "unique"
@@ -205,6 +209,8 @@ class Cell(Schema):
         for name in ("rates", "search", "costs"):
             if not settings[name]:  # as before there were any
                 del settings[name]
+        if self.training.memory is None:  # as before there could be one
+            del settings["training"]["memory"]
         if self.task == SEQUENTIAL:  # as before there was another
             del settings["task"]
         return {

@@ -226,11 +226,12 @@ class Record(Schema):
     """Everything known of a finished or failed cell. `family` and `rates` say of the method what a table needs.
 
     `note`: what its study says of itself. `metrics` are the task's, in order; `primary_metric` chose the
-    best epoch. `slices`: what those of the accuracy are, in words. `additions`: what of its own the method adds to a
-    training step, `penalty` or `after_update`. `uncached`: the method that does the same without the feature cache, or
-    "". `towers`: by modality, of a method that reads them. `energy`: joules of a card over the whole run, validation
-    included. `warnings`: what a reader must know of this cell, in lines. `plan`: of a cell that was not run and
-    whose costs were computed; it has no times and no accuracy.
+    best epoch. `planned_peak`: bytes by which the batch was chosen, of a cell that was given a memory. `slices`: what
+    those of the accuracy are, in words. `additions`: what of its own the method adds to a training step, `penalty` or
+    `after_update`. `uncached`: the method that does the same without the feature cache, or "". `towers`: by modality,
+    of a method that reads them. `energy`: joules of a card over the whole run, validation included. `warnings`: what a
+    reader must know of this cell, in lines. `plan`: of a cell that was not run and whose costs were computed; it has no
+    times and no accuracy.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -245,6 +246,7 @@ class Record(Schema):
     metrics: Annotated[list[Metric], Field(max_length=100)] = list(RANKING)
     slices: str = KINDS_OF_TARGET
     batch: Count = 0
+    planned_peak: Count | None = None
     rates: dict[str, Number] = {}
     additions: list[str] = []
     status: Status

@@ -22,6 +22,10 @@ def plan(
     items: Annotated[int | None, typer.Option(help="Without a dataset: how many items there are.")] = None,
     length: Annotated[int | None, typer.Option(help="Without a dataset: items of a user to train on.")] = None,
     modalities: arguments.Modalities = None,
+    gpu: Annotated[
+        str | None, typer.Option(help="A card by name (h100, a10, …) or a file that describes one: what fits, floors.")
+    ] = None,
+    memory_limit: Annotated[str | None, typer.Option(help="What may be used of a memory, as in 24GiB.")] = None,
     settings: arguments.Settings = None,
     out: arguments.Out = None,
 ) -> None:
@@ -40,6 +44,10 @@ def plan(
     towers = {"text_backbone": text_backbone, "image_backbone": image_backbone}
     chosen = read_study(study, what | towers | how, settings or [])
     check_names(chosen)
+    from ..planning.cards import find_card, read_limit
+
+    card = None if gpu is None else find_card(gpu)
+    limit = None if memory_limit is None else read_limit(memory_limit)
     from ..planning.session import plan_study  # which takes seconds to import
 
-    sys.exit(plan_study(chosen, out or chosen.directory.with_name(f"{chosen.name}-plan")))
+    sys.exit(plan_study(chosen, out or chosen.directory.with_name(f"{chosen.name}-plan"), card, limit))

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from ...errors import BenchError
 from ...metrics import is_better, of_users, to_test
 from ...reports.analysis import statistics
 from ...reports.analysis.epochs import is_marked, warm_epochs
@@ -55,8 +56,24 @@ def run_compare(first: Path, second: Path, fail_on: Literal["worse"] | None = No
 
 
 def compare(first: Path, second: Path) -> list[Finding]:
-    """Every number of the matched cells of two studies, and the cells that only one of them has."""
-    return compare_records(load_records(first), load_records(second), first, second)
+    """Every number of the matched cells of two studies, and the cells that only one of them has.
+
+    BenchError where one is of equal batches and the other of one memory, or of another: nothing of them compares.
+    """
+    before, now = load_records(first), load_records(second)
+    ours, theirs = ({record.cell.training.memory for record in records} for records in (before, now))
+    if ours and theirs and not ours & theirs:
+        raise BenchError(
+            f"{first} holds methods at {_equal(ours)}, {second} at {_equal(theirs)}: these are never compared; "
+            "bench report sets them beside each other as tables of their own"
+        )
+    return compare_records(before, now, first, second)
+
+
+def _equal(memories: set[str | None]) -> str:
+    """`equal batches`, `equal memory (2GiB)`."""
+    known = sorted(memory for memory in memories if memory)
+    return " and ".join([*(["equal batches"] if None in memories else []), *(f"equal memory ({one})" for one in known)])
 
 
 def compare_records(before: Sequence[Record], now: Sequence[Record], first: Path, second: Path) -> list[Finding]:

@@ -18,6 +18,8 @@ Settings = dict[str, Any]
 _NOT_SETTINGS = {"seed", "repeat", "version", "dataset_fingerprint", "threads", "timeout", "search", "point"}
 _OF_METHOD = ("options.", "rates.")
 """Beginnings of the settings that a method alone has."""
+MEMORY = "training.memory"
+"""What cells have equal in place of the batch; what has one and what has none are never paired."""
 _PLACES = ("dataset", "backbones.text", "backbones.image")
 
 
@@ -32,13 +34,15 @@ def settings(cell: Cell) -> Settings:
 def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """Names of the settings in which two cells differ.
 
-    A setting that only one of them knows is no difference (a newer version may have added it), but an option is.
+    A setting that only one of them knows is no difference (a newer version may have added it), but an option is, and so
+    is a memory that only one has in place of a batch.
     """
     names = dict.fromkeys([*first, *second])
     return [
         name
         for name in names
-        if ((name in first and name in second) or name.startswith(_OF_METHOD)) and first.get(name) != second.get(name)
+        if ((name in first and name in second) or name.startswith(_OF_METHOD) or name == MEMORY)
+        and first.get(name) != second.get(name)
     ]
 
 
@@ -49,12 +53,12 @@ def same(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
 
 def same_as_far_as_known(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
     """Whether two cells differ in nothing but options that only one of them knows."""
-    return not any(name in first and name in second for name in differing(first, second))
+    return not any(name == MEMORY or (name in first and name in second) for name in differing(first, second))
 
 
 def same_method(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether two cells are of one method on one dataset."""
-    return all(first[name] == second[name] for name in ("method", "dataset"))
+    """Whether two cells are of one method on one dataset, at equal batches or at one memory alike."""
+    return all(first.get(name) == second.get(name) for name in ("method", "dataset", MEMORY))
 
 
 def same_setting(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:

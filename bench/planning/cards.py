@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...errors import BenchError, first_fault, unknown
+from ...errors import BenchError, first_fault, quoted, unknown
 from ...files import read_toml
-from ...values import MemorySize, Name, Note, size_in_bytes
+from ...values import MemorySize, Name, Note, size_in_bytes, written_size
 
 CARDS = Path(__file__).parent / "cards"
 
@@ -84,6 +84,14 @@ def find_card(name: str) -> Card:
     if not name.endswith(".toml"):
         raise unknown("card", name, [*names(), "a .toml file"])
     return read_card(Path(name))
+
+
+def read_limit(text: str) -> str:
+    """A size as `--memory-limit` has it. BenchError for what is none."""
+    try:
+        return written_size(size_in_bytes(text))
+    except ValueError as error:
+        raise BenchError(f"--memory-limit {quoted(text)}: {error}") from error
 
 
 def read_card(path: Path) -> Card:

@@ -1,7 +1,9 @@
 """What a cell will cost, from its real modules and its real training step on fake tensors, by the meters of a run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import mean
+from typing import TypeVar
 
 from ...cell import Cell
 from ...errors import BenchError
@@ -15,22 +17,27 @@ from ..meters.operations import count
 from ..meters.tensor_bytes import TensorBytes
 from ..worker.measuring import METERED_STEPS, count_operations, count_parameters, evaluation_peak, training_peak
 from ..worker.places import Places
+from ..worker.step import Trainer
 from ..worker.use import count_use
 from .epoch_operations import epoch_operations
 from .fake import FakeCell, Stock, running
 from .whereabouts import Place, Whereabouts
+from .work import StepWork, observe
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Forecast:
     """Exact but for what a run may find only then (numbers that are not finite, for one).
 
-    `batch`: users a batch. `steps` and `items` of the first epoch: batches, and items that they encode. `peak`: where
-    training needs the most memory. `operations`: of training for an epoch; None where they are in no proportion to what
-    the batches show. `cache_operations`: of building the feature cache; None of a method without one. `notes`: a line
-    for whatever a reader must know.
+    `users`: of an epoch, `batch`: of a batch. `steps` and `items` of the first epoch: batches, and items that they
+    encode. `peak`: where training needs the most memory. `operations`: of training for an epoch; None where they are in
+    no proportion to what the batches show. `cache_operations`: of building the feature cache; None of a method without
+    one. `notes`: a line for whatever a reader must know.
     """
 
+    users: int
     batch: int
     steps: int
     items: int
@@ -53,13 +60,34 @@ class NoForecast:
 
 def forecast(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
     """Of a cell that trains. BenchError for whatever the user can mend before anything of the cell is built."""
+    return _followed(lambda: _forecast(stock.cell(cell, places)))
+
+
+def training_peak_of(stock: Stock, cell: Cell, places: Places) -> int | NoForecast:
+    """The peak of training alone, in bytes: the one that hangs on the batch, in half the time."""
+    return _followed(lambda: training_peak(stock.cell(cell, places).trainer).peak)
+
+
+def work_of(stock: Stock, cell: Cell, places: Places) -> StepWork | NoForecast:
+    """The operators of the heaviest training step, once the optimiser has its state."""
+    return _followed(lambda: _work(stock.cell(cell, places).trainer))
+
+
+def _followed(run: Callable[[], T]) -> T | NoForecast:
     try:
         with running():
-            return _forecast(stock.cell(cell, places))
+            return run()
     except BenchError as error:
         return NoForecast(str(error))
     except Exception as error:  # whatever a method's code says of tensors without numbers
         return NoForecast(f"its step cannot be followed without numbers ({type(error).__name__}: {reason(error)})")
+
+
+def _work(trainer: Trainer) -> StepWork:
+    trainer.recommender.train()
+    batch, inputs = trainer.heaviest_batch()
+    trainer.step(batch, inputs)
+    return observe(lambda: trainer.step(batch, inputs))
 
 
 def _forecast(fake: FakeCell) -> Forecast:
@@ -82,6 +110,7 @@ def _forecast(fake: FakeCell) -> Forecast:
         memory.cache_build = PhaseMemory(tensors=max(map(_build_peak, fake.builds)))
     notes = [*fake.parts.unused, *fake.parts.method.notes]
     return Forecast(
+        users=len(fake.parts.dataset.train),
         batch=fake.parts.batch,
         steps=len(sizes),
         items=sum(sizes),

@@ -23,6 +23,8 @@ from ..study.found import describe_data
 from ..study.grid import Grid, Planned, distinct
 from ..study.named import outside_code_of
 from ..study.schema import Study
+from .advising import Advisor
+from .cards import Card
 from .fake import Stock
 from .forecast import Forecast, NoForecast, forecast
 
@@ -35,8 +37,11 @@ class PlannedCost:
     found: Forecast | NoForecast
 
 
-def plan_study(study: Study, directory: Path) -> int:
-    """Forecasts a study's cells, shows the table and leaves their records. Exit status 0."""
+def plan_study(study: Study, directory: Path, card: Card | None = None, limit: str | None = None) -> int:
+    """Forecasts a study's cells, shows the table and leaves their records. Exit status 0.
+
+    With a card, or a limit of memory such as `24GiB`, it says what fits; a study of equal memory has its own limit.
+    """
     console = Screen()
     if outside := outside_code_of(study):
         console.say(f"importing code from outside: {', '.join(outside)}")
@@ -53,6 +58,12 @@ def plan_study(study: Study, directory: Path) -> int:
     console.print(_table(costs))
     for line in _notes(costs):
         console.say(line)
+    rows = [(cost.planned, cost.found) for cost in costs if isinstance(cost.found, Forecast)]
+    with console.status("") as status:
+        advisor = Advisor(card, limit or study.training.memory, status.update)
+        lines = list(advisor.sentences(rows))
+    for line in lines:
+        console.say(line)
     return 0
 
 
@@ -62,7 +73,7 @@ def planned_cells(study: Study) -> list[Planned]:
     BenchError for whatever is wrong with them.
     """
     how = {"costs": True, "weights": "random", "device": "cpu", "seeds": 1, "repeats": 1}
-    study = study.model_copy(update=how)
+    study = study.model_copy(update=how | {"training": study.training.model_copy(update={"memory": None})})
     rows = [each for each in asked(study) if each.settled.method.kind == "method"]
     grid = Grid(study, __version__, rows)
     return distinct(chain(*(grid.cells(where, rows, [0]) for where in grid.places)))

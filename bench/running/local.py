@@ -19,6 +19,7 @@ from ..worker.job import Job, MachineRates
 from ..worker.places import Places, saved_path
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
 from .display import Display
+from .equal_memory import Batches, choose_batches
 from .preflight import check_places
 from .self_checks import Verdicts, check_cells
 from .trackers import Told
@@ -67,9 +68,12 @@ class Runner:
         told, records = Told(self.study.trackers, lambda line: self.display.say(f"warning: {line}")), []
         with closing(Start(_libraries(cells))) as start:
             verdicts = check_cells(cells, start, self.display, self.directory)
+            runnable = [planned for planned in cells if planned.cell.id not in verdicts.refused]
+            batches = choose_batches(runnable, start, self.display, self.directory)
+            verdicts.refused |= batches.refused
             for number, planned in enumerate(cells, 1):
                 self.display.start(number, len(cells), planned.cell, planned.label)
-                record = self._refused(planned, verdicts) or self._run_cell(planned, start, verdicts)
+                record = self._refused(planned, verdicts) or self._run_cell(planned, start, verdicts, batches)
                 self.rates.learn(record)
                 self.display.finish(record, log_path(self.directory, record.cell_id))
                 told.record(record)
@@ -81,9 +85,11 @@ class Runner:
         reason = verdicts.refused.get(planned.cell.id)
         return self._failed(blank_record(self.study, planned), "refused", reason) if reason else None
 
-    def _run_cell(self, planned: Planned, start: Start, verdicts: Verdicts) -> Record:
+    def _run_cell(self, planned: Planned, start: Start, verdicts: Verdicts, batches: Batches) -> Record:
         blank, kills, done = blank_record(self.study, planned), out_of_memory_kills(), False
         blank.self_check = verdicts.passed.get(planned.cell.id)
+        if chosen := batches.chosen.get(planned.cell.id):
+            blank.batch, blank.planned_peak = chosen.batch, chosen.peak
         blank.warnings += self._clear_the_way(blank.cell_id)
         saved_path(self.directory, blank.cell_id).unlink(missing_ok=True)  # of the record that this one takes over from
         log = log_path(self.directory, blank.cell_id)
@@ -151,6 +157,7 @@ class Runner:
             save=self.save,
             costs_seconds=study.costs_seconds,
             rates=self.rates.of(blank.cell),
+            batch=blank.batch or None,
         )
 
     def _failed(self, blank: Record, status: Status, cause: str) -> Record:

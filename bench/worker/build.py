@@ -42,6 +42,7 @@ class TrainedCell:
 
     `sources`: where the towers that the method reads come from. `batch`: users a batch. `cache`: what the feature cache
     cost, of a method that reads any of it. `unused`: a line for each setting that has nothing to act on here.
+    `usual_batch`: the batch that its rates are of, where it is another.
     """
 
     cell: Cell
@@ -57,15 +58,17 @@ class TrainedCell:
     unused: list[str]
     batches: Batches
     batch: int
+    usual_batch: int | None = None
 
 
 def assemble(
-    cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Places | None = None
+    cell: Cell, tell: Tell, apart: BuildApart | None = None, places: Places | None = None, batch: int | None = None
 ) -> TrainedCell | RankedCell:
     """Reads and builds everything that a cell needs. BenchError for whatever the user can mend.
 
     A feature cache that is not there is built `apart`, or here when nothing is given. `places`: where the cell's parts
-    stand, unless what they are called says it.
+    stand, unless what they are called says it. `batch`: users a batch in place of what the cell says, which its rates
+    are of.
     """
     places = places or Places.of(cell)
     method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
@@ -76,7 +79,8 @@ def assemble(
     content, cache = content_of(materials, method, apart)
     tell("building the model", 0, 0)
     recommender, unused = build_modules(cell, method, task, materials.backbones, dataset)
-    batch = method.published_batch if chosen == "published" else chosen
+    usual = method.published_batch if chosen == "published" else chosen
+    size = batch or usual
     return TrainedCell(
         cell=cell,
         task=task,
@@ -89,8 +93,9 @@ def assemble(
         cache=cache,
         recommender=recommender.to(device),
         unused=unused,
-        batches=task.batches(dataset, batch, cell.seed),
-        batch=batch,
+        batches=task.batches(dataset, size, cell.seed),
+        batch=size,
+        usual_batch=usual,
     )
 
 

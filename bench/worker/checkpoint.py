@@ -38,8 +38,11 @@ class Checkpoint:
 
 
 def checkpoint_path(directory: Path, record: Record) -> Path:
-    """Where the checkpoint of an unfinished cell stands in a study's directory: another one for other code."""
-    code = digest(record.code.method, record.code.training)[:8]
+    """Where the checkpoint of an unfinished cell stands in a study's directory: another one for other code or,
+    where memory is equal, for another batch.
+    """
+    batch = [str(record.batch)] if record.planned_peak is not None else []
+    code = digest(record.code.method, record.code.training, *batch)[:8]
     return directory / "checkpoints" / f"{record.cell_id}-{code}.safetensors"
 
 

@@ -27,7 +27,7 @@ class Job(BaseModel):
     `places`: where the cell's parts stand; None when what they are called says it. `checkpoint_seconds`: how often to
     write checkpoints. `repeat_disturbed`: how often to repeat a disturbed epoch. `test_every_epoch`: whether the test
     users are judged after each epoch. `save`: whether to keep what was trained. `costs_seconds`: how long the steps of
-    a cell may take of which only costs are wanted.
+    a cell may take of which only costs are wanted. `batch`: users of a training step, where memory is equal.
     """
 
     record: Record
@@ -40,6 +40,7 @@ class Job(BaseModel):
     save: bool = False
     costs_seconds: float = 300.0
     rates: MachineRates | None = None
+    batch: int | None = None
 
 
 class Subject(BaseModel):

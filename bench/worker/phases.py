@@ -45,7 +45,7 @@ def execute(record: Record, job: Job, events: Events) -> None:
     record.environment.warnings = job.warnings
     memory = MemoryMeter(torch.device(cell.device))
     with _telling_of_damage(record, events):
-        parts = assemble(cell, events.phase, build_apart, job.places)
+        parts = assemble(cell, events.phase, build_apart, job.places, job.batch)
     record.dataset = parts.dataset.facts
     if isinstance(parts, RankedCell):
         _rank(record, job, parts)

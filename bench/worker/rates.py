@@ -1,5 +1,7 @@
 """The learning rates that a cell trains with: its method's, as the study scales or replaces them."""
 
+from math import sqrt
+
 from torch import nn
 
 from ...cell import Cell
@@ -10,8 +12,18 @@ from ...methods.method import LearningRates
 Groups = dict[str, tuple[list[nn.Parameter], float]]
 
 
-def training_rates(own: LearningRates, cell: Cell, encoder: nn.Module) -> LearningRates:
-    """The rates that were given as they are, the others of the method's `own` times the scale.
+def batch_factor(batch: int, usual: int) -> float:
+    """By how much rates grow with the batch: the square root of how many times larger it is than that they are of.
+
+    Source: Malladi et al., On the SDEs and Scaling Rules for Adaptive Gradient Algorithms, NeurIPS 2022, for Adam.
+    What they scale beside the rates, Adam's betas and epsilon, stays: their rule has no beta for a batch ten times as
+    large.
+    """
+    return sqrt(batch / usual)
+
+
+def training_rates(own: LearningRates, cell: Cell, encoder: nn.Module, factor: float = 1.0) -> LearningRates:
+    """The rates that were given as they are, the others of the method's `own` times the scale; all times `factor`.
 
     BenchError when a rate was given for the towers and nothing in them is trained.
     """
@@ -20,7 +32,8 @@ def training_rates(own: LearningRates, cell: Cell, encoder: nn.Module) -> Learni
     groups = {name: (parameters, given.get("lr", rate * scale)) for name, (parameters, rate) in own.groups.items()}
     if "towers" in given:
         groups = _with_towers_at(given["towers"], groups, encoder)
-    return LearningRates(groups, given.get("head_lr", own.head * scale))
+    scaled = {name: (parameters, rate * factor) for name, (parameters, rate) in groups.items()}
+    return LearningRates(scaled, given.get("head_lr", own.head * scale) * factor)
 
 
 def _with_towers_at(rate: float, groups: Groups, encoder: nn.Module) -> Groups:

@@ -23,7 +23,7 @@ from ..meters.waiting import WaitMeter, Waits
 from ..tasks.task import Diverged
 from .build import TrainedCell
 from .prefetch import prefetch
-from .rates import training_rates
+from .rates import batch_factor, training_rates
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -73,7 +73,8 @@ class Trainer:
         self.device = parts.device
         self.training: Training = parts.cell.training
         encoder = self.recommender.item_encoder
-        self.rates = training_rates(parts.method.learning_rates(encoder), parts.cell, encoder)
+        factor = batch_factor(parts.batch, parts.usual_batch or parts.batch)
+        self.rates = training_rates(parts.method.learning_rates(encoder), parts.cell, encoder, factor)
         self.autocast = torch.autocast(
             self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
         )

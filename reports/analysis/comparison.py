@@ -15,7 +15,7 @@ from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
 from .cells import KEPT, row, sizes, times
-from .conditions import OF_THE_DEVICE, conditions, trains_nothing
+from .conditions import EQUAL_MEMORY, OF_THE_DEVICE, conditions, trains_nothing
 from .joining import partners
 from .machine import MACHINE, machine
 from .results import Result
@@ -133,6 +133,16 @@ class Comparison:
         return self.conditions["backbone weights"] == "random"
 
     @property
+    def memory(self) -> str:
+        """The memory to which each method was given the largest batch that fits, "" where batches are equal."""
+        return self.conditions.get(EQUAL_MEMORY, "")
+
+    @property
+    def equal(self) -> str:
+        """What its methods have alike: `equal memory 2GiB` or `equal batch 32`."""
+        return f"{EQUAL_MEMORY} {self.memory}" if self.memory else f"equal batch {self.conditions['batch']}"
+
+    @property
     def meter(self) -> str:
         """What M is here, in words."""
         return ORIGINS[self.conditions["memory meter"]]
@@ -229,8 +239,11 @@ def entitle(comparisons: list[Comparison]) -> None:
     for number, comparison in enumerate(comparisons, start=1):
         towers = comparison.conditions["backbones"] if whole else comparison.towers
         first = [comparison.conditions["dataset"], towers]
-        extra = [n for n in differing if n not in ("dataset", "backbones") and comparison.conditions.get(n)]
-        comparison.title = ", ".join([*filter(None, first), *(f"{n} {comparison.conditions[n]}" for n in extra)])
+        told = ("dataset", "backbones", EQUAL_MEMORY)
+        extra = [n for n in differing if n not in told and comparison.conditions.get(n)]
+        equal = [comparison.equal] if comparison.memory or EQUAL_MEMORY in differing else []
+        settings = (f"{n} {comparison.conditions[n]}" for n in extra)
+        comparison.title = ", ".join([*filter(None, first), *equal, *settings])
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 

@@ -1,5 +1,7 @@
 """What must be equal for cells to stand in one comparison: dataset, towers, protocol, machine and meter, in words."""
 
+from typing import Any
+
 from ...cell import SECTIONS, SEQUENTIAL
 from ...metrics import METRICS, PRIMARY
 from ...naming import short_name
@@ -7,6 +9,8 @@ from ..records import Record
 from .cells import origin
 from .rows import LOOSE
 
+EQUAL_MEMORY = "equal memory"
+"""The condition of cells that each took the largest batch for one memory. Those of equal batches have none."""
 OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
 """Conditions of a comparison that say on what its cells ran."""
 
@@ -27,12 +31,19 @@ def conditions(record: Record) -> dict[str, str]:
         "backbones fingerprint": cell.backbones.fingerprint[:12],
         "backbone weights": str(choice.pop("weights")),
         **{name.replace("_", " "): str(value) for name, value in choice.items()},
+        **batches(chosen),
         **{name.replace("_", " "): str(value) for name, value in chosen.items()},
         **task(record),
         "deterministic": str(cell.deterministic),
         "device": cell.device,
         "memory meter": origin(record),
     }
+
+
+def batches(chosen: dict[str, Any]) -> dict[str, str]:
+    """Takes from the settings those of the batch, and says what is equal: the batch, or the memory."""
+    batch, memory = str(chosen.pop("batch")), chosen.pop("memory")
+    return {"batch": batch} if memory is None else {EQUAL_MEMORY: memory, "rates are of batch": batch}
 
 
 def task(record: Record) -> dict[str, str]:

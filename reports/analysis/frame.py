@@ -183,6 +183,7 @@ def _question(record: Record) -> dict[str, Any]:
     cell, towers = record.cell, record.cell.backbones
     sections = {**cell.training.model_dump(), **cell.head.model_dump(), **cell.evaluation.model_dump()}
     sections |= {"epochs_asked": sections.pop("epochs"), "patience": str(sections["patience"])}
+    sections["equal_memory"] = sections.pop("memory")
     del sections["batch"]  # "published" leaves it to the method: the record says what it was
     plain = ("task", "dataset", "dataset_fingerprint", "modalities", "missing_images", "device", "deterministic")
     reading = ("weights", "text_pooling", "image_pooling", "text_length", "image_side")

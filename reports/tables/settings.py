@@ -21,6 +21,7 @@ def settings_table(comparison: Comparison) -> Table:
         "epochs, at most": by_method(comparison, lambda record: length(record, record.cell.training.epochs)),
         "patience": by_method(comparison, lambda record: length(record, in_words(record.cell.training.patience))),
         "batch, in effect": by_method(comparison, lambda record: record.batch or None),
+        "planned peak": by_method(comparison, planned_peak),
         "warm-up steps, untimed": by_method(comparison, lambda record: record.time.warmup_steps or None),
         "learning rates": by_method(comparison, lambda record: rates(record) or None),
         "rates": tuning(comparison),
@@ -160,7 +161,9 @@ def warnings(comparison: Comparison) -> list[str]:
     versions = shared(comparison, lambda record: record.schema_version)
     if len(versions) > 1:
         lines.append(f"Records of schema versions {joined(versions)} are mixed.")
-    if len(set(comparison.cells["batch"].dropna())) > 1:
+    if comparison.memory:
+        lines.append(equal_memory(comparison))
+    elif len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
     lines += own_attention(comparison)
     if any(result.record.plan for result in comparison.results):
@@ -168,6 +171,21 @@ def warnings(comparison: Comparison) -> list[str]:
     if comparison.random_towers:
         lines.append("The towers' weights are random: costs are those of pretrained ones, accuracies say nothing.")
     return lines
+
+
+def planned_peak(record: Record) -> str | None:
+    """The peak that a batch was chosen by, where one was."""
+    return None if record.planned_peak is None else quantity(record.planned_peak, "bytes")
+
+
+def equal_memory(comparison: Comparison) -> str:
+    """What is equal where batches are not, and by which rule rates follow them."""
+    usual = comparison.conditions["rates are of batch"]
+    return (
+        f"Equal memory, not equal batches: each method takes the largest batch whose planned peak fits in "
+        f"{comparison.memory}, and its rates, which are of batch {usual}, times the square root of how many times "
+        "larger its batch is; see the settings. Nothing here compares with rows of equal batches."
+    )
 
 
 def own_attention(comparison: Comparison) -> list[str]:
