@@ -96,6 +96,7 @@ _EXAMPLES = {
     plan: (
         "bench plan --backbones bert-base+vit-base --batch 32 --users 12000 --items 33000 --length 8",
         "bench plan main --methods fft,lora,iisan-cached",
+        "bench plan --calibrate",
     ),
     tune: ("bench tune --dataset shop --methods fft,lora --points 8 --seeds 5",),
     report: ("bench report runs/demo", "bench report runs/shop runs/shop-costs --format md,html,tex"),

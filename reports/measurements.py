@@ -1,7 +1,7 @@
 """Parts of a record: what was seen of its towers, and what a method costs once it is trained."""
 
 from ..cell import Schema
-from ..values import Count, Seconds
+from ..values import Count, Number, PositiveSeconds, Seconds, Share
 
 
 class TowerRead(Schema):
@@ -73,7 +73,9 @@ class Plan(Schema):
 
     `steps` and `items` of an epoch: its batches, and the items that they encode. `operations`: of an epoch's training,
     None where it is in no proportion to them. `cache_operations`: of building the feature cache. `module` and
-    `moment` (forward, backward or update): where training needs the most memory.
+    `moment` (forward, backward or update): where training needs the most memory. `seconds`: of an epoch on the machine
+    of the plan, once that was calibrated; `seconds_error` the share of them by which they may be off, and
+    `seconds_measured` that of operators which were measured themselves.
     """
 
     steps: Count = 0
@@ -82,3 +84,6 @@ class Plan(Schema):
     cache_operations: Count | None = None
     module: str = ""
     moment: str = ""
+    seconds: PositiveSeconds | None = None
+    seconds_error: Number | None = None
+    seconds_measured: Share | None = None

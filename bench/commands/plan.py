@@ -27,6 +27,9 @@ def plan(
     ] = None,
     memory_limit: Annotated[str | None, typer.Option(help="What may be used of a memory, as in 24GiB.")] = None,
     settings: arguments.Settings = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure in two minutes what this machine takes, to plan times by.")
+    ] = False,
     out: arguments.Out = None,
 ) -> None:
     """Say what a study will cost, without running it: no weights, no GPU."""
@@ -50,4 +53,5 @@ def plan(
     limit = None if memory_limit is None else read_limit(memory_limit)
     from ..planning.session import plan_study  # which takes seconds to import
 
-    sys.exit(plan_study(chosen, out or chosen.directory.with_name(f"{chosen.name}-plan"), card, limit))
+    where = out or chosen.directory.with_name(f"{chosen.name}-plan")
+    sys.exit(plan_study(chosen, where, card, limit, calibrate))

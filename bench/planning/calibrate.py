@@ -43,7 +43,7 @@ def calibrate(wanted: Iterable[WorkMode], bench: Bench) -> Calibration:
     the reference steps, which are run before, between and after, the median counts. What takes most of a step is
     measured first; what no longer fits into the limit is left to interpolation.
     """
-    end, load = bench.clock() + bench.limit, load_average()
+    end, load, most = bench.clock() + bench.limit, load_average(), _most_bytes(bench.device)
     rates = matrix_rate(bench.device), copy_rate(bench.device)
     steps = [ReferenceStep(size, bench.device) for size in bench.sizes]
     observed = [step.observe() for step in steps]
@@ -54,6 +54,8 @@ def calibrate(wanted: Iterable[WorkMode], bench: Bench) -> Calibration:
         for done, (operator, call) in enumerate(calls.items()):
             if bench.clock() >= end:
                 break
+            if operator.bytes > most:
+                continue
             bench.tell("measuring operators", number * len(calls) + done, _PASSES * len(calls))
             found = operator_seconds(operator, call, bench.device, _BUDGET, bench.clock)
             if found is not None:
@@ -75,6 +77,14 @@ def calibrate(wanted: Iterable[WorkMode], bench: Bench) -> Calibration:
         for work, seconds in zip(works, zip(*times, strict=True), strict=True)
     ]
     return calibration.model_copy(update={"beside": fit(run, calibration)})
+
+
+def _most_bytes(device: torch.device) -> int:
+    """Of an operator that is called: a plan may be of more than this machine holds."""
+    import psutil
+
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
+    return free // 4
 
 
 def _in_order(modes: Iterable[WorkMode], matrix: float, copied: float) -> dict[Operator, Call]:

@@ -19,6 +19,7 @@ from ..worker.measuring import METERED_STEPS, count_operations, count_parameters
 from ..worker.places import Places
 from ..worker.step import Trainer
 from ..worker.use import count_use
+from .epoch import TypicalStep, typical_step
 from .epoch_operations import epoch_operations
 from .fake import FakeCell, Stock, running
 from .whereabouts import Place, Whereabouts
@@ -34,7 +35,7 @@ class Forecast:
     `users`: of an epoch, `batch`: of a batch. `steps` and `items` of the first epoch: batches, and items that they
     encode. `peak`: where training needs the most memory. `operations`: of training for an epoch; None where they are in
     no proportion to what the batches show. `cache_operations`: of building the feature cache; None of a method without
-    one. `notes`: a line for whatever a reader must know.
+    one. `notes`: a line for whatever a reader must know. `typical`: a step as most are, to plan times by.
     """
 
     users: int
@@ -49,6 +50,7 @@ class Forecast:
     peak: Place
     cache_operations: int | None
     notes: list[str]
+    typical: TypicalStep
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def _forecast(fake: FakeCell) -> Forecast:
     trainer.clock = whereabouts = Whereabouts(trainer.recommender)
     training = training_peak(trainer, whereabouts.here)
     whereabouts.remove()
+    typical = typical_step(trainer)
     trainer.reset()
     memory = Memory(
         origin="cpu-tensors",
@@ -122,6 +125,7 @@ def _forecast(fake: FakeCell) -> Forecast:
         peak=training.where,
         cache_operations=sum(map(_build_operations, fake.builds)) if fake.builds else None,
         notes=notes,
+        typical=typical,
     )
 
 

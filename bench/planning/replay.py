@@ -15,8 +15,8 @@ from .work import Call, Operator, Shape
 
 aten = torch.ops.aten
 
-FEWEST, MOST = 4, 400
-"""How often an operator is called, at least and at most."""
+FEWEST, MOST, LONG = 4, 400, 20
+"""How often an operator is called, at least and at most; but not again once that took so many budgets."""
 _SETS, _SETS_BYTES = 8, 256 * 2**20
 """Calls take turns on so many tensors of each shape, as far as these take no more memory than that. In a step, too, an
 operator seldom finds in the nearest cache what it reads, nor writes where the last one of its kind wrote."""
@@ -72,7 +72,7 @@ def _runner(call: Call, prepared: deque[tuple[Any, Any]]) -> Callable[[], None]:
 
 def _one_by_one(run: Callable[[], None], budget: float, clock: Clock) -> float:
     times, spent = list[float](), 0.0
-    while len(times) < FEWEST or (spent < budget and len(times) < MOST):
+    while spent <= LONG * budget and (len(times) < FEWEST or (spent < budget and len(times) < MOST)):
         start = clock()
         run()
         times.append(clock() - start)

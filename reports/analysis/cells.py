@@ -58,7 +58,7 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         return mean_epoch(record, part, disturbed)
 
     return {
-        "time": mean(lambda epoch: epoch.total),
+        "time": record.plan.seconds if record.plan else mean(lambda epoch: epoch.total),
         "epochs": len(time.epochs) or None,
         "marked": sum(map(is_marked, counted)) if usable else None,
         "left_out": len(usable) - len(counted) if usable else None,
