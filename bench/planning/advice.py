@@ -180,7 +180,11 @@ def _changed(room: Room, found: Sequence[Advice]) -> list[str]:
 
 def _saving(each: Advice, change: Change, room: Room) -> str:
     more = change.operations / each.operations - 1
-    dearer = f", {more:+.0%} operations" if abs(more) >= 0.005 else ""
+    dearer = f", {_signed(more)} operations" if abs(more) >= 0.005 else ""
     fits = " and then fits" if change.peak <= room.bytes < each.peak else ""
     peaks = f"{quantity(each.peak, 'bytes')} → {quantity(change.peak, 'bytes')}"
-    return f"{each.label} {peaks} ({change.peak / each.peak - 1:+.0%}{dearer}){fits}".replace("-", "−")
+    return f"{each.label} {peaks} ({_signed(change.peak / each.peak - 1)}{dearer}){fits}"
+
+
+def _signed(share: float) -> str:
+    return f"{share:+.0%}".replace("-", "−")

@@ -117,16 +117,16 @@ def test_the_highest_peak_is_that_of_any_phase():
 
 def test_advice_is_a_few_sentences():
     room = Room(2**30, "1GiB")
-    fft = Advice("fft", 32, 500, 2**31, 100, Fit(12, 2**30), {"gradient checkpointing": Change(2**29, 130)})
+    fft = Advice("my-fft", 32, 500, 2**31, 100, Fit(12, 2**30), {"gradient checkpointing": Change(2**29, 130)})
     cached = Advice("iisan-cached", 32, 500, 2**25, 10, Fit(500, 2**28), {})
     large = Advice("large", 32, 500, 2**33, 10, Fit(0, 2**32), {})
     lines = advice_sentences(room, [fft, cached, large])
     assert lines == [
-        "iisan-cached fits 1GiB (1.00 GiB for tensors) at its batch; too large: fft (2.00 GiB), large (8.00 GiB).",
-        "Largest batches that fit, in users: fft 12.",
+        "iisan-cached fits 1GiB (1.00 GiB for tensors) at its batch; too large: my-fft (2.00 GiB), large (8.00 GiB).",
+        "Largest batches that fit, in users: my-fft 12.",
         "All users of an epoch (500) fit in one batch: iisan-cached.",
         "Not even batches of 2 users, the least that have negatives, fit: large (4.00 GiB).",
-        "With gradient checkpointing: fft 2.00 GiB → 512 MiB (−75%, +30% operations) and then fits.",
+        "With gradient checkpointing: my-fft 2.00 GiB → 512 MiB (−75%, +30% operations) and then fits.",
     ]
 
 
