@@ -3,7 +3,7 @@
     python -m tpmebench.reports.readme PAGE…
 
 What stands between `<!-- generated: TABLE DIRECTORY -->` and `<!-- end -->` becomes a table of the study in that
-directory, which is relative to the page: `main`, the first of its report, or `speed`.
+directory, which is relative to the page: `main`, the first of its report, `speed`, or `beside-paper`, of plans.
 """
 
 import re
@@ -11,18 +11,18 @@ import sys
 from pathlib import Path
 
 from ..files import write_atomic
-from . import pages, report, speed
+from . import beside_paper, pages, report, speed
 from .analysis.comparison import compare
 from .analysis.results import load
 from .formats.markdown import render
 from .reading import load_records
 
-_BLOCK = re.compile(r"(<!-- generated: (main|speed) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- generated: (main|speed|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def refresh(text: str, root: Path) -> str:
     """The text with every generated block made anew. BenchError when a directory has no records."""
-    tables = {"main": main_table, "speed": speed_table}
+    tables = {"main": main_table, "speed": speed_table, "beside-paper": beside_paper.markdown}
     return _BLOCK.sub(lambda block: f"{block[1]}{tables[block[2]](root / block[3])}\n{block[4]}", text)
 
 

@@ -78,6 +78,7 @@ def test_every_target_is_in_the_makefile(line: str):
         ("reports/published/speed.md", "speed speed"),
         ("reports/published/costs-on-a-card.md", "main base-unique"),
         ("reports/published/costs-on-a-card.md", "main base-every-slot"),
+        ("reports/published/plan-paper.md", "beside-paper plan-paper"),
     ],
 )
 def test_every_table_shown_is_the_one_that_its_records_give(page: str, block: str, undrawn: None):

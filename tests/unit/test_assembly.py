@@ -238,6 +238,7 @@ ARRIVALS: dict[str, tuple[Any, Callable[[TrainedCell], Any], Any, Any]] = {
 ELSEWHERE = {
     "epochs": "test_fitting.py",
     "patience": "test_fitting.py",
+    "memory": "test_equal_memory.py",
     "cache_dtype": "the cache's keys above",
 }
 

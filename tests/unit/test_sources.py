@@ -161,6 +161,7 @@ def test_choices_are_checked(shop):
 def test_every_source_says_how_it_is_named_and_what_it_is():
     assert {name: source.usage for name, source in sources().items()} == {
         "bazaar": "bazaar[:OPTION=VALUE,…]",
+        "stated": "stated[:OPTION=VALUE,…]",
         "folder": "PATH",
         "iisan-release": "iisan-release:PATH",
     }
