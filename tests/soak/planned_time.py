@@ -4,8 +4,8 @@
 
 `bench run --costs` before, `bench plan --calibrate`, `bench run --costs` after, one thread each, on bazaar + micro and,
 without measuring operators anew, every third method at half the batch: then most operators are interpolated. `--keep`
-writes what was found to bench/planning/comparisons.json, from which the error of planned times comes. Ends with status
-1 when a method is off.
+adds what was found, good or bad, to bench/planning/comparisons.json, from which the error of planned times comes. Ends
+with status 1 when a method is off.
 """
 
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tpmebench.bench.meters.environment import load_average
 from tpmebench.bench.planning.calibration import Machine
-from tpmebench.bench.planning.comparisons import FILE, Comparison
+from tpmebench.bench.planning.comparisons import FILE, Comparison, shipped
 from tpmebench.files import canonical_json, write_atomic
 from tpmebench.reports.analysis.epochs import mean_epoch
 from tpmebench.reports.reading import load_records
@@ -112,7 +112,9 @@ def main(methods: str, keep: bool) -> int:
     wrong = [pair for group in (own, alike) for pair in misplaced({each[0].method: each for each in group})]
     print(f"out of order: {'; '.join(wrong) or 'none'}")
     if keep:
-        rows = ",\n ".join(canonical_json(one.model_dump()) for one, _ in [*own, *alike])
+        rows = ",\n ".join(
+            canonical_json(one.model_dump()) for one in [*shipped(), *(one for one, _ in [*own, *alike])]
+        )
         write_atomic(FILE, f"[\n {rows}\n]\n")
     return int(bool(wrong) or any(one.error > WITHIN for one, _ in own))
 
