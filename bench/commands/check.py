@@ -18,7 +18,8 @@ def check(
         Path | None,
         typer.Argument(
             parser=path,
-            help="A study's directory, or a JSON file of pytest-benchmark; with --against a study, by default ci.",
+            help="A study's directory, or a JSON file of pytest-benchmark; with --against or --plan a study, "
+            "by default ci.",
         ),
     ] = None,
     baseline: Annotated[Path | None, typer.Option(parser=path, help="The baseline file.")] = None,
@@ -29,6 +30,9 @@ def check(
         str | None,
         typer.Option(metavar="REF", help="Measure the costs at this ref of git and now, in turns, and compare them."),
     ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Hold what the study is planned to cost against a baseline of plans.")
+    ] = False,
     methods: arguments.Methods = None,
     dataset: arguments.Dataset = None,
     backbones: arguments.Backbones = None,
@@ -46,15 +50,22 @@ def check(
         bool, typer.Option("--disturbed", help="Judge by epochs that lost time to other work as well.")
     ] = False,
 ) -> None:
-    """Check a run against a baseline, or code against a ref: status 1, with a table of what got worse, by how much."""
+    """Check a run or plan against a baseline, or code against a ref: status 1, with a table of what got worse."""
     form = "markdown" if markdown else form
+    names: dict[str, Any] = {"methods": methods, "datasets": dataset, "backbones": backbones, "device": device}
     measured = {"--methods": methods, "--dataset": dataset, "--backbones": backbones, "--device": device}
     measured |= {"--set": settings, "--tolerance": tolerance, "--minutes": minutes}
     if against is not None:
-        _refuse({"--baseline": baseline, "--update": update, "--disturbed": disturbed}, "a baseline", "--against")
-        names: dict[str, Any] = {"methods": methods, "datasets": dataset, "backbones": backbones, "device": device}
+        given = {"--baseline": baseline, "--update": update, "--disturbed": disturbed, "--plan": plan}
+        _refuse(given, "a baseline", "--against")
         status = _against(str(directory or "ci"), against, (names, settings or []), (tolerance, minutes), form)
         sys.exit(status)
+    if plan:
+        if baseline is None:
+            raise BenchError("bench check --plan: --baseline FILE is missing; with --update it is made")
+        _refuse({"--disturbed": disturbed}, "a run", "--plan")
+        _refuse({"--device": device, "--tolerance": tolerance, "--minutes": minutes}, "--against", "--plan")
+        sys.exit(_planned(str(directory or "ci"), (names, settings or []), baseline, update, form))
     if directory is None or baseline is None:
         lacking = "DIRECTORY" if directory is None else "--baseline FILE"
         raise BenchError(f"bench check: {lacking} is missing; give DIRECTORY --baseline FILE, or --against REF")
@@ -81,6 +92,25 @@ def _check(directory: Path, baseline: Path, update: bool, disturbed: bool, form:
     status, outcome = run_check(directory, baseline, CheckOptions(update, disturbed))
     print_outcome(outcome, form)
     sys.exit(status)
+
+
+def _planned(study: str, what: tuple[dict[str, Any], list[str]], baseline: Path, update: bool, form: Form) -> int:
+    """Plans and compares; its progress is shown on standard error."""
+    from ..guard.baseline import read
+
+    if not update:
+        read(baseline)
+    from ..study.named import check_names
+    from ..study.study import read_study
+
+    chosen = read_study(study, *what)
+    check_names(chosen)
+    from ..console import Screen
+    from ..guard.planned import run_plan_check  # which takes seconds to import
+
+    status, outcome = run_plan_check(chosen, baseline, update, Screen(stderr=True))
+    print_outcome(outcome, form)
+    return status
 
 
 def _against(

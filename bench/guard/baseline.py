@@ -23,6 +23,8 @@ from ...values import Count, JSONTable, Name, PositiveSeconds, Share
 from .pairing import Settings
 
 SCHEMA_VERSION = 2
+PLAN_OF = "plan of "
+"""What the source of a baseline of plans begins with."""
 _MISFIT = "misfit"
 
 Tolerance = Annotated[float, Field(ge=0, le=1000)]
@@ -156,6 +158,11 @@ class Baseline(Schema):
     def of_benchmarks(self) -> bool:
         """Whether it was made by pytest-benchmark instead of from a study's records."""
         return self.source == "pytest-benchmark"
+
+    @property
+    def of_plans(self) -> bool:
+        """Whether it is what a study was planned to cost: it has no times, no accuracy and no machine."""
+        return self.source.startswith(PLAN_OF)
 
     @property
     def latest(self) -> str | None:

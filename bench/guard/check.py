@@ -44,19 +44,39 @@ def run_check(directory: Path, baseline: Path, options: CheckOptions = CheckOpti
     Gives the exit code (0, or 1 when something got worse) and what was found. With `update` the run's numbers become
     the baseline's and its machine is added to those that the file holds; tolerances are kept.
     """
-    if options.update:
-        check_place(baseline, "--baseline")
-    known = None if options.update and not os.path.lexists(baseline) else read(baseline)
+    known = known_baseline(baseline, options.update)
     run = measure(directory, known.reference if known else "fft", options.disturbed)
-    if known and run.of_benchmarks != known.of_benchmarks:
-        raise BenchError(f"--baseline {baseline}: made from {known.source}, but {directory} is from {run.source}")
+    return hold(run, known, Sides(str(directory), baseline), options.update)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is checked, as the user calls it, and the file of the baseline."""
+
+    run: str
+    baseline: Path
+
+
+def known_baseline(path: Path, update: bool) -> Baseline | None:
+    """What the file holds; None where an update will make it."""
+    if update:
+        check_place(path, "--baseline")
+    return None if update and not os.path.lexists(path) else read(path)
+
+
+def hold(run: Baseline, known: Baseline | None, sides: Sides, update: bool) -> tuple[int, Outcome]:
+    """The exit code and what was found of a run, or a plan, beside what is known; with `update` it becomes known."""
+    if known and (run.of_benchmarks, run.of_plans) != (known.of_benchmarks, known.of_plans):
+        raise BenchError(f"--baseline {sides.baseline}: made from {known.source}, but {sides.run} is from {run.source}")
     found = check(run, known) if known else []
     notes = _notes(run, known, found)
-    if options.update:
-        notes += _replace(baseline, run, known)
-        return 0, Outcome(f"{baseline}: updated from {directory}", found, (), notes)
+    if update:
+        notes += _replace(sides.baseline, run, known)
+        return 0, Outcome(f"{sides.baseline}: updated from {sides.run}", found, (), notes)
     failing = [finding for finding in found if finding.verdict in FAILING]
-    title = f"{directory} against {baseline}: " + (f"{len(failing)} got worse" if failing else "nothing got worse")
+    title = f"{sides.run} against {sides.baseline}: " + (
+        f"{len(failing)} got worse" if failing else "nothing got worse"
+    )
     return int(bool(failing)), Outcome(title, found, FAILING, notes)
 
 
@@ -67,12 +87,17 @@ def check(run: Baseline, baseline: Baseline) -> list[Finding]:
     for known, now in found:
         if now is None:
             result.append(Finding(known.name, "cell", "missing", why=_nearest(known, run, baseline)))
+        elif now.failure and known.failure:  # a plan's row without forecast, as it was
+            continue
         elif now.failure:
             result.append(Finding(known.name, "cell", "failed", why=now.failure))
+        elif known.failure:
+            result.append(Finding(known.name, "cell", "new", why="has a forecast now; add it with --update"))
         else:
             result += _settings(known, now, run, baseline)
             result += [*_exact(known, now, run, baseline), *_accuracies(known, now, baseline)]
-    result += _times(found, run, baseline)
+    if not run.of_plans:
+        result += _times(found, run, baseline)
     paired = [now for _, now in found if now is not None]
     new = [case for case in run.cases if not any(case is now for now in paired)]
     return result + [Finding(case.name, "cell", "new", why="not in the baseline; add it with --update") for case in new]
@@ -207,6 +232,9 @@ def _notes(run: Baseline, known: Baseline | None, found: Sequence[Finding]) -> l
         notes.append(
             f"{quiet} of {len(found)} numbers held" + (f", {unjudged} could not be judged." if unjudged else ".")
         )
+    without = [case.name for case in run.cases if run.of_plans and case.failure]
+    if without:
+        notes.append(f"No forecast of {', '.join(without)}.")
     return [*notes, _rules(known or run)]
 
 
@@ -228,20 +256,25 @@ def _machine_notes(run: Baseline, known: Baseline) -> Iterator[str]:
 
 def _replace(path: Path, run: Baseline, known: Baseline | None) -> list[str]:
     failed = [case.name for case in run.cases if case.failure]
-    if failed:
+    if failed and not run.of_plans:
         raise BenchError(
             f"--update: {', '.join(failed)} failed in this run; a baseline needs all its cells, run it again"
         )
     whole, notes = renew(run, known) if known else (run, [])
     whole.save(Path(os.path.realpath(path)))  # a link to it stays one
-    return [*notes, f"Machines in the baseline: {'; '.join(whole.machines)}."]
+    return [*notes, *([f"Machines in the baseline: {'; '.join(whole.machines)}."] if whole.machines else [])]
 
 
 def _rules(baseline: Baseline) -> str:
     limits = baseline.tolerances
-    return (
+    exact = (
         f"Tolerances: parameters and stored bytes {limits.exact:.0%}, operations {limits.operations:.0%}, "
-        f"memory {limits.memory:.0%}; time as ratio to {baseline.reference}, worse when its {CONFIDENCE:.0%} bootstrap "
+        f"memory {limits.memory:.0%}"
+    )
+    if baseline.of_plans:
+        return f"{exact}. Planned, not run: no times, no accuracy."
+    return (
+        f"{exact}; time as ratio to {baseline.reference}, worse when its {CONFIDENCE:.0%} bootstrap "
         f"interval lies beyond {limits.time:.0%} ({limits.time_elsewhere:.0%} on a busy machine; on another one that "
         f"is a warning); accuracy by {limits.deviations:g} deviations."
     )

@@ -15,7 +15,7 @@ from ...reports.analysis.epochs import is_marked, warm_epochs
 from ...reports.analysis.machine import machine_name
 from ...reports.reading import load_records
 from ...reports.records import Record
-from .baseline import Baseline, Case, Machine, Timing, fault
+from .baseline import PLAN_OF, Baseline, Case, Machine, Timing, Tolerances, fault
 from .pairing import Settings, group, newest_runs
 from .renewal import gather
 
@@ -28,8 +28,10 @@ EXACT: dict[str, Callable[[Record], int | None]] = {
     "evaluation memory": lambda record: record.memory.peak_of("evaluation") if record.memory else None,
     "cache build memory": lambda record: _build_memory(record),
     "feature cache bytes": lambda record: record.memory.feature_cache if record.memory else None,
+    "operations of an epoch": lambda record: record.plan.operations if record.plan else None,
+    "cache build operations": lambda record: record.plan.cache_operations if record.plan else None,
 }
-"""Numbers that repeat exactly (on CUDA, memory nearly so)."""
+"""Numbers that repeat exactly (on CUDA, memory nearly so). The last two are of plans alone."""
 
 
 def measure(path: Path, reference: str = "fft", disturbed: bool = False) -> Baseline:
@@ -43,13 +45,21 @@ def measure(path: Path, reference: str = "fft", disturbed: bool = False) -> Base
 
 
 def from_records(records: Sequence[Record], reference: str = "fft", disturbed: bool = False) -> Baseline:
-    """One case for each method and setting; failed cells are named in its `failure`."""
+    """One case for each method and setting; failed cells are named in its `failure`.
+
+    Planned cells make a baseline of plans, which holds every number to be the same. BenchError where both are mixed.
+    """
     cases = [_case(settings, members, disturbed) for settings, members in group(records)]
     machines: dict[str, Machine] = {}
     for record in [record for record in records if record.time.epochs] or records[:1]:
         about = machines.setdefault(machine_name(record), Machine(made=_today()))
         about.busy = about.busy or bool(record.environment.warnings)
-    update = {"source": f"study {records[0].study}", "reference": reference, "machines": machines}
+    update: dict[str, Any] = {"source": f"study {records[0].study}", "reference": reference, "machines": machines}
+    if any(record.plan for record in records):
+        if not all(record.plan for record in records):
+            raise BenchError("bench check: planned and measured records in one directory; check each by itself")
+        exactly = Tolerances(exact=0, operations=0, memory=0)
+        update |= {"source": f"{PLAN_OF}{records[0].study}", "machines": {}, "tolerances": exactly}
     return gather(cases).model_copy(update=update)
 
 
@@ -148,8 +158,8 @@ def _benchmark(entry: dict[str, Any], reference: str, machine: str) -> Case:
 
 
 def _build_memory(record: Record) -> int | None:
-    """Of a cell that built its cache: an entry that was there may have been built by other code."""
-    built = record.time.cache_reused is False
+    """Of a cell that built its cache, or was planned to: an entry that was there may have been built by other code."""
+    built = record.time.cache_reused is False or record.plan is not None
     return record.memory.peak_of("cache_build") if built and record.memory else None
 
 

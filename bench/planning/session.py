@@ -59,7 +59,7 @@ def plan_study(
     describe_data(study, console, read=False)
     claim(directory, "--out", beside=True)
     kept = None if calibrated else kept_calibration(study.threads)  # a damaged one is said before the work
-    costs = list(_forecasts(console, cells))
+    costs = list(forecasts(console, cells))
     calibration = _measured(console, costs, study.threads) if calibrated else kept
     costs = [_timed(cost, calibration) for cost in costs]
     for cost in costs:
@@ -116,7 +116,8 @@ def record_of(study: Study, cost: PlannedCost) -> Record:
     return record.model_copy(update=known)
 
 
-def _forecasts(console: Screen, cells: Sequence[Planned]) -> Iterator[PlannedCost]:
+def forecasts(console: Screen, cells: Sequence[Planned]) -> Iterator[PlannedCost]:
+    """What each cell will cost, one after the other; the console shows how far it is."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task, stock = progress.add_task("planning", total=len(cells)), Stock()
