@@ -13,6 +13,7 @@ from .analysis.comparison import Comparison
 from .analysis.convergence import doubts
 from .analysis.mixtures import mixtures
 from .analysis.paired import user_tests
+from .analysis.planned import Planned
 from .analysis.provenance import provenance
 from .analysis.pscp import Penalties
 from .analysis.tpme import CostWeights, rankable, tpme
@@ -33,6 +34,7 @@ from .tables import anatomy, caching, energy, equal_time, headline, search, sign
 from .tables.across import across_table
 from .tables.convergence import convergence_table
 from .tables.main import main_table
+from .tables.planned import planned_table
 from .tables.settings import settings_table, tuning, warnings
 from .tables.table import Table, cells_table, failures_table, targets_table
 
@@ -119,8 +121,14 @@ class Page:
         return [failure for section in self.sections for failure in section.failures]
 
 
-def build(comparison: Comparison, weights: CostWeights, reference: str, penalties: Penalties | None = None) -> Page:
-    """Everything a report shows of a comparison. `reference` is a row or a method."""
+def build(
+    comparison: Comparison,
+    weights: CostWeights,
+    reference: str,
+    penalties: Penalties | None = None,
+    planned: Planned | None = None,
+) -> Page:
+    """Everything a report shows of a comparison. `reference` is a row or a method; `planned` cells stand beside it."""
     reference = comparison.row(reference)
     failures: list[str] = []
     tests = attempt(failures, user_tests, comparison, reference)
@@ -129,7 +137,7 @@ def build(comparison: Comparison, weights: CostWeights, reference: str, penaltie
         attempt(failures, overview, comparison, weights, reference, penalties, tests),
         attempt(failures, searched, comparison),
         attempt(failures, accuracy, comparison, reference, tests),
-        attempt(failures, costs, comparison, reference),
+        attempt(failures, costs, comparison, reference, planned),
         attempt(failures, caches, comparison),
         attempt(failures, weighing, comparison, weights, reference, tests),
         aside("cells", "Every cell", cells_table, comparison),
@@ -262,9 +270,11 @@ def accuracy(comparison: Comparison, reference: str, tests: pd.DataFrame) -> Sec
     return section
 
 
-def costs(comparison: Comparison, reference: str) -> Section:
-    """What the costs are made of."""
+def costs(comparison: Comparison, reference: str, planned: Planned | None = None) -> Section:
+    """What the costs are made of, and what they were planned to be."""
     section = Section("costs", "Where time, memory and parameters go")
+    if planned:
+        section.table(planned_table, comparison, planned)
     section.table(anatomy.savings_table, comparison, reference=reference)
     section.table(significance.ratios_table, comparison, reference=reference)
     for table in (anatomy.time_table, anatomy.memory_table, anatomy.parameters_table, anatomy.operations_table):

@@ -13,6 +13,7 @@ from . import pages
 from .analysis.comparison import Comparison, compare
 from .analysis.frame import frame
 from .analysis.joining import apart
+from .analysis.planned import set_apart
 from .analysis.pscp import Penalties
 from .analysis.results import Result, load
 from .analysis.tpme import CostWeights
@@ -67,6 +68,8 @@ def write_report(
 
     Pages and LaTeX have `pictures/`, LaTeX `tables/` too, data `records.<format>`.
 
+    What was planned stands beside what was measured in a table of its own, and in no other.
+
     Records that cannot be read are left out, named in the head and told to `say`. BenchError when a directory has no
     records, or the reference method is in none of them; and, once all others are written, when a format could not be
     made.
@@ -74,7 +77,7 @@ def write_report(
     options = options or ReportOptions()
     output = options.output or directories[0]
     damage: list[str] = []
-    results = load(directories, damage)
+    results, planned = set_apart(load(directories, damage))
     comparisons = compare(results, options.disturbed)
     if not comparisons:
         raise BenchError(f"{directories[0]}: no record can be read, the first as {damage[0]}")
@@ -82,12 +85,12 @@ def write_report(
         say(f"left out: {line}")
     left_out = [f"Left out: {line}." for line in damage]
     remarks = [*own_notes(results), *notes(comparisons), *towers(comparisons), *apart(results), *left_out]
-    head = Head(title(comparisons), remarks, results)
     check_reference(comparisons, options.reference)
     claim(output, "--out" if options.output else "report")
-    scoring = (options.weights, options.reference, options.penalties)
+    scoring = (options.weights, options.reference, options.penalties, planned)
     built = [pages.build(comparison, *scoring) for comparison in comparisons]
     built = [pages.with_summary(page, built, options.reference) for page in built]
+    head = Head(title(comparisons), [*remarks, *(planned.unmatched if planned else [])], results)
     latex.chosen(built, options.tex)  # a name that is in none of the pages is told before anything is written
     written, failures = [], []
     for kind in FORMATS:

@@ -11,6 +11,8 @@ from .rows import LOOSE
 
 EQUAL_MEMORY = "equal memory"
 """The condition of cells that each took the largest batch for one memory. Those of equal batches have none."""
+PLANNED = "planned, not run"
+"""The condition of cells whose costs were computed; those of a run have none."""
 OF_THE_DEVICE = {"device", "memory meter", "CPU", "cores", "threads", "GPU"}
 """Conditions of a comparison that say on what its cells ran."""
 
@@ -37,6 +39,7 @@ def conditions(record: Record) -> dict[str, str]:
         "deterministic": str(cell.deterministic),
         "device": cell.device,
         "memory meter": origin(record),
+        **({PLANNED: "yes"} if record.plan else {}),
     }
 
 

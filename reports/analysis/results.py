@@ -43,16 +43,19 @@ class Result:
 def load(directories: Iterable[Path], damage: list[str] | None = None) -> list[Result]:
     """All records of some studies, without anybody's home directory; of a cell that stands in several, the latest.
 
+    What was planned of a cell and what was measured of it are two.
+
     `damage` as in `load_records`: it takes a line for ranks that cannot be used, too.
     """
-    latest: dict[str, Result] = {}
+    latest: dict[tuple[str, bool], Result] = {}
     for directory in directories:
         for record in load_records(directory, damage):
-            known = latest.get(record.cell_id)
+            key = record.cell_id, record.plan is not None
+            known = latest.get(key)
             if known is None or known.record.started <= record.started:
-                latest[record.cell_id] = Result(_without_homes(record), directory)
+                latest[key] = Result(_without_homes(record), directory)
     if damage is not None:
-        latest = {cell_id: _with_usable_ranks(result, damage) for cell_id, result in latest.items()}
+        latest = {key: _with_usable_ranks(result, damage) for key, result in latest.items()}
     return sorted(latest.values(), key=lambda result: result.record.started)
 
 

@@ -1,5 +1,6 @@
 """`bench check --plan`: what a study is planned to cost, held against what it was planned to."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from tpmebench.bench.guard.check import run_check
 from tpmebench.bench.guard.findings import Finding
 from tpmebench.bench.guard.planned import run_plan_check
 from tpmebench.bench.planning import session
-from tpmebench.bench.planning.forecast import NoForecast
+from tpmebench.bench.planning.fake import Stock
+from tpmebench.bench.planning.forecast import Forecast, NoForecast, forecast
 from tpmebench.bench.study.schema import Study
+from tpmebench.bench.worker.places import Places
+from tpmebench.cell import Cell
 from tpmebench.errors import BenchError
 from tpmebench.methods.embedded import bitfit
 
@@ -25,6 +29,22 @@ METHODS = ["adapter", "bitfit", "shira"]
 def shop(**values: object) -> Study:
     about = {"name": "shop", "methods": METHODS, "references": False, "modalities": "text", "datasets": [DATA]}
     return Study.model_validate(about | values)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def remembered() -> Iterator[None]:
+    """Each plan is made once, but for one that is planted."""
+    known: dict[str, Forecast | NoForecast] = {}
+
+    def once(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
+        key = f"{cell.id} {bitfit._biases.__name__ if cell.method == 'bitfit' else ''}"
+        if key not in known:
+            known[key] = forecast(stock, cell, places)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(session, "forecast", once)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,57 @@
+"""What was planned beside what was measured, row by row, and by how much the plan was off."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from ..analysis.cells import origin
+from ..analysis.comparison import Comparison
+from ..analysis.planned import Planned
+from ..quantities import Kind
+from ..records import Record
+from .table import Column, Table, present
+
+FIGURES: dict[str, tuple[Kind, Callable[[Record], float | None]]] = {
+    "parameters": ("count", lambda record: record.parameters.trainable if record.parameters else None),
+    "operations": (
+        "operations",
+        lambda record: record.compute.forward + record.compute.backward if record.compute else None,
+    ),
+    "cache": ("bytes", lambda record: record.memory.feature_cache if record.memory else None),
+    "training": ("bytes", lambda record: record.memory.peak if record.memory else None),
+}
+"""What is set side by side: trained parameters, a step's operations, the cache's and training's peak bytes."""
+
+
+def planned_table(comparison: Comparison, planned: Planned) -> Table | None:
+    """Each figure planned, measured, and the difference relative to the measured; None where no row was planned."""
+    pairs = planned.beside(comparison)
+    rows = {label: _row(plan, measured) for label, (plan, measured) in pairs.items()}
+    columns = list[Column]()
+    for name, (kind, _) in FIGURES.items():
+        columns += [
+            Column(f"{name} planned", f"{name}, planned", kind, stays=True),
+            Column(f"{name} measured", f"{name}, measured", kind, stays=True),
+            Column(f"{name} difference", f"{name}, difference", "share", stays=True),
+        ]
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    if frame.empty:
+        return None
+    without = [label for label, (plan, _) in pairs.items() if plan.status != "ok"]
+    notes = [
+        "A difference is relative to what was measured. Operations: forward and backward of the heaviest step; "
+        "training: peak of live tensor bytes, which is compared with no peak of a card's allocator."
+    ]
+    if without:
+        notes.append(f"No forecast of {', '.join(without)}.")
+    return Table("planned", "Planned and measured", frame, present(frame, columns), notes=tuple(notes))
+
+
+def _row(plan: Record, measured: Record) -> dict[str, float | None]:
+    row: dict[str, float | None] = {}
+    for name, (_, value) in FIGURES.items():
+        before, now = value(plan), value(measured)
+        one_meter = name != "training" or origin(plan) == origin(measured)
+        row |= {f"{name} planned": before, f"{name} measured": now}
+        row[f"{name} difference"] = before / now - 1 if before is not None and now and one_meter else None
+    return row

@@ -1,0 +1,66 @@
+"""A report of a run with its plan beside it: the errors row by row, and nothing planned in any other table."""
+
+from pathlib import Path
+
+import pytest
+
+from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.planned import set_apart
+from tpmebench.reports.analysis.results import Result, load
+from tpmebench.reports.measurements import Plan
+from tpmebench.reports.records import Record
+from tpmebench.reports.report import ReportOptions, write_report
+from tpmebench.reports.tables.planned import planned_table
+
+
+def plan_of(record: Record, **sizes: float) -> Record:
+    """What a plan of a record's cell leaves: no times, no accuracy, random weights; `sizes` by which it is off."""
+    cell = record.cell.model_copy(
+        update={"costs": True, "backbones": record.cell.backbones.model_copy(update={"weights": "random"})}
+    )
+    gone = {"accuracy": None, "time": {}, "environment": {}, "cell": cell.model_dump(), "cell_id": cell.id}
+    plan = Record.model_validate(record.model_dump() | gone | {"plan": Plan().model_dump()})
+    assert plan.parameters is not None
+    plan.parameters.trainable = round(plan.parameters.trainable * sizes.get("parameters", 1))
+    return plan
+
+
+def test_each_row_has_its_plan_beside_it_and_how_far_off_it_was(make_record) -> None:
+    run = [make_record(method, seed=seed) for method in ("fft", "lora") for seed in range(2)]
+    plan = [plan_of(run[0]), plan_of(run[2], parameters=1.1), plan_of(make_record("adapter"))]
+    measured, planned = set_apart([Result(record) for record in (*run, *plan)])
+    assert [result.record for result in measured] == run
+    assert planned is not None
+    [comparison] = compare(measured)
+    table = planned_table(comparison, planned)
+    assert table is not None
+    assert list(table.frame.index) == ["fft", "lora"]
+    assert table.frame["parameters difference"].tolist() == pytest.approx([0, 0.1], abs=1e-3)
+    assert table.frame["operations difference"].tolist() == table.frame["training difference"].tolist() == [0, 0]
+    assert planned.unmatched == ["Planned, and measured in no row with the same settings: adapter."]
+
+
+def test_nothing_planned_is_in_another_table(make_record, write_study, tmp_path: Path, undrawn) -> None:
+    run = [make_record(method) for method in ("fft", "lora")]
+    write_study(tmp_path / "run", run)
+    for record in run:
+        plan_of(record).save(tmp_path / "plan")
+    options = ReportOptions(("md",), output=tmp_path / "out")
+    write_report([tmp_path / "run"], options)
+    alone = (tmp_path / "out" / "report.md").read_text()
+    write_report([tmp_path / "run", tmp_path / "plan"], options)
+    both = (tmp_path / "out" / "report.md").read_text()
+    begin = both.index("Planned and measured")
+    assert "Planned and measured" not in alone
+    added = [line for line in both.splitlines() if line not in alone.splitlines()]
+    assert {line for line in added if line.startswith("|")} <= set(both[begin:].splitlines())
+    assert [line for line in alone.splitlines() if line not in both.splitlines()] == []
+
+
+def test_a_plan_and_a_run_of_one_cell_are_two_and_never_compared(make_record, write_study, tmp_path: Path) -> None:
+    planned = plan_of(make_record("fft"))
+    planned.save(tmp_path / "plan")
+    write_study(tmp_path / "run", [Record.model_validate(planned.model_dump() | {"plan": None})])
+    results = load([tmp_path / "run", tmp_path / "plan"])
+    assert sorted(result.record.plan is not None for result in results) == [False, True]
+    assert len(compare(results)) == 2
