@@ -18,6 +18,7 @@ from tpmebench.methods.registry import make_method
 
 WITHIN = 0.01
 """Of tensor bytes; all else is the same number."""
+MODALITIES = {"both": ("text", "image"), "text": ("text",), "image": ("image",)}
 
 
 def planned(stock: Stock, cell: Cell, places: Places | None = None) -> Forecast | NoForecast:
@@ -30,7 +31,7 @@ def assembled(cell: Cell, places: Places | None = None) -> TrainedCell:
     """The cell itself, its feature cache built as a run builds it, under its meter."""
     places = places or Places.of(cell)
     method = make_method(places.method, cell.options)
-    for modality in ("text", "image") if method.uncached else ():
+    for modality in MODALITIES[cell.modalities] if method.uncached else ():
         build_features(cell, places, modality, lambda *_: None, CacheMeter(cell))
     parts = assemble(cell, lambda *_: None, places=places)
     assert isinstance(parts, TrainedCell)

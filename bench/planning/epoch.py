@@ -52,12 +52,13 @@ class TypicalStep:
 
 
 def typical_step(trainer: Trainer) -> TypicalStep:
-    """Runs two steps, on real tensors or fake ones, and observes the second: the first makes the optimiser's state."""
+    """Runs a step, on real tensors or fake ones, and observes it, once another has made the optimiser's state."""
     batch, steps = _typical_batch(trainer)
     inputs = trainer.content.gather(batch.items)
     trainer.recommender.train()
     batch, inputs = batch.to(trainer.device), inputs.to(trainer.device)
-    trainer.step(batch, inputs)
+    if not trainer.optimiser.state:
+        trainer.step(batch, inputs)
     with WorkMode() as mode:
         trainer.step(batch, inputs)
     return TypicalStep(mode, batch.places, _bytes(inputs), steps)

@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ...datasets.batches import ItemBatch
+from ...methods.features.content import form_of
 from ...methods.inputs import ItemInputs
 from ...reports.records import Compute
 from ..meters.operations import count_step
@@ -16,7 +17,7 @@ from ..worker.step import Trainer
 _SAMPLED = 8
 
 Form = tuple[tuple[int, ...], ...]
-"""Of inputs the shapes of what an item is shown as, such as how long its title is padded to."""
+"""Of inputs, as of `form_of`."""
 
 
 def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
@@ -26,20 +27,28 @@ def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
     items, terms and their product. Both are seen from a few batches and held against others. None where they are not.
     """
     batches, encoders, heads = list(trainer.batches.epoch(0)), dict[Form, _Law](), dict[int, _Law]()
-    forms = [_form(trainer.content.gather(batch.items)) for batch in batches]
-    for form, own in _grouped(forms, batches).items():
-        encoders[form] = _Law.of(own, lambda batch: (1, len(batch.items)), lambda batch: _of_encoder(trainer, batch))
+    forms = [form_of(trainer.content.gather(batch.items)) for batch in batches]
     for places, own in _grouped([batch.places for batch in batches], batches).items():
         heads[places] = _Law.of(own, _sizes, lambda batch: _of_head(trainer, batch))
+    known, batch, inputs = dict[tuple[Form, int], int](), *trainer.heaviest_batch()
+    if "penalty" not in trainer.method.additions:  # else what of the whole is the penalty's is not known
+        of_head = heads[batch.places].at(batch)
+        known[form_of(inputs), len(batch.items)] = heaviest.forward + heaviest.backward - of_head
+
+    def of_encoder(batch: ItemBatch, form: Form) -> int:
+        found = known.get((form, len(batch.items)))
+        return _of_encoder(trainer, batch) if found is None else found
+
+    for form, own in _grouped(forms, batches).items():
+        encoders[form] = _Law.of(own, _of_items, lambda batch, form=form: of_encoder(batch, form))
     if not all(law.holds for law in (*encoders.values(), *heads.values())):
         return None
 
     def predicted(batch: ItemBatch, form: Form) -> int:
         return encoders[form].at(batch) + heads[batch.places].at(batch)
 
-    batch, inputs = trainer.heaviest_batch()
     # What is left is a penalty of the method's own, the same for every batch.
-    beside = heaviest.forward + heaviest.backward - predicted(batch, _form(inputs))
+    beside = heaviest.forward + heaviest.backward - predicted(batch, form_of(inputs))
     if beside < 0 or (beside and "penalty" not in trainer.method.additions):
         return None
     return sum(predicted(batch, form) + beside for batch, form in zip(batches, forms, strict=True))
@@ -73,13 +82,13 @@ class _Law:
         return round(float(np.asarray(self._sizes(batch), dtype=float) @ self._factors))
 
 
+def _of_items(batch: ItemBatch) -> tuple[int, ...]:
+    return 1, len(batch.items)
+
+
 def _sizes(batch: ItemBatch) -> tuple[int, ...]:
     items, terms = len(batch.items), batch.terms
     return 1, items, terms, items * terms
-
-
-def _form(inputs: ItemInputs) -> Form:
-    return tuple(tuple(tensor.shape[1:]) for tensor in inputs.tensors())
 
 
 def _of_encoder(trainer: Trainer, batch: ItemBatch) -> int:

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ...cell import Cell
 from ...datasets.catalogue import Dataset
+from ...errors import BenchError
 from ...methods.backbones.generated import GeneratedTower
 from ...methods.backbones.loading import copy_of_same_weights
 from ...methods.backbones.pair import Backbones
@@ -202,15 +203,20 @@ def running() -> Iterator[None]:
 
     BenchError says why, where a step asks what only numbers can tell, or does what fake tensors cannot.
     """
-    with torch.random.fork_rng(devices=[]), _InPlace():
+    with torch.random.fork_rng(devices=[]), _Mixed():
         yield
 
 
-class _InPlace(TorchDispatchMode):
-    """What is written into a real tensor leaves it one, whatever was written: it is the same object afterwards."""
+class _Mixed(TorchDispatchMode):
+    """What is written into a real tensor leaves it one, whatever was written: it is the same object afterwards.
+
+    BenchError for a sparse tensor, of which a fake one has no elements: what is computed of it would be nothing.
+    """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
+        if isinstance(output, torch.Tensor) and output.layout is not torch.strided:
+            raise BenchError("its step computes with sparse tensors, which cannot be followed without numbers")
         if isinstance(output, FakeTensor) and args and func._schema.is_mutable and func._schema.arguments[0].is_write:
             into = args[0]
             if isinstance(into, torch.Tensor) and not isinstance(into, FakeTensor):

@@ -9,7 +9,7 @@ from ...cell import Cell
 from ...errors import BenchError
 from ...files import reason
 from ...methods.backbones.shipping import size
-from ...methods.features.content import typical_items
+from ...methods.features.content import form_of, typical_items
 from ...methods.features.encoding import Encoding
 from ...reports.measurements import Use
 from ...reports.records import Compute, Memory, Parameters, PhaseMemory
@@ -143,8 +143,9 @@ def _use(fake: FakeCell) -> Use:
 
 
 def _item_operations(build: Encoding) -> int:
-    items = [item.numpy() for item in typical_items(build.content)]
-    return round(mean(count(lambda item=item: build.encode(item)) for item in items))
+    chosen = [(form_of(build.content.gather(item)), item.numpy()) for item in typical_items(build.content)]
+    known = {form: count(lambda item=item: build.encode(item)) for form, item in dict(chosen).items()}
+    return round(mean(known[form] for form, _ in chosen))
 
 
 def _build_peak(build: Encoding) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...datasets.catalogue import Sequences
 from ...methods.backbones.shipping import merged_size, size
-from ...methods.features.content import typical_items
+from ...methods.features.content import form_of, typical_items
 from ...reports.measurements import Pass, Use
 from ..meters.operations import count
 from ..meters.waiting import WaitMeter
@@ -37,7 +37,9 @@ def count_use(parts: TrainedCell, evaluator: Evaluator, merged: int | None = Non
     cached = list(parts.cache.towers.values()) if parts.cache else []
     towers = [held for held, _ in cached]
     with torch.random.fork_rng(devices=[parts.device] if parts.device.type == "cuda" else []):
-        items = [count(lambda item=item: evaluator.embeddings([item])) for item in typical_items(parts.content)]
+        chosen = [(form_of(parts.content.gather(item)), item) for item in typical_items(parts.content)]
+        known = {form: count(lambda item=item: evaluator.embeddings([item])) for form, item in dict(chosen).items()}
+        items = [known[form] for form, _ in chosen]
         user = count(lambda: evaluator.ranks(parts.dataset.test.subset(slice(1)), evaluator.empty()))
     whole = head + (merged_size(recommender.item_encoder) if merged is None else merged)
     return Use(

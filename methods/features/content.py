@@ -39,6 +39,11 @@ def typical_items(content: Content) -> list[Tensor]:
     return [torch.from_numpy(order[[place]]) for place in dict.fromkeys(places)]
 
 
+def form_of(inputs: ItemInputs) -> tuple[tuple[int, ...], ...]:
+    """The shapes of what each item is shown as, such as how long its title is padded to: what a count depends on."""
+    return tuple(tuple(tensor.shape[1:]) for tensor in inputs.tensors())
+
+
 class Pictures(Protocol):
     """Pixels of a catalogue by item number, such as an array `[n_items + 1, 3, side, side]`."""
 
