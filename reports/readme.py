@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 from ..files import write_atomic
-from . import beside_paper, pages, report, speed
+from . import pages, report, speed
 from .analysis.comparison import compare
 from .analysis.results import load
 from .formats.markdown import render
 from .reading import load_records
+from .tables import beside_paper
 
 _BLOCK = re.compile(r"(<!-- generated: (main|speed|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from checked import record
 
-from tpmebench.reports.beside_paper import markdown
 from tpmebench.reports.measurements import Plan
 from tpmebench.reports.records import Memory, Parameters, PhaseMemory
+from tpmebench.reports.tables.beside_paper import markdown
 
 PAPER = """\
 method,batch,seconds_low,seconds_high,gigabytes_low,gigabytes_high,parameters

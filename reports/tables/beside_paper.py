@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from .analysis.tpme import PRESETS, tpme
-from .reading import load_records
-from .records import Record
+from ..analysis.tpme import PRESETS, tpme
+from ..reading import load_records
+from ..records import Record
 
 Range = tuple[float, float]
 """The least and the most; equal where the paper gives one number."""
