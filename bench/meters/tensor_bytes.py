@@ -1,7 +1,7 @@
 """The peak of live tensor memory on a CPU, followed storage by storage: exact, and equal on repetition to the byte."""
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, ValuesView
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, Self
@@ -9,7 +9,6 @@ from weakref import ref
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 Kind = Literal["weights", "gradients", "optimiser", "activations"]
 KINDS: tuple[Kind, ...] = ("weights", "gradients", "optimiser", "activations")
@@ -80,9 +79,11 @@ class TensorBytes(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         output = func(*args, **(kwargs or {}))
-        for leaf in chain(tree_leaves((args, kwargs)), tree_leaves(output)):
-            if isinstance(leaf, torch.Tensor):
-                for part in _parts(leaf):
+        for tensor in _tensors((args, kwargs and kwargs.values(), output)):
+            if tensor.layout is torch.strided:
+                self._see(tensor)
+            else:
+                for part in _parts(tensor):
                     self._see(part)
         return output
 
@@ -188,6 +189,15 @@ def _parts(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
         yield from (tensor._indices(), tensor._values())
     elif tensor.layout in _INDICES:
         yield from (getattr(tensor, name)() for name in (*_INDICES[tensor.layout], "values"))
+
+
+def _tensors(things: Iterable[Any]) -> Iterator[torch.Tensor]:
+    """The tensors among an operator's arguments or results, which hold nothing deeper than lists of them."""
+    for thing in things:
+        if isinstance(thing, torch.Tensor):
+            yield thing
+        elif isinstance(thing, list | tuple | ValuesView):
+            yield from _tensors(thing)
 
 
 def _flat(things: Any) -> Iterable[Any]:

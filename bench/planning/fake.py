@@ -5,6 +5,7 @@ them alone. An operator on both gives a fake tensor. So a model that looks at it
 run, and takes the same way.
 """
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
@@ -203,8 +204,14 @@ def running() -> Iterator[None]:
 
     BenchError says why, where a step asks what only numbers can tell, or does what fake tensors cannot.
     """
-    with torch.random.fork_rng(devices=[]), _Mixed():
-        yield
+    collecting = gc.isenabled()
+    gc.disable()  # it takes its time, with so many small objects about
+    try:
+        with torch.random.fork_rng(devices=[]), _Mixed():
+            yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 class _Mixed(TorchDispatchMode):
