@@ -35,7 +35,8 @@ class Forecast:
     `users`: of an epoch, `batch`: of a batch. `steps` and `items` of the first epoch: batches, and items that they
     encode. `peak`: where training needs the most memory. `operations`: of training for an epoch; None where they are in
     no proportion to what the batches show. `cache_operations`: of building the feature cache; None of a method without
-    one. `notes`: a line for whatever a reader must know. `typical`: a step as most are, to plan times by.
+    one. `notes`: a line for whatever a reader must know. `typical`: a step as most are, to plan times by;
+    None unless asked for.
     """
 
     users: int
@@ -50,7 +51,7 @@ class Forecast:
     peak: Place
     cache_operations: int | None
     notes: list[str]
-    typical: TypicalStep
+    typical: TypicalStep | None
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ class NoForecast:
     reason: str
 
 
-def forecast(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
-    """Of a cell that trains. BenchError for whatever the user can mend before anything of the cell is built."""
-    return _followed(lambda: _forecast(stock.cell(cell, places)))
+def forecast(stock: Stock, cell: Cell, places: Places, *, timed: bool = False) -> Forecast | NoForecast:
+    """Of a cell that trains; with `timed` what times are planned by, too, which takes another step."""
+    return _followed(lambda: _forecast(stock.cell(cell, places), timed))
 
 
 def training_peak_of(stock: Stock, cell: Cell, places: Places) -> int | NoForecast:
@@ -92,14 +93,14 @@ def _work(trainer: Trainer) -> StepWork:
     return observe(lambda: trainer.step(batch, inputs))
 
 
-def _forecast(fake: FakeCell) -> Forecast:
+def _forecast(fake: FakeCell, timed: bool) -> Forecast:
     trainer, sizes = fake.trainer, [len(batch.items) for batch in fake.parts.batches.epoch(0)]
     parameters, compute = count_parameters(trainer), count_operations(trainer)
     operations = epoch_operations(trainer, compute)
     trainer.clock = whereabouts = Whereabouts(trainer.recommender)
     training = training_peak(trainer, whereabouts.here)
     whereabouts.remove()
-    typical = typical_step(trainer)
+    typical = typical_step(trainer) if timed else None
     trainer.reset()
     memory = Memory(
         origin="cpu-tensors",

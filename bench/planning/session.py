@@ -59,7 +59,7 @@ def plan_study(
     describe_data(study, console, read=False)
     claim(directory, "--out", beside=True)
     kept = None if calibrated else kept_calibration(study.threads)  # a damaged one is said before the work
-    costs = list(forecasts(console, cells))
+    costs = list(forecasts(console, cells, timed=calibrated or kept is not None))
     calibration = _measured(console, costs, study.threads) if calibrated else kept
     costs = [_timed(cost, calibration) for cost in costs]
     for cost in costs:
@@ -116,15 +116,15 @@ def record_of(study: Study, cost: PlannedCost) -> Record:
     return record.model_copy(update=known)
 
 
-def forecasts(console: Screen, cells: Sequence[Planned]) -> Iterator[PlannedCost]:
-    """What each cell will cost, one after the other; the console shows how far it is."""
+def forecasts(console: Screen, cells: Sequence[Planned], *, timed: bool = False) -> Iterator[PlannedCost]:
+    """What each cell will cost, one after the other; the console shows how far it is. `timed`: as of `forecast`."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task, stock = progress.add_task("planning", total=len(cells)), Stock()
         for planned in cells:
             progress.update(task, description=f"planning {planned.label}")
             unfit = NoForecast(planned.unfit) if planned.unfit else None
-            yield PlannedCost(planned, unfit or forecast(stock, planned.cell, planned.places))
+            yield PlannedCost(planned, unfit or forecast(stock, planned.cell, planned.places, timed=timed))
             progress.advance(task)
 
 
@@ -136,7 +136,7 @@ def _refuse_measured(directory: Path) -> None:
 
 def _measured(console: Screen, costs: Sequence[PlannedCost], threads: int) -> Calibration:
     """This machine, measured by the steps of the cells."""
-    steps = [cost.found.typical for cost in costs if isinstance(cost.found, Forecast)]
+    steps = [cost.found.typical for cost in costs if isinstance(cost.found, Forecast) and cost.found.typical]
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("calibrating")
@@ -148,7 +148,7 @@ def _measured(console: Screen, costs: Sequence[PlannedCost], threads: int) -> Ca
 
 
 def _timed(cost: PlannedCost, calibration: Calibration | None) -> PlannedCost:
-    if calibration is None or isinstance(cost.found, NoForecast):
+    if calibration is None or isinstance(cost.found, NoForecast) or cost.found.typical is None:
         return cost
     return replace(cost, epoch=cost.found.typical.planned(calibration))
 

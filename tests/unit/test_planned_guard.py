@@ -36,10 +36,10 @@ def remembered() -> Iterator[None]:
     """Each plan is made once, but for one that is planted."""
     known: dict[str, Forecast | NoForecast] = {}
 
-    def once(stock: Stock, cell: Cell, places: Places) -> Forecast | NoForecast:
+    def once(stock: Stock, cell: Cell, places: Places, *, timed: bool) -> Forecast | NoForecast:
         key = f"{cell.id} {bitfit._biases.__name__ if cell.method == 'bitfit' else ''}"
         if key not in known:
-            known[key] = forecast(stock, cell, places)
+            known[key] = forecast(stock, cell, places, timed=timed)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patched:
@@ -90,7 +90,7 @@ def test_a_forecast_that_is_lost_fails_and_one_that_is_new_does_not(
     baseline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(session, "forecast", lambda *_: NoForecast("its step cannot be followed"))
+        patched.setattr(session, "forecast", lambda *_, **__: NoForecast("its step cannot be followed"))
         lost = found(shop(), baseline)
         assert [(one.case, one.verdict) for one in lost] == [("adapter", "failed"), ("bitfit", "failed")]
         assert "no forecast: its step cannot be followed" in lost[0].why
