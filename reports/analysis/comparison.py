@@ -15,7 +15,7 @@ from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
 from .cells import KEPT, row, sizes, times
-from .conditions import EQUAL_MEMORY, OF_THE_DEVICE, conditions, trains_nothing
+from .conditions import EQUAL_MEMORY, OF_THE_DEVICE, PLANNED, conditions, trains_nothing
 from .joining import partners
 from .machine import MACHINE, machine
 from .results import Result
@@ -239,11 +239,12 @@ def entitle(comparisons: list[Comparison]) -> None:
     for number, comparison in enumerate(comparisons, start=1):
         towers = comparison.conditions["backbones"] if whole else comparison.towers
         first = [comparison.conditions["dataset"], towers]
-        told = ("dataset", "backbones", EQUAL_MEMORY)
+        told = ("dataset", "backbones", EQUAL_MEMORY, PLANNED)
         extra = [n for n in differing if n not in told and comparison.conditions.get(n)]
         equal = [comparison.equal] if comparison.memory or EQUAL_MEMORY in differing else []
         settings = (f"{n} {comparison.conditions[n]}" for n in extra)
-        comparison.title = ", ".join([*filter(None, first), *equal, *settings])
+        planned = ["planned"] if PLANNED in comparison.conditions else []
+        comparison.title = ", ".join([*filter(None, first), *planned, *equal, *settings])
         comparison.name = str(number) if len(comparisons) > 1 else ""
 
 

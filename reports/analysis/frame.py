@@ -74,6 +74,7 @@ CELL = (
     Field("seed", "integer", "seed of the training"),
     Field("repeat", "integer", "timing repeat of the seed"),
     Field("costs", "yes or no", "whether only costs were measured"),
+    Field("planned", "yes or no", "whether the cell was planned and not run"),
     Field("device", "text", "`cpu`, `cuda`, …"),
     Field("threads", "integer", "threads that the cell ran with, where the machine said so"),
     Field("deterministic", "yes or no", "whether kernels were fixed"),
@@ -189,6 +190,7 @@ def _question(record: Record) -> dict[str, Any]:
     reading = ("weights", "text_pooling", "image_pooling", "text_length", "image_side")
     return {
         **{name: getattr(cell, name) for name in plain},
+        "planned": record.plan is not None,
         "options": canonical_json(cell.options),
         "rates": canonical_json(cell.rates),
         "text_backbone": towers.text,

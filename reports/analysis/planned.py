@@ -9,8 +9,9 @@ from .conditions import OF_THE_DEVICE, PLANNED
 from .joining import question
 from .results import Result
 
-_FREE = {*OF_THE_DEVICE, PLANNED, "dataset fingerprint", "backbones fingerprint", "backbone weights", "deterministic"}
-"""Conditions that change no planned figure: a plan has random weights and is of the CPU, and data go by their name."""
+_FREE = {*OF_THE_DEVICE, PLANNED, "backbones fingerprint", "backbone weights", "deterministic"}
+"""Conditions that change no planned figure: a plan has random weights and is of the CPU. Other data of the same name
+are other items, and batches."""
 
 
 @dataclass

@@ -21,6 +21,8 @@ FIGURES: dict[str, tuple[Kind, Callable[[Record], float | None]]] = {
     "training": ("bytes", lambda record: record.memory.peak if record.memory else None),
 }
 """What is set side by side: trained parameters, a step's operations, the cache's and training's peak bytes."""
+COUNTED = ("parameters", "operations", "cache")
+"""Those that a plan gives exactly."""
 
 
 def planned_table(comparison: Comparison, planned: Planned) -> Table | None:
@@ -37,14 +39,36 @@ def planned_table(comparison: Comparison, planned: Planned) -> Table | None:
     frame = pd.DataFrame.from_dict(rows, orient="index")
     if frame.empty:
         return None
-    without = [label for label, (plan, _) in pairs.items() if plan.status != "ok"]
     notes = [
         "A difference is relative to what was measured. Operations: forward and backward of the heaviest step; "
-        "training: peak of live tensor bytes, which is compared with no peak of a card's allocator."
+        "training: peak of live tensor bytes, which is compared with no peak of a card's allocator.",
+        _exactness(rows),
     ]
+    other = [label for label, (plan, measured) in pairs.items() if plan.cell.seed != measured.cell.seed]
+    if other:
+        notes.append(
+            f"No cell with the plan's seed was measured of {', '.join(other)}: another seed's heaviest batch differs, "
+            "and with it operations and bytes."
+        )
+    without = [label for label, (plan, _) in pairs.items() if plan.status != "ok"]
     if without:
         notes.append(f"No forecast of {', '.join(without)}.")
     return Table("planned", "Planned and measured", frame, present(frame, columns), notes=tuple(notes))
+
+
+def _exactness(rows: dict[str, dict[str, float | None]]) -> str:
+    """Which figures that are counted differ at all: rounding must not hide a difference of one."""
+    differing = [
+        f"{name} of {label} ({planned - measured:+,.0f})"
+        for label, row in rows.items()
+        for name in COUNTED
+        if (planned := row[f"{name} planned"]) is not None
+        and (measured := row[f"{name} measured"]) is not None
+        and planned != measured
+    ]
+    if differing:
+        return f"Not equal to the last digit: {', '.join(differing)}."
+    return "Parameters, operations and cache are equal to the last digit wherever both are known."
 
 
 def _row(plan: Record, measured: Record) -> dict[str, float | None]:

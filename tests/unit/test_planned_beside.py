@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tpmebench.reports.analysis.comparison import compare
@@ -11,6 +12,7 @@ from tpmebench.reports.measurements import Plan
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
 from tpmebench.reports.tables.planned import planned_table
+from tpmebench.reports.tables.table import Table
 
 
 def plan_of(record: Record, **sizes: float) -> Record:
@@ -64,3 +66,45 @@ def test_a_plan_and_a_run_of_one_cell_are_two_and_never_compared(make_record, wr
     results = load([tmp_path / "run", tmp_path / "plan"])
     assert sorted(result.record.plan is not None for result in results) == [False, True]
     assert len(compare(results)) == 2
+
+
+def beside(run: Record, plan: Record) -> Table | None:
+    measured, planned = set_apart([Result(run), Result(plan)])
+    assert planned is not None
+    return planned_table(compare(measured)[0], planned)
+
+
+def notes(run: Record, plan: Record) -> str:
+    table = beside(run, plan)
+    assert table is not None
+    return " ".join(table.notes)
+
+
+def test_a_difference_of_one_is_not_rounded_away(make_record) -> None:
+    run = make_record("iisan")
+    off = plan_of(run)
+    assert off.parameters is not None
+    off.parameters.trainable += 1
+    assert "Not equal to the last digit: parameters of iisan (+1)." in notes(run, off)
+    assert "equal to the last digit wherever" in notes(run, plan_of(run))
+
+
+def test_other_data_of_the_same_name_are_not_set_beside(make_record) -> None:
+    run, other = (make_record("iisan", dataset="shop", dataset_fingerprint=letter * 64) for letter in "ab")
+    assert beside(run, plan_of(run)) is not None
+    assert beside(run, plan_of(other)) is None
+
+
+def test_another_seed_than_the_plans_is_said(make_record) -> None:
+    plan = plan_of(make_record("iisan"))
+    assert "plan's seed was measured of iisan" in notes(make_record("iisan", seed=3), plan)
+    assert "plan's seed" not in notes(make_record("iisan"), plan)
+
+
+def test_a_plan_alone_is_headed_planned_and_marked_in_the_data(make_record, tmp_path: Path, undrawn) -> None:
+    for method in ("fft", "lora"):
+        plan_of(make_record(method)).save(tmp_path)
+    write_report([tmp_path], ReportOptions(("md", "csv")))
+    assert (tmp_path / "report.md").read_text().partition("\n")[0].endswith(", planned")
+    table = pd.read_csv(tmp_path / "records.csv")
+    assert table["planned"].tolist() == [True, True]
