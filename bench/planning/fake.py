@@ -35,7 +35,7 @@ from ...methods.method import Method
 from ...methods.registry import make_method
 from ..meters.shapes import without_memory
 from ..tasks.registry import find_task
-from ..worker.build import TrainedCell, build_modules
+from ..worker.build import TrainedCell, build_modules, usual_batch
 from ..worker.content import raw_content
 from ..worker.evaluation import Evaluator
 from ..worker.places import Places
@@ -89,7 +89,7 @@ class Stock:
         recommender, unused = build_modules(eager, method, task, backbones, dataset)
         head, merged = deepcopy(recommender.head), merged_size(recommender.item_encoder)
         without_memory(recommender, self._mode)
-        batch = method.published_batch if cell.training.batch == "published" else cell.training.batch
+        batch = usual_batch(cell, method)
         parts = TrainedCell(
             cell=eager,
             task=task,

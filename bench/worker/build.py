@@ -42,7 +42,6 @@ class TrainedCell:
 
     `sources`: where the towers that the method reads come from. `batch`: users a batch. `cache`: what the feature cache
     cost, of a method that reads any of it. `unused`: a line for each setting that has nothing to act on here.
-    `usual_batch`: the batch that its rates are of, where it is another.
     """
 
     cell: Cell
@@ -58,7 +57,6 @@ class TrainedCell:
     unused: list[str]
     batches: Batches
     batch: int
-    usual_batch: int | None = None
 
 
 def assemble(
@@ -73,14 +71,13 @@ def assemble(
     places = places or Places.of(cell)
     method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
     materials = read(cell, places, task, tell)
-    dataset, device, chosen = materials.dataset, materials.device, cell.training.batch
+    dataset, device = materials.dataset, materials.device
     if method.kind == "ranker":
         return RankedCell(cell, task, dataset, method, *shelf_of(materials, method, apart))
     content, cache = content_of(materials, method, apart)
     tell("building the model", 0, 0)
     recommender, unused = build_modules(cell, method, task, materials.backbones, dataset)
-    usual = method.published_batch if chosen == "published" else chosen
-    size = batch or usual
+    size = batch or usual_batch(cell, method)
     return TrainedCell(
         cell=cell,
         task=task,
@@ -95,8 +92,13 @@ def assemble(
         unused=unused,
         batches=task.batches(dataset, size, cell.seed),
         batch=size,
-        usual_batch=usual,
     )
+
+
+def usual_batch(cell: Cell, method: Method[Any]) -> int:
+    """Users a batch as the cell says: what a method's rates are of."""
+    chosen = cell.training.batch
+    return method.published_batch if chosen == "published" else chosen
 
 
 def build_modules(

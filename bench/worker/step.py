@@ -21,7 +21,7 @@ from ..meters.clocks import EpochTimes, PhaseClock
 from ..meters.energy import EnergyMeter
 from ..meters.waiting import WaitMeter, Waits
 from ..tasks.task import Diverged
-from .build import TrainedCell
+from .build import TrainedCell, usual_batch
 from .prefetch import prefetch
 from .rates import batch_factor, training_rates
 
@@ -73,7 +73,7 @@ class Trainer:
         self.device = parts.device
         self.training: Training = parts.cell.training
         encoder = self.recommender.item_encoder
-        factor = batch_factor(parts.batch, parts.usual_batch or parts.batch)
+        factor = batch_factor(parts.batch, usual_batch(parts.cell, parts.method))
         self.rates = training_rates(parts.method.learning_rates(encoder), parts.cell, encoder, factor)
         self.autocast = torch.autocast(
             self.device.type, _DTYPES[self.training.precision], enabled=self.training.precision != "fp32"
