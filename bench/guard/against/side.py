@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -102,7 +101,7 @@ class Side:
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.terminate()  # not by SIGINT, which what a script starts with & ignores
         try:
             self._process.wait(_GRACE_SECONDS)
         except subprocess.TimeoutExpired:
