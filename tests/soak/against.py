@@ -10,18 +10,17 @@ one raises none. To have all of it on one core: taskset -c 0 python tests/soak/a
 
 import argparse
 import json
-import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import getsourcefile
 from pathlib import Path
 from typing import Any
+
+from busy import load
 
 from tpmebench.methods.registry import find_method
 
@@ -80,25 +79,6 @@ def plant(clone: Path, method: str, share: float) -> None:
     assert source is not None
     file = clone / Path(source).resolve().relative_to(ROOT)
     file.write_text(file.read_text() + PLANTED.format(share=share, name=found.__name__))
-
-
-@contextmanager
-def load() -> Iterator[None]:
-    """Keeps busy each core that this process may use."""
-    workers = [multiprocessing.Process(target=_spin, daemon=True) for _ in os.sched_getaffinity(0)]
-    for worker in workers:
-        worker.start()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.terminate()
-            worker.join()
-
-
-def _spin() -> None:
-    while True:
-        pass
 
 
 def main(given: argparse.Namespace, flags: list[str]) -> int:

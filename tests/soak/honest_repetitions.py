@@ -8,15 +8,13 @@ false verdict either, and their epochs must be marked as disturbed. Status 1 whe
 
 import argparse
 import json
-import multiprocessing
-import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from busy import load
 
 from tpmebench.reports.analysis.epochs import is_marked
 from tpmebench.reports.reading import load_records
@@ -59,25 +57,6 @@ def repetition(directory: Path, baseline: Path, study: str, flags: tuple[str, ..
         len(epochs),
         content["notes"],
     )
-
-
-@contextmanager
-def load() -> Iterator[None]:
-    """Keeps every core busy for the duration of the block."""
-    workers = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(os.cpu_count() or 1)]
-    for worker in workers:
-        worker.start()
-    try:
-        yield
-    finally:
-        for worker in workers:
-            worker.terminate()
-            worker.join()
-
-
-def _spin() -> None:
-    while True:
-        pass
 
 
 def main(study: str, runs: int, loaded: int, *flags: str) -> int:
