@@ -136,11 +136,11 @@ def advice_sentences(room: Room, found: Sequence[Advice]) -> list[str]:
 
 
 def cache_sentences(epochs: Mapping[tuple[str, str], float]) -> list[str]:
-    """When caches pay, by the cached row and its twin. Operations are what is known; time may say otherwise."""
+    """When caches pay, by the cached row and its twin: by operations, as no time is planned of building a cache."""
     lines = []
     for (cached, twin), epoch in epochs.items():
         when = "never pays" if math.isinf(epoch) else f"has paid for itself at the end of epoch {epoch:,.0f}"
-        lines.append(f"By operations, as no time is known, the cache of {cached} {when}, against {twin}.")
+        lines.append(f"By operations the cache of {cached} {when}, against {twin}.")
     return lines
 
 

@@ -66,11 +66,6 @@ class Card(BaseModel):
         """Bytes beside live tensors: a stated assumption, never part of a peak."""
         return size_in_bytes(self.context) + size_in_bytes(self.workspaces)
 
-    @property
-    def room(self) -> int:
-        """Bytes that live tensors may take; 0 where the allowance takes all."""
-        return max(self.memory_bytes - self.allowance, 0)
-
 
 def names() -> list[str]:
     """The cards that ship, sorted."""

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
+import torch
+
 from ...values import size_in_bytes
 from .cards import Card, Rates
 from .work import Operator, Shape, StepWork
 
 Bound = Literal["matrix rate", "bandwidth", "launches"]
-
-_BYTES = {"float64": 8, "int64": 8, "complex64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2}
-"""Of an element; of other dtypes 1."""
 
 
 @dataclass(frozen=True)
@@ -127,4 +126,4 @@ def _places(shape: Shape) -> tuple[int, tuple[int, ...]]:
 
 
 def _bytes(shape: Shape) -> int:
-    return prod(shape.size) * _BYTES.get(shape.dtype, 1)
+    return prod(shape.size) * getattr(torch, shape.dtype).itemsize

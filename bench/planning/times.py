@@ -9,7 +9,6 @@ from ...files import is_file
 from .calibrate import Bench, Tell, calibrate
 from .calibration import Calibration, Machine, calibration_path, load_calibration
 from .epoch import TypicalStep
-from .work import WorkMode
 
 
 def kept_calibration(threads: int) -> Calibration | None:
@@ -26,7 +25,7 @@ def measure(steps: Sequence[TypicalStep], threads: int, tell: Tell) -> Calibrati
     other steps.
     """
     machine = _machine(threads)
-    found = calibrate(_modes(steps), Bench(torch.device("cpu"), tell=tell))
+    found = calibrate([step.mode for step in steps], Bench(torch.device("cpu"), tell=tell))
     try:
         older = kept_calibration(threads)
     except BenchError:  # what cannot be read is what is being replaced
@@ -34,10 +33,6 @@ def measure(steps: Sequence[TypicalStep], threads: int, tell: Tell) -> Calibrati
     merged = found.merged(older)
     merged.save(calibration_path(machine))
     return merged
-
-
-def _modes(steps: Sequence[TypicalStep]) -> list[WorkMode]:
-    return [step.mode for step in steps]
 
 
 def _machine(threads: int) -> Machine:

@@ -132,6 +132,5 @@ def test_advice_is_a_few_sentences():
 
 def test_a_cache_pays_by_operations_where_no_time_is_known():
     assert cache_sentences({("iisan-cached", "iisan"): 2.0}) == [
-        "By operations, as no time is known, the cache of iisan-cached has paid for itself at the end of epoch 2, "
-        "against iisan."
+        "By operations the cache of iisan-cached has paid for itself at the end of epoch 2, against iisan."
     ]
