@@ -63,7 +63,9 @@ def test_a_note_is_of_the_study_as_it_is_written(overrides: dict, settings: list
 
 def test_the_demo_says_that_it_is_short_and_where_there_is_more() -> None:
     note = read_study(None, {}, []).note
-    assert note.startswith("A short run") and "reports/published/converged/report.md" in note and "\n" not in note
+    page = "reports/published/converged/README.md"
+    assert note.startswith("A short run") and page in note and "\n" not in note
+    assert (Path(__file__).parents[2] / page).is_file()
     assert "  " not in note
     assert read_study(None, {"datasets": ["bazaar:seed=1"]}, []).note == ""
 
