@@ -230,8 +230,9 @@ class Record(Schema):
     those of the accuracy are, in words. `additions`: what of its own the method adds to a training step, `penalty` or
     `after_update`. `uncached`: the method that does the same without the feature cache, or "". `towers`: by modality,
     of a method that reads them. `energy`: joules of a card over the whole run, validation included. `warnings`: what a
-    reader must know of this cell, in lines. `plan`: of a cell that was not run and whose costs were computed; it has no
-    times and no accuracy.
+    reader must know of this cell, in lines. `beside`: how many other cells of its study might run at the same time;
+    with any, no time of it counts. `plan`: of a cell that was not run and whose costs were computed; it has no times
+    and no accuracy.
     """
 
     schema_version: Annotated[int, Field(ge=1)] = SCHEMA_VERSION
@@ -252,6 +253,7 @@ class Record(Schema):
     status: Status
     error: str | None = None
     warnings: list[str] = []
+    beside: Count = 0
     self_check: SelfCheck | None = None
     started: Moment
     code: Code = Code()

@@ -66,6 +66,10 @@ OnlyFailed = Annotated[
 KeepStale = Annotated[
     bool, typer.Option("--keep-stale", help="Count as done what code, data or towers that have changed left.")
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, help="How many cells run at a time; with more than one, times do not count."),
+]
 Strict = Annotated[bool, typer.Option("--strict", help="End with status 1 when a cell failed.")]
 Source = Annotated[
     Path | None,

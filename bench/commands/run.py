@@ -41,6 +41,7 @@ def run(
         bool, typer.Option("--save", help="Keep what each cell trained, of its best epoch, for bench export.")
     ] = False,
     strict: arguments.Strict = False,
+    jobs: arguments.Jobs = None,
     source: arguments.Source = None,
 ) -> None:
     """Run a study and write its report. What is done already is not done again."""
@@ -63,7 +64,7 @@ def run(
     from ..running.session import run_study  # which takes seconds to import
 
     directory = out or chosen.directory
-    request = Request(directory, dry_run, only_failed, again, keep_stale=keep_stale, strict=strict, save=save)
+    request = Request(directory, dry_run, only_failed, again, keep_stale, strict, save, jobs or 1)
     sys.exit(run_study(chosen, request))
 
 

@@ -30,6 +30,7 @@ def tune(
     only_failed: arguments.OnlyFailed = False,
     keep_stale: arguments.KeepStale = False,
     strict: arguments.Strict = False,
+    jobs: arguments.Jobs = None,
 ) -> None:
     """Search each method's settings, choose on valid, and run what was chosen on all seeds.
 
@@ -45,5 +46,7 @@ def tune(
     from ..running.request import Request
     from ..running.session import tune_study  # which takes seconds to import
 
-    request = Request(out or chosen.directory, dry_run, only_failed, keep_stale=keep_stale, strict=strict)
+    request = Request(
+        out or chosen.directory, dry_run, only_failed, keep_stale=keep_stale, strict=strict, jobs=jobs or 1
+    )
     sys.exit(tune_study(chosen, request))

@@ -32,6 +32,7 @@ class Start:
 
     def __init__(self, libraries: Sequence[str]) -> None:
         self._libraries = libraries
+        self._turn = threading.RLock()  # cells side by side share a nursery
         self._nursery: Nursery | None = None
         self._environment: dict[str, str] = {}
 
@@ -39,17 +40,19 @@ class Start:
         """Starts a program whose variables are these: libraries read some of them once, while they are imported."""
         if not AVAILABLE:
             return start_fresh(program, environment)
-        if self._nursery is None or self._nursery.ended or environment != self._environment:
-            self.close()
-            self._nursery = Nursery.open(self._libraries, environment, log=program.streams[2])
-            self._environment = environment
-        return self._nursery.start(program)
+        with self._turn:
+            if self._nursery is None or self._nursery.ended or environment != self._environment:
+                self.close()
+                self._nursery = Nursery.open(self._libraries, environment, log=program.streams[2])
+                self._environment = environment
+            return self._nursery.start(program)
 
     def close(self) -> None:
         """Keeps nothing open, and ends a nursery that is still importing: no cell begins any more."""
-        if self._nursery is not None:
-            self._nursery.close()
-            self._nursery = None
+        with self._turn:
+            if self._nursery is not None:
+                self._nursery.close()
+                self._nursery = None
 
 
 class CellProcess:
@@ -73,8 +76,11 @@ class CellProcess:
         with suppress(BrokenPipeError):  # the process is gone already; its exit status says why
             self._jobs.write(job.encode() + b"\n")
 
-    def events(self, limit: float | None = None) -> Iterator[dict[str, Any]]:
-        """What the cell tells until it ends. Raises TimeLimitReached once it has run for `limit` seconds.
+    def events(self, limit: float | None = None, stopping: threading.Event | None = None) -> Iterator[dict[str, Any]]:
+        """What the cell tells until it ends.
+
+        Raises TimeLimitReached once it has run for `limit` seconds, KeyboardInterrupt once `stopping` is set: a thread
+        hears no Ctrl-C.
 
         The end of its pipe is not waited for: a process that the cell started may hold it open for ever.
         """
@@ -84,6 +90,8 @@ class CellProcess:
         deadline = time.monotonic() + limit if limit else float("inf")
         ended = False
         while True:
+            if stopping is not None and stopping.is_set():
+                raise KeyboardInterrupt
             left = deadline - time.monotonic()
             if left <= 0 and not ended:
                 raise TimeLimitReached

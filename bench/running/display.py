@@ -36,9 +36,6 @@ class Display:
         self._earlier = f" ({earlier})" if earlier else ""
         self._live: Progress | None = None
         self._cells: TaskID | None = None
-        self._steps: TaskID | None = None
-        self._name = ""
-        self._began = time.monotonic()
 
     def __enter__(self) -> "Display":
         if self._console.is_terminal:
@@ -59,24 +56,37 @@ class Display:
 
     def say(self, line: str) -> None:
         """What is no cell's."""
-        self._print(line)
+        self._console.say(line)
 
-    def start(self, number: int, total: int, cell: Cell, label: str = "") -> None:
+    def start(self, number: int, total: int, cell: Cell, label: str = "") -> "CellView":
         """A cell begins; `label` tells its method from other variants of it."""
-        self._name = f"[{number}/{total}] {describe(cell, label)}"
+        if self._live is not None:
+            if self._cells is None:
+                self._cells = self._live.add_task("cells", total=total, detail="")
+            self._live.update(self._cells, detail=f"{number} of {total}{self._earlier}")
+        return CellView(self._console, self._live, f"[{number}/{total}] {describe(cell, label)}")
+
+    def finish(self, view: "CellView", record: Record, log: Path | None = None) -> None:
+        """A cell is done, well or not; `log` holds what was printed in it."""
+        view.finish(record, log)
+        if self._live and self._cells is not None:
+            self._live.advance(self._cells)
+
+
+class CellView:
+    """What the user sees of one cell: its line in the live view, or lines of its own under its name."""
+
+    def __init__(self, console: Screen, live: Progress | None, name: str) -> None:
+        self._console = console
+        self._live = live
+        self._name = name
         self._began = time.monotonic()
-        if self._live is None:
-            self._print(f"{self._name}: started")
-            return
-        if self._cells is None:
-            self._cells = self._live.add_task("cells", total=total, detail="")
-            self._steps = self._live.add_task("", total=None, detail="")
-        self._live.update(self._cells, completed=number - 1, detail=f"{number} of {total}{self._earlier}")
-        assert self._steps is not None
-        self._live.reset(self._steps, total=None, description=self._name, detail="starting")
+        self._steps = live.add_task(name, total=None, detail="starting") if live else None
+        if live is None:
+            self._print("started")
 
     def update(self, event: dict[str, Any]) -> None:
-        """A cell tells of its progress."""
+        """The cell tells of its progress."""
         if event["event"] == "epoch":
             text = (
                 f"epoch {event['number']}/{event['of']}  loss {event['loss']:.4f}"
@@ -84,11 +94,11 @@ class Display:
             )
             self._show(text + _sign(event), event["number"], event["of"])
             if self._live and _sign(event):
-                self._print(f"{self._name}: epoch {event['number']}{_sign(event)}")  # the live line does not stay
+                self._print(f"epoch {event['number']}{_sign(event)}")  # the live line does not stay
         elif event["event"] == "disturbed":
-            self._print(f"{self._name}: epoch {event['number']}{_sign(event)}; running it again")
+            self._print(f"epoch {event['number']}{_sign(event)}; running it again")
         elif event["event"] == "warning":
-            self._print(f"{self._name}: warning: {event['message']}")
+            self._print(f"warning: {event['message']}")
         elif event["event"] == "phase":
             text = f"{event['name']} {event['done']}/{event['total']}" if event["total"] else event["name"]
             # Without a live view a line for each step of a long build would drown the rest.
@@ -96,7 +106,7 @@ class Display:
                 self._show(text, event["done"], event["total"] or None)
 
     def finish(self, record: Record, log: Path | None = None) -> None:
-        """A cell is done, well or not; `log` holds what was printed in it."""
+        """The cell is done; its line in the live view goes."""
         seconds = time.monotonic() - self._began
         if record.status == "ok" and record.accuracy is not None:
             name = record.primary_metric
@@ -106,18 +116,18 @@ class Display:
             outcome = "ok  no T: disturbed" if seconds_an_epoch is None else f"ok  T {seconds_an_epoch:.3g} s"
         else:
             outcome = f"{record.status}: {record.error}" + (f" [log: {log}]" if log and log.exists() else "")
-        self._print(f"{self._name}: {outcome}  ({seconds:.1f} s)")
-        if self._live and self._cells is not None:
-            self._live.advance(self._cells)
+        self._print(f"{outcome}  ({seconds:.1f} s)")
+        if self._live and self._steps is not None:
+            self._live.remove_task(self._steps)
 
     def _show(self, text: str, done: int, total: int | None) -> None:
         if self._live and self._steps is not None:
             self._live.update(self._steps, completed=done, total=total, detail=text)
         else:
-            self._print(f"{self._name}: {text}")
+            self._print(text)
 
     def _print(self, text: str) -> None:
-        self._console.say(text)
+        self._console.say(f"{self._name}: {text}")
 
 
 def _sign(event: dict[str, Any]) -> str:

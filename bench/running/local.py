@@ -1,8 +1,10 @@
-"""Runs cells one after another, each in a process of its own, and keeps a row for whatever becomes of them."""
+"""Runs cells, each in a process of its own, and keeps a row for whatever becomes of them."""
 
 import signal
+import threading
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...cell import Cell
@@ -18,10 +20,11 @@ from ..study.schema import Study
 from ..worker.job import Job, MachineRates
 from ..worker.places import Places, saved_path
 from .cell_process import CellProcess, Start, TimeLimitReached, cell_environment
-from .display import Display
+from .display import CellView, Display
 from .equal_memory import Batches, choose_batches
 from .preflight import check_places
 from .self_checks import Verdicts, check_cells
+from .side_by_side import results
 from .trackers import Told
 
 _LOG_TAIL = 1 << 16
@@ -45,10 +48,19 @@ class Rates:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What is found of cells before the first of them begins, and what starts their processes."""
+
+    start: Start
+    verdicts: Verdicts
+    batches: Batches
+
+
+@dataclass(frozen=True)
 class Runner:
     """Where a study's cells run. `warnings` are what the machine looked like before the first of them.
 
-    `save`: what is trained is kept beside the record.
+    `save`: what is trained is kept beside the record. `jobs`: how many cells run at a time.
     """
 
     study: Study
@@ -57,12 +69,14 @@ class Runner:
     warnings: list[str]
     rates: Rates = field(default_factory=Rates)
     save: bool = False
+    jobs: int = 1
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     def run(self, cells: list[Planned]) -> list[Record]:
-        """The records of the cells, in order.
+        """The records of the cells, as they ended.
 
         BenchError when a place that they write to cannot be written, or a tracker cannot work. After
-        KeyboardInterrupt the running cell has a row, and the study can go on later.
+        KeyboardInterrupt the running cells have a row, and the study can go on later.
         """
         check_places(self.directory, cells)
         told, records = Told(self.study.trackers, lambda line: self.display.say(f"warning: {line}")), []
@@ -71,26 +85,30 @@ class Runner:
             runnable = [planned for planned in cells if planned.cell.id not in verdicts.refused]
             batches = choose_batches(runnable, start, self.display, self.directory)
             verdicts.refused |= batches.refused
-            for number, planned in enumerate(cells, 1):
-                self.display.start(number, len(cells), planned.cell, planned.label)
-                record = self._refused(planned, verdicts) or self._run_cell(planned, start, verdicts, batches)
-                self.rates.learn(record)
-                self.display.finish(record, log_path(self.directory, record.cell_id))
+            one = partial(self._one, Known(start, verdicts, batches), len(cells))
+            calls = [partial(one, number, planned) for number, planned in enumerate(cells, 1)]
+            for record in results(calls, self.jobs, self.stopping):
                 told.record(record)
                 records.append(record)
         return records
+
+    def _one(self, known: Known, total: int, number: int, planned: Planned) -> Record:
+        """Runs a cell, and shows how it goes."""
+        view = self.display.start(number, total, planned.cell, planned.label)
+        record = self._refused(planned, known.verdicts) or self._run_cell(planned, known, view)
+        self.rates.learn(record)
+        self.display.finish(view, record, log_path(self.directory, record.cell_id))
+        return record
 
     def _refused(self, planned: Planned, verdicts: Verdicts) -> Record | None:
         """The row of a cell that is known not to be able to run."""
         reason = verdicts.refused.get(planned.cell.id)
         return self._failed(blank_record(self.study, planned), "refused", reason) if reason else None
 
-    def _run_cell(self, planned: Planned, start: Start, verdicts: Verdicts, batches: Batches) -> Record:
-        blank, kills, done = blank_record(self.study, planned), out_of_memory_kills(), False
-        blank.self_check = verdicts.passed.get(planned.cell.id)
-        if chosen := batches.chosen.get(planned.cell.id):
-            blank.batch, blank.planned_peak = chosen.batch, chosen.peak
-        blank.warnings += self._clear_the_way(blank.cell_id)
+    def _run_cell(self, planned: Planned, known: Known, view: CellView) -> Record:
+        start, kills, done = known.start, out_of_memory_kills(), False
+        blank = self._blank(planned, known)
+        blank.warnings += self._clear_the_way(blank.cell_id, view)
         saved_path(self.directory, blank.cell_id).unlink(missing_ok=True)  # of the record that this one takes over from
         log = log_path(self.directory, blank.cell_id)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -98,11 +116,11 @@ class Runner:
             process = CellProcess(start, cell_environment(planned.cell), printed)
             try:
                 process.give(self._job(blank, planned.places).model_dump_json())
-                for event in process.events(planned.cell.timeout):
+                for event in process.events(planned.cell.timeout, self.stopping):
                     if event["event"] == "done":
                         done = True
                         break
-                    self.display.update(event)
+                    view.update(event)
                 code = process.finish()
             except TimeLimitReached:
                 start.close()  # nobody waits for libraries that are still being imported
@@ -123,6 +141,15 @@ class Runner:
             return read_record(record_path(self.directory, blank.cell_id))
         return self._failed(blank, *what_became(code, log, out_of_memory_kills() != kills))
 
+    def _blank(self, planned: Planned, known: Known) -> Record:
+        """The record that the cell completes, with what is known before."""
+        blank = blank_record(self.study, planned)
+        blank.self_check = known.verdicts.passed.get(planned.cell.id)
+        if chosen := known.batches.chosen.get(planned.cell.id):
+            blank.batch, blank.planned_peak = chosen.batch, chosen.peak
+        blank.beside = self.jobs - 1
+        return blank
+
     def _left(self, blank: Record) -> Record | None:
         """The record that the cell itself left, if it came to its end before it was told to end."""
         try:
@@ -131,7 +158,7 @@ class Runner:
             return None
         return record if record.started == blank.started else None
 
-    def _clear_the_way(self, cell_id: str) -> list[str]:
+    def _clear_the_way(self, cell_id: str, view: CellView) -> list[str]:
         """Sets a record aside that cannot be read, so that a new one can stand there; a line that says so."""
         path = record_path(self.directory, cell_id)
         if not path.exists() and not path.is_symlink():
@@ -140,7 +167,7 @@ class Runner:
             read_record(path)
         except BenchError as error:
             line = f"an earlier record could not be used (kept as {set_aside(path).name}): {error}"
-            self.display.update({"event": "warning", "message": line})
+            view.update({"event": "warning", "message": line})
             return [line.replace(f"{self.directory}/", "")]
         return []
 
@@ -152,7 +179,7 @@ class Runner:
             places=places,
             warnings=self.warnings,
             checkpoint_seconds=study.checkpoint_seconds,
-            repeat_disturbed=study.repeat_disturbed,
+            repeat_disturbed=0 if blank.beside else study.repeat_disturbed,  # what has no time needs no quiet
             test_every_epoch=study.test_every_epoch,
             save=self.save,
             costs_seconds=study.costs_seconds,

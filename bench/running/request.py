@@ -18,7 +18,8 @@ class Request:
 
     `rerun`: methods whose cells run again whatever is there, or `all`. `keep_stale`: what changed code, data or towers
     left behind counts as done. `strict`: a failed cell is the command's failure. `save`: what is trained is kept, and
-    a cell that is done without runs again. `report`: a report is written in the end, and its table shown.
+    a cell that is done without runs again. `jobs`: how many cells run at a time. `report`: a report is written in the
+    end, and its table shown.
     """
 
     directory: Path
@@ -28,6 +29,7 @@ class Request:
     keep_stale: bool = False
     strict: bool = False
     save: bool = False
+    jobs: int = 1
     report: bool = True
 
     def wants(self, planned: Planned) -> bool:
@@ -61,6 +63,8 @@ class Request:
             raise BenchError("--only-failed and --rerun: give one of the two")
         if self.save and any(planned.cell.costs for planned in cells):
             raise BenchError("--save and --costs: give one of the two: measuring costs trains nothing to keep")
+        if self.jobs > 1 and any(planned.cell.costs for planned in cells):
+            raise BenchError("--jobs and --costs: give one of the two: what runs beside others has no times")
         known = list(dict.fromkeys(planned.cell.method for planned in cells))
         for text in self.rerun:
             if text == ALL:

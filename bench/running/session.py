@@ -77,14 +77,14 @@ def _run(console: Screen, study: Study, request: Request, again: Again) -> int:
     cells, interrupted = again(ended), False
     wanted = [planned for planned in cells if request.wants(planned)]
     _say_plan(console, cells, wanted, request)
-    warnings = _look_around(console, study, wanted) if wanted else []
+    warnings = _look_around(console, study, wanted, request.jobs) if wanted else []
     rates = Rates()
     while wanted and not interrupted:
         for planned in filter(request.reruns, wanted):
             drop_checkpoints(request.directory, planned.id)
         with Display(console, _earlier(cells, request)) as display:
             try:
-                Runner(study, request.directory, display, warnings, rates, request.save).run(wanted)
+                Runner(study, request.directory, display, warnings, rates, request.save, request.jobs).run(wanted)
             except KeyboardInterrupt:  # within a cell, which then has a row, or between two
                 interrupted = True
         ran.update(planned.id for planned in wanted)
@@ -105,7 +105,7 @@ def _say_plan(console: Screen, cells: list[Planned], wanted: list[Planned], requ
         console.say(line)
 
 
-def _look_around(console: Screen, study: Study, wanted: list[Planned]) -> list[str]:
+def _look_around(console: Screen, study: Study, wanted: list[Planned], jobs: int) -> list[str]:
     """Says what machine and data the wanted cells meet, before the first of them; what may disturb their times."""
     device = next((planned.cell.device for planned in wanted if planned.method.kind == "method"), "cpu")
     for line in environment.unseen(device):
@@ -113,6 +113,10 @@ def _look_around(console: Screen, study: Study, wanted: list[Planned]) -> list[s
     warnings = environment.busy_warnings(environment.load_average(), environment.usable_cores(), device)
     for warning in warnings:
         console.say(f"warning: {warning}", style="yellow")
+    threads = max(planned.cell.threads or environment.usable_cores() for planned in wanted)
+    if jobs > 1 and jobs * threads > environment.usable_cores():
+        taken, cores = f"--jobs {jobs}, each of {threads} threads", environment.usable_cores()
+        console.say(f"warning: {taken}, on {cores} cores: they will wait for one another; --set threads=N", "yellow")
     describe_data(study, console, read=True)
     for line in picture_lines(wanted, study):
         console.say(line)

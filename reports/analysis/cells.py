@@ -7,7 +7,7 @@ from ...cell import Family
 from ...metrics import headline
 from ..records import Epoch, Record
 from .energy import COUNTERS, cache_energy, epoch_energy
-from .epochs import is_marked, mean_epoch, timed_epochs, usable_epochs
+from .epochs import alone, is_marked, mean_epoch, timed_epochs, usable_epochs
 from .machine import machine
 from .use import use_sizes, use_times
 
@@ -66,7 +66,7 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "step_p50": steps.p50 if steps else None,
         "step_p90": steps.p90 if steps else None,
         "step_p99": steps.p99 if steps else None,
-        "cache_build": time.cache_build,
+        "cache_build": time.cache_build if disturbed or alone(record) else None,
         "cache_reused": time.cache_reused,
         "start": time.start,
         "validation": mean(lambda epoch: epoch.evaluation),

@@ -8,6 +8,11 @@ MARKED, LEFT_OUT, SIGN = 0.05, 0.20, "†"
 """Shares of an epoch lost to waiting above which it is marked, and above which it stays out of T; the mark."""
 
 
+def alone(record: Record) -> bool:
+    """Whether no other cell of its study ran beside it. What cells share (bandwidth, a card) shows in no wait."""
+    return not record.beside
+
+
 def warm_epochs(record: Record) -> list[Epoch]:
     """All epochs but those that began in a fresh process, the first and a resumed one.
 
@@ -24,9 +29,9 @@ def usable_epochs(record: Record) -> list[Epoch]:
 def timed_epochs(record: Record, disturbed: bool = False) -> list[Epoch]:
     """The epochs that count for T: the warm ones that lost no more than a fifth to waiting, or all when `disturbed`.
 
-    Empty when nothing was trained or every epoch was disturbed so much: such a cell has no T.
+    Empty when nothing was trained, every epoch was disturbed so much or other cells ran beside: such a cell has no T.
     """
-    return [epoch for epoch in usable_epochs(record) if disturbed or epoch.disturbance <= LEFT_OUT]
+    return [epoch for epoch in usable_epochs(record) if disturbed or (epoch.disturbance <= LEFT_OUT and alone(record))]
 
 
 def is_marked(epoch: Epoch) -> bool:

@@ -4,13 +4,13 @@ from typing import Any
 
 from ..measurements import Pass, Use
 from ..records import Record
-from .epochs import LEFT_OUT, MARKED
+from .epochs import LEFT_OUT, MARKED, alone
 
 
 def passes(record: Record, disturbed: bool = False) -> list[Pass]:
     """Those that count: all but the first, where there are more, that lost no more than a fifth to waiting."""
     every = record.use.passes if record.use else []
-    return [each for each in every[1:] or every if disturbed or each.disturbance <= LEFT_OUT]
+    return [each for each in every[1:] or every if disturbed or (each.disturbance <= LEFT_OUT and alone(record))]
 
 
 def use_times(record: Record, disturbed: bool = False) -> dict[str, Any]:

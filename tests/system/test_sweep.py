@@ -45,9 +45,10 @@ def test_a_search_goes_on_where_it_stopped_and_runs_its_choice_on_all_seeds(benc
         "2 of 2 cells would run, then 2 more: of each search the setting that is best on valid, on 2 seeds"
         in said.stdout
     )
-    done = bench(*tune, cwd=tmp_path)
+    done = bench(*tune, "--jobs", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = records(tmp_path / "study")
+    assert {each["beside"] for each in found} == {1}
     points = [each for each in found if each["cell"]["search"]]
     assert [len(points), len(found)] == [2, 4]
 

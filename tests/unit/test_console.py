@@ -100,9 +100,9 @@ def test_progress_shows_names_as_they_are(log: Log, monkeypatch, make_record) ->
     for terminal in (False, True):
         monkeypatch.setenv("TTY_COMPATIBLE", str(int(terminal)))
         with Display(Screen()) as display:
-            display.start(1, 1, record.cell)
-            display.update({"event": "phase", "name": HOSTILE, "done": 0, "total": 0})
-            display.finish(record)
+            view = display.start(1, 1, record.cell)
+            view.update({"event": "phase", "name": HOSTILE, "done": 0, "total": 0})
+            display.finish(view, record)
         shown = log()
         assert r"lora on shop[v2]\n::error::x" in shown
         assert "\x1b]0;" not in shown

@@ -22,14 +22,14 @@ def shown(monkeypatch: pytest.MonkeyPatch, make_record):
         monkeypatch.setenv("COLUMNS", str(columns))
         cell = make_record("iisan-cached").cell
         with Display(Screen(), earlier) as display:
-            display.start(1, 7, cell, label)
-            display.start(2, 7, cell, label)
+            display.finish(display.start(1, 7, cell, label), make_record("iisan-cached"))
+            view = display.start(2, 7, cell, label)
             epoch = {"event": "epoch", "number": 3, "of": 30, "loss": 4.2, "metric": "HR@10", "valid": 0.04}
-            display.update({**epoch, "seconds": 3.2, "others": 2})
+            view.update({**epoch, "seconds": 3.2, "others": 2})
             assert display._live is not None
-            view = display._live.get_renderable()
+            lines = display._live.get_renderable()
         console = Console(width=columns, file=io.StringIO(), color_system=None)
-        console.print(view)
+        console.print(lines)
         return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
     return show

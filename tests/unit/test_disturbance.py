@@ -23,9 +23,11 @@ from tpmebench.bench.worker.step import Trained, Trainer, trainable_state
 from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.reports.analysis import comparison as frame
 from tpmebench.reports.analysis import uncertainty
+from tpmebench.reports.analysis.cells import times
 from tpmebench.reports.analysis.epochs import timed_epochs
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
+from tpmebench.reports.measurements import Pass, Use
 from tpmebench.reports.records import Epoch, Record
 from tpmebench.reports.tables.main import main_table
 
@@ -204,6 +206,14 @@ def test_the_first_epoch_of_a_process_and_disturbed_ones_stay_out_of_the_time(
     assert len(timed_epochs(record, disturbed=True)) >= len(counted)
 
 
+def test_cells_that_ran_beside_others_have_no_times_unless_asked(make_record: Callable[..., Record]):
+    record = with_waits(make_record("lora"), [0.0, 0.0]).model_copy(update={"beside": 3})
+    record.time.cache_build = 2.0
+    record.use = Use(items=5, passes=[Pass(encoding=1.0, items=5, ranking=1.0, users=2)])
+    assert [times(record)[name] for name in ("time", "cache_build", "encoding", "left_out")] == [None, None, None, 1]
+    assert [times(record, True)[name] for name in ("time", "cache_build", "encoding", "left_out")] == [2.0, 2.0, 1.0, 0]
+
+
 def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares: list[float]) -> frame.Comparison:
     records = [with_waits(make_record(name), own) for name, own in shares.items()]
     [comparison] = frame.compare([Result(record) for record in records], disturbed)
@@ -249,11 +259,10 @@ def test_the_screen_says_what_disturbed_an_epoch_while_it_runs(
     make_record: Callable[..., Record], capsys: pytest.CaptureFixture[str]
 ):
     event = {"event": "epoch", "number": 2, "of": 3, "loss": 1.0, "metric": "HR@10", "valid": 0.1, "seconds": 2.0}
-    display = Display(Screen())
-    display.start(1, 1, make_record("lora").cell)
-    display.update(event | {"lost": 0.04, "others": 0})
-    display.update({"event": "disturbed", "number": 2, "lost": 0.34, "others": 0})
-    display.update(event | {"lost": 0.06, "others": 1})
+    view = Display(Screen()).start(1, 1, make_record("lora").cell)
+    view.update(event | {"lost": 0.04, "others": 0})
+    view.update({"event": "disturbed", "number": 2, "lost": 0.34, "others": 0})
+    view.update(event | {"lost": 0.06, "others": 1})
     _, quiet, again, marked = capsys.readouterr().out.splitlines()
     assert "†" not in quiet
     assert "epoch 2  † 34% lost to waiting for a core; running it again" in again

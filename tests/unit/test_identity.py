@@ -275,6 +275,13 @@ def test_rerun_names_methods_of_the_study(tmp_path: Path):
         Request(tmp_path, rerun=("lora",), only_failed=True).check(cells(tmp_path))
 
 
+def test_what_is_timed_runs_alone(tmp_path: Path):
+    study = Study.model_validate({"methods": ["lora"], "references": False, "costs": True, "device": "cpu"})
+    Request(tmp_path).check(plan(study, tmp_path, "0.1.0"))
+    with pytest.raises(BenchError, match="--jobs and --costs"):
+        Request(tmp_path, jobs=2).check(plan(study, tmp_path, "0.1.0"))
+
+
 def test_what_runs_again_on_demand_goes_on_from_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     study = Study.model_validate({"methods": ["fft", "lora"], "references": False, "device": "cpu"})
     planned = plan(study, tmp_path, "0.1.0")

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,10 +17,11 @@ from tpmebench.bench.console import Screen
 from tpmebench.bench.meters import kills
 from tpmebench.bench.nursery import Program
 from tpmebench.bench.running import cell_process, local
-from tpmebench.bench.running.display import Display
+from tpmebench.bench.running.display import CellView, Display
 from tpmebench.bench.running.local import Runner, what_became
 from tpmebench.bench.study.grid import Planned, plan
 from tpmebench.bench.study.study import Study
+from tpmebench.cell import Cell
 from tpmebench.reports.reading import read_record
 from tpmebench.reports.records import Record, record_path
 
@@ -74,6 +76,18 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> Planned:
 
 
 @pytest.fixture
+def run_two(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Record]]:
+    """Runs two cells at a time whose workers do what they are told; gives their records."""
+
+    def run_two(does: str, display: Display | None = None) -> list[Record]:
+        monkeypatch.setattr(local, "Start", lambda *_: Start(f"{WORKER}\n{does}"))
+        cells = [replace(cell, cell=cell.cell.model_copy(update={"seed": seed}), record=None) for seed in (0, 1)]
+        return Runner(Study(repeat_disturbed=3), tmp_path, display or Display(quiet()), [], jobs=2).run(cells)
+
+    return run_two
+
+
+@pytest.fixture
 def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a cell whose worker does what it is told in Python; gives the record."""
 
@@ -88,6 +102,20 @@ def run(cell: Planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return record
 
     return run
+
+
+class Stops(Display):
+    """Ctrl-C when the first cell tells of its progress."""
+
+    def start(self, number: int, total: int, cell: Cell, label: str = "") -> CellView:
+        view = super().start(number, total, cell, label)
+        view.update = _ctrl_c
+        return view
+
+
+def _ctrl_c(event: dict[str, Any]) -> None:
+    if event["event"] == "phase":
+        raise KeyboardInterrupt
 
 
 def gone(tmp_path: Path) -> bool:
@@ -176,10 +204,6 @@ def test_a_cell_that_tells_and_tells_meets_its_limit_too(run: Run) -> None:
 
 
 def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path: Path) -> None:
-    class Stops(Display):
-        def update(self, event: dict[str, Any]) -> None:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         run("start(); tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
     assert gone(tmp_path)
@@ -189,12 +213,6 @@ def test_ctrl_c_ends_all_that_the_cell_started(run: Run, cell: Planned, tmp_path
 @pytest.mark.parametrize(("word", "status"), [("done", "ok"), ("still at work", "interrupted")])
 def test_ctrl_c_while_a_cell_ends_takes_no_record_away(run: Run, tmp_path: Path, word: str, status: str) -> None:
     """The record is there, and the process is on its way out, or just about to say so."""
-
-    class Stops(Display):
-        def update(self, event: dict[str, Any]) -> None:
-            if event["event"] == "phase":
-                raise KeyboardInterrupt
-
     left = "leave(status='ok'); " if word == "done" else ""
     with pytest.raises(KeyboardInterrupt):
         run(f"{left}tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
@@ -202,14 +220,47 @@ def test_ctrl_c_while_a_cell_ends_takes_no_record_away(run: Run, tmp_path: Path,
 
 
 def test_ctrl_c_keeps_no_record_of_an_earlier_run(run: Run, tmp_path: Path) -> None:
-    class Stops(Display):
-        def update(self, event: dict[str, Any]) -> None:
-            raise KeyboardInterrupt
-
     assert run("leave(status='ok'); tell('done')").status == "ok"
     with pytest.raises(KeyboardInterrupt):
         run("tell('phase', name='x', done=0, total=0); time.sleep(600)", display=Stops(quiet()))
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"]
+
+
+MEET = """
+open(os.path.join(folder, f"came-{record['cell']['seed']}"), "w").close()
+while not all(os.path.exists(os.path.join(folder, f"came-{seed}")) for seed in (0, 1)):
+    time.sleep(.01)
+"""
+
+
+def test_cells_side_by_side_meet_and_say_so(run_two: Callable[..., list[Record]]) -> None:
+    """One after another they would wait for ever."""
+    end = "leave(status='ok', summary=str(job['repeat_disturbed'])); tell('done')"
+    records = run_two(f"{MEET}\n{end}")
+    assert sorted(record.cell.seed for record in records) == [0, 1]
+    assert [(record.status, record.beside, record.summary) for record in records] == [("ok", 1, "0")] * 2
+
+
+def test_ctrl_c_ends_all_cells_that_run_side_by_side(run_two: Callable[..., list[Record]], tmp_path: Path) -> None:
+    """It reaches the thread that waits for them, as soon as both have begun."""
+    begun = threading.Thread(target=lambda: _interrupt_when(lambda: len(list(tmp_path.glob("came-*"))) == 2))
+    begun.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_two(f"{MEET}\ntime.sleep(600)")
+    begun.join()
+    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"] * 2
+
+
+def _interrupt_when(ready: Callable[[], bool]) -> None:
+    while not ready():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_what_one_cell_raises_ends_the_others(run_two: Callable[..., list[Record]], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_two(f"{MEET}\ntell('phase', name='x', done=0, total=0); time.sleep(600)", Stops(quiet()))
+    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"] * 2
 
 
 def test_a_record_that_was_left_within_the_time_limit_stays(run: Run) -> None:
