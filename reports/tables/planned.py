@@ -41,9 +41,14 @@ def planned_table(comparison: Comparison, planned: Planned) -> Table | None:
         return None
     notes = [
         "A difference is relative to what was measured. Operations: forward and backward of the heaviest step; "
-        "training: peak of live tensor bytes, which is compared with no peak of a card's allocator.",
+        "training: peak of live tensor bytes.",
         _exactness(rows),
     ]
+    if any(origin(plan) != origin(measured) for plan, measured in pairs.values()):
+        notes.append(
+            "The measured peak is that of a card's allocator: workspaces of its libraries and a feature cache that "
+            "lies on the card count there beside live tensors; a plan has neither."
+        )
     other = [label for label, (plan, measured) in pairs.items() if plan.cell.seed != measured.cell.seed]
     if other:
         notes.append(
@@ -75,7 +80,6 @@ def _row(plan: Record, measured: Record) -> dict[str, float | None]:
     row: dict[str, float | None] = {}
     for name, (_, value) in FIGURES.items():
         before, now = value(plan), value(measured)
-        one_meter = name != "training" or origin(plan) == origin(measured)
         row |= {f"{name} planned": before, f"{name} measured": now}
-        row[f"{name} difference"] = before / now - 1 if before is not None and now and one_meter else None
+        row[f"{name} difference"] = before / now - 1 if before is not None and now else None
     return row

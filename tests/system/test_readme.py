@@ -78,6 +78,7 @@ def test_every_target_is_in_the_makefile(line: str):
         ("reports/published/speed.md", "speed speed"),
         ("reports/published/costs-on-a-card.md", "main base-unique"),
         ("reports/published/costs-on-a-card.md", "main base-every-slot"),
+        ("reports/published/costs-on-a-card.md", "planned base-every-slot"),
         ("reports/published/plan-paper.md", "beside-paper plan-paper"),
     ],
 )

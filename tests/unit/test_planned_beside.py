@@ -95,6 +95,18 @@ def test_other_data_of_the_same_name_are_not_set_beside(make_record) -> None:
     assert beside(run, plan_of(other)) is None
 
 
+def test_a_cards_peak_is_compared_and_said_to_hold_more(make_record) -> None:
+    run = make_record("iisan")
+    assert "allocator" not in notes(run, plan_of(run))
+    card = run.model_copy(deep=True)
+    assert card.memory is not None and card.memory.training is not None
+    card.memory.origin, card.memory.training.allocated = "cuda-allocated", 2 * (run.memory.peak or 0)
+    table = beside(card, plan_of(run))
+    assert table is not None
+    assert table.frame["training difference"].tolist() == [-0.5]
+    assert "workspaces" in " ".join(table.notes)
+
+
 def test_another_seed_than_the_plans_is_said(make_record) -> None:
     plan = plan_of(make_record("iisan"))
     assert "plan's seed was measured of iisan" in notes(make_record("iisan", seed=3), plan)
