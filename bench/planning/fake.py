@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ from ..worker.read import Materials, Tell, backbone_sources, read
 from ..worker.step import Trainer
 
 _CPU = torch.device("cpu")
+_MOST_ELEMENTS = 1 << 24
+"""Real tensors that together make more than so many are computed without numbers."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Stock:
     tell: Tell = lambda _name, _done, _total: None
 
     def __post_init__(self) -> None:
-        self._mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self._datasets: dict[str, Dataset] = {}
         self._sources: dict[BackboneSource, BackboneSource] = {}
         self._towers: dict[str, tuple[BackboneSource, Tower]] = {}
@@ -88,7 +91,7 @@ class Stock:
         eager = cell.model_copy(update={"training": cell.training.model_copy(update={"compile": False})})
         recommender, unused = build_modules(eager, method, task, backbones, dataset)
         head, merged = deepcopy(recommender.head), merged_size(recommender.item_encoder)
-        without_memory(recommender, self._mode)
+        without_memory(recommender, self.mode)
         batch = usual_batch(cell, method)
         parts = TrainedCell(
             cell=eager,
@@ -183,14 +186,14 @@ class Stock:
             positions="all" if how.whole else "pooled",
         )
         found = Encoding.of(key, self._tower(source), content, _CPU)
-        without_memory(found.tower, self._mode)
+        without_memory(found.tower, self.mode)
         return found
 
     def _cache(self, build: Encoding) -> FeatureCache:
         """An entry as it is read in a step. Its array has no rows: whichever are asked for, they are fake."""
         _, levels, width = build.shape
         dtype, offsets = getattr(torch, build.key.dtype), build.rows.offsets
-        with self._mode:
+        with self.mode:
             states = torch.empty(0, levels, width, dtype=dtype)
         shared = torch.from_numpy(np.zeros(width, build.key.dtype)) if build.shared else None
         return FeatureCache(
@@ -199,15 +202,15 @@ class Stock:
 
 
 @contextmanager
-def running() -> Iterator[None]:
-    """Within it what is run of a fake cell is; torch's generator is as before afterwards.
+def running(mode: FakeTensorMode) -> Iterator[None]:
+    """Within it what is run of a fake cell, whose tensors are of `mode`, is; torch's generator is as before afterwards.
 
     BenchError says why, where a step asks what only numbers can tell, or does what fake tensors cannot.
     """
     collecting = gc.isenabled()
     gc.disable()  # it takes its time, with so many small objects about
     try:
-        with torch.random.fork_rng(devices=[]), _Mixed():
+        with torch.random.fork_rng(devices=[]), _Mixed(mode):
             yield
     finally:
         if collecting:
@@ -217,10 +220,19 @@ def running() -> Iterator[None]:
 class _Mixed(TorchDispatchMode):
     """What is written into a real tensor leaves it one, whatever was written: it is the same object afterwards.
 
+    What real tensors would spread to, as the loss's masks do over users and candidates, is a fake one: at the largest
+    batch of a catalogue they are gigabytes.
+
     BenchError for a sparse tensor, of which a fake one has no elements: what is computed of it would be nothing.
     """
 
+    def __init__(self, mode: FakeTensorMode) -> None:
+        super().__init__()
+        self._fake = mode
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.Tag.pointwise in func.tags and _spread(args) > _MOST_ELEMENTS:
+            args = [self._fake.from_tensor(each) if isinstance(each, torch.Tensor) else each for each in args]
         output = func(*args, **(kwargs or {}))
         if isinstance(output, torch.Tensor) and output.layout is not torch.strided:
             raise BenchError("its step computes with sparse tensors, which cannot be followed without numbers")
@@ -229,6 +241,14 @@ class _Mixed(TorchDispatchMode):
             if isinstance(into, torch.Tensor) and not isinstance(into, FakeTensor):
                 return into
         return output
+
+
+def _spread(args: Any) -> int:
+    """How many elements an operation makes of real tensors, one by one; 0 where one is fake already."""
+    tensors = [each for each in args if isinstance(each, torch.Tensor)]
+    if len(tensors) < 2 or any(isinstance(each, FakeTensor) for each in tensors):
+        return 0
+    return prod(torch.broadcast_shapes(*(each.shape for each in tensors)))
 
 
 @dataclass(frozen=True)

@@ -63,22 +63,22 @@ class NoForecast:
 
 def forecast(stock: Stock, cell: Cell, places: Places, *, timed: bool = False) -> Forecast | NoForecast:
     """Of a cell that trains; with `timed` what times are planned by, too, which takes another step."""
-    return _followed(lambda: _forecast(stock.cell(cell, places), timed))
+    return _followed(stock, lambda: _forecast(stock.cell(cell, places), timed))
 
 
 def training_peak_of(stock: Stock, cell: Cell, places: Places) -> int | NoForecast:
     """The peak of training alone, in bytes: the one that hangs on the batch, in half the time."""
-    return _followed(lambda: training_peak(stock.cell(cell, places).trainer).peak)
+    return _followed(stock, lambda: training_peak(stock.cell(cell, places).trainer).peak)
 
 
 def work_of(stock: Stock, cell: Cell, places: Places) -> StepWork | NoForecast:
     """The operators of the heaviest training step, once the optimiser has its state."""
-    return _followed(lambda: _work(stock.cell(cell, places).trainer))
+    return _followed(stock, lambda: _work(stock.cell(cell, places).trainer))
 
 
-def _followed(run: Callable[[], T]) -> T | NoForecast:
+def _followed(stock: Stock, run: Callable[[], T]) -> T | NoForecast:
     try:
-        with running():
+        with running(stock.mode):
             return run()
     except BenchError as error:
         return NoForecast(str(error))

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from planned import assembled, differences, planned
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from tpmebench.bench.meters.operations import count_step
-from tpmebench.bench.planning.fake import Stock
+from tpmebench.bench.planning.fake import Stock, running
 from tpmebench.bench.planning.forecast import Forecast, NoForecast
 from tpmebench.bench.planning.session import plan_study
 from tpmebench.bench.study.schema import Study
@@ -125,3 +126,12 @@ def test_a_plan_leaves_records_that_are_none_of_a_run(tmp_path: Path, capsys: py
     Record.model_validate(record.model_dump() | {"plan": None}).save(tmp_path / "run")
     with pytest.raises(BenchError, match="holds records of a run"):
         plan_study(study, tmp_path / "run")
+
+
+def test_what_spreads_over_all_users_and_candidates_takes_no_memory() -> None:
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    own, items = torch.zeros(1 << 14, 1, dtype=torch.int64), torch.zeros(1 << 13, dtype=torch.int64)
+    with running(mode):
+        mask, small = own == items, own[:8] == items
+    assert isinstance(mask, FakeTensor) and mask.shape == (1 << 14, 1 << 13)
+    assert not isinstance(small, FakeTensor) and small.all()
