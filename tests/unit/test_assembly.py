@@ -417,7 +417,7 @@ class Process:
     def give(self, job: str) -> None:
         self.jobs.append(Job.model_validate_json(job))
 
-    def events(self, _: float | None) -> list[dict[str, Any]]:
+    def events(self, *_: Any) -> list[dict[str, Any]]:
         return []
 
     def finish(self) -> int:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -239,22 +238,6 @@ def test_cells_side_by_side_meet_and_say_so(run_two: Callable[..., list[Record]]
     records = run_two(f"{MEET}\n{end}")
     assert sorted(record.cell.seed for record in records) == [0, 1]
     assert [(record.status, record.beside, record.summary) for record in records] == [("ok", 1, "0")] * 2
-
-
-def test_ctrl_c_ends_all_cells_that_run_side_by_side(run_two: Callable[..., list[Record]], tmp_path: Path) -> None:
-    """It reaches the thread that waits for them, as soon as both have begun."""
-    begun = threading.Thread(target=lambda: _interrupt_when(lambda: len(list(tmp_path.glob("came-*"))) == 2))
-    begun.start()
-    with pytest.raises(KeyboardInterrupt):
-        run_two(f"{MEET}\ntime.sleep(600)")
-    begun.join()
-    assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"] * 2
-
-
-def _interrupt_when(ready: Callable[[], bool]) -> None:
-    while not ready():
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_what_one_cell_raises_ends_the_others(run_two: Callable[..., list[Record]], tmp_path: Path) -> None:
