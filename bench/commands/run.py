@@ -63,9 +63,8 @@ def run(
     from ..running.request import Request
     from ..running.session import run_study  # which takes seconds to import
 
-    directory = out or chosen.directory
-    request = Request(directory, dry_run, only_failed, again, keep_stale, strict, save, jobs or 1)
-    sys.exit(run_study(chosen, request))
+    kept = {"keep_stale": keep_stale, "strict": strict, "save": save, "jobs": jobs or 1}
+    sys.exit(run_study(chosen, Request(out or chosen.directory, dry_run, only_failed, again, **kept)))
 
 
 _AGAIN = ("methods", "seeds", "dataset", "text_backbone", "image_backbone", "device", "out", "dry_run", "strict")

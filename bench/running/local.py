@@ -87,9 +87,10 @@ class Runner:
             verdicts.refused |= batches.refused
             one = partial(self._one, Known(start, verdicts, batches), len(cells))
             calls = [partial(one, number, planned) for number, planned in enumerate(cells, 1)]
-            for record in results(calls, self.jobs, self.stopping):
-                told.record(record)
-                records.append(record)
+            with closing(results(calls, self.jobs, self.stopping)) as ended:
+                for record in ended:
+                    told.record(record)
+                    records.append(record)
         return records
 
     def _one(self, known: Known, total: int, number: int, planned: Planned) -> Record:

@@ -246,6 +246,18 @@ def test_what_one_cell_raises_ends_the_others(run_two: Callable[..., list[Record
     assert [read_record(path).status for path in (tmp_path / "records").iterdir()] == ["interrupted"] * 2
 
 
+def test_ctrl_c_between_two_results_ends_the_cells_that_still_run(
+    run_two: Callable[..., list[Record]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes while the first record is told on, in the thread that takes the results."""
+    monkeypatch.setattr(local.Told, "record", lambda *_: _ctrl_c({"event": "phase"}))
+    end = "leave(status='ok'); tell('done')"
+    with pytest.raises(KeyboardInterrupt):
+        run_two(f"{MEET}\nif record['cell']['seed']: time.sleep(600)\n{end}")
+    found = {each.cell.seed: each.status for each in map(read_record, (tmp_path / "records").iterdir())}
+    assert found == {0: "ok", 1: "interrupted"}
+
+
 def test_a_record_that_was_left_within_the_time_limit_stays(run: Run) -> None:
     assert run("leave(status='ok'); time.sleep(600)", timeout=3.0).status == "ok"
 
