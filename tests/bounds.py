@@ -1,5 +1,6 @@
 """What every property test demands of a reader: a result or one BenchError, at once and in little memory."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import process_time
@@ -25,12 +26,17 @@ def bounded(names: str = "", seconds: float = SECONDS, megabytes: float = MEGABY
     memory (Python's, NumPy's and that of every library) rises further above where it stood, if only for a moment.
     """
     is_reset = reset_peak_rss()  # where the system cannot do it, time alone is held
+    collecting = gc.isenabled()
+    gc.disable()  # a full collection walks over all that other tests have left, for half of these seconds
     before, start = rss(), process_time()
     try:
         yield
     except BenchError as error:
         line = str(error)
         assert visible(line) == line and len(line) <= MESSAGE and names in line, line[: 2 * MESSAGE]
+    finally:
+        if collecting:
+            gc.enable()
     took, grown = process_time() - start, (peak_rss() - before) / (1 << 20)
     assert took < seconds, f"{took:.2f} seconds"
     assert grown < megabytes or not is_reset, f"{grown:.0f} MB"
