@@ -10,20 +10,32 @@ from .catalogue import ImageSource
 
 @dataclass(frozen=True)
 class Interactions:
-    """One entry an interaction, in the source's order; the three arrays are equally long.
+    """One entry an interaction, in the source's order; the arrays are equally long.
 
     `users` are codes from 0 (any order; the users of the splits follow their codes), `items` rows of `RawData.ids`
-    from 0, `times` numbers of any unit, or None when a user's entries already follow one another in time.
+    from 0, `times` numbers of any unit, or None when a user's entries already follow one another in time. `ratings`
+    are what users gave, where they gave any (NaN: none), and `parts` those of a split that the source comes with: 0 in
+    training, 1 in validation, 2 in test.
     """
 
     users: np.ndarray
     items: np.ndarray
     times: np.ndarray | None
+    ratings: np.ndarray | None = None
+    parts: np.ndarray | None = None
+
+    def taken(self, rows: np.ndarray) -> "Interactions":
+        """Some of them, by a mask or by their places, in that order."""
+        optional = (None if each is None else each[rows] for each in (self.times, self.ratings, self.parts))
+        return Interactions(self.users[rows], self.items[rows], *optional)
 
 
 @dataclass(frozen=True)
 class RawData:
-    """A source as read. Item row r (from 0) is number r + 1 for `images`; `missing_images` are the rows without one."""
+    """A source as read. Item row r (from 0) is number r + 1 for `images`; `missing_images` are the rows without one.
+
+    `user_ids` are what the source calls the users, by their codes, where it names them.
+    """
 
     name: str
     ids: Sequence[str]
@@ -32,3 +44,4 @@ class RawData:
     interactions: Interactions
     facts: dict[str, str | int | float]
     missing_images: Sequence[int] = ()
+    user_ids: Sequence[str] | None = None

@@ -11,7 +11,7 @@ from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
 from ..protocol import Split, prepare
-from ..raw import Interactions, RawData
+from ..raw import RawData
 from .registry import open_source
 
 
@@ -41,7 +41,7 @@ def load_dataset(
     absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
     interactions = raw.interactions
     if missing_images == "drop":
-        interactions = _selected(interactions, ~absent[interactions.items])
+        interactions = interactions.taken(~absent[interactions.items])
     try:
         prepared = split(interactions, len(raw.ids), max_length)
     except BenchError as error:
@@ -75,11 +75,6 @@ def _restricted(raw: RawData, spec: str, modalities: Modalities) -> RawData:
     if modalities == "text":
         return replace(raw, images=None, missing_images=())
     return replace(raw, texts=None) if modalities == "image" else raw
-
-
-def _selected(interactions: Interactions, kept: np.ndarray) -> Interactions:
-    times = None if interactions.times is None else interactions.times[kept]
-    return Interactions(interactions.users[kept], interactions.items[kept], times)
 
 
 def _catalogue(raw: RawData, order: np.ndarray) -> Catalogue:
