@@ -73,8 +73,8 @@ class Plan(Schema):
 
     `steps` and `items` of an epoch: its batches, and the items that they encode. `operations`: of an epoch's training,
     None where it is in no proportion to them. `cache_operations`: of building the feature cache. `module` and
-    `moment` (forward, backward or update): where training needs the most memory. `seconds`: of an epoch on the machine
-    of the plan, once that was calibrated; `seconds_error` the share of them by which they may be off, and
+    `moment` (forward, backward or update): where training needs the most memory. `seconds`: of an epoch on `processor`
+    with so many `threads`, once these were calibrated; `seconds_error` the share of them by which they may be off, and
     `seconds_measured` that of operators which were measured themselves.
     """
 
@@ -84,6 +84,8 @@ class Plan(Schema):
     cache_operations: Count | None = None
     module: str = ""
     moment: str = ""
+    processor: str = ""
+    threads: Count = 0
     seconds: PositiveSeconds | None = None
     seconds_error: Number | None = None
     seconds_measured: Share | None = None

@@ -6,17 +6,18 @@ from statistics import fmean
 from ...datasets.batches import ItemBatch
 from ...methods.inputs import ItemInputs
 from ..worker.step import Trainer
-from .calibration import Calibration, Predicted, seconds
+from .calibration import Calibration, Machine, Predicted, seconds
 from .comparisons import stated_error
 from .work import WorkMode
 
 
 @dataclass(frozen=True)
 class PlannedEpoch:
-    """`step`: a typical step without its data, `data`: seconds of these. `error`: the share of it by which it may be
-    off, from comparisons with measurements.
+    """`step`: a typical step without its data, `data`: seconds of these, both on `machine`. `error`: the share of it by
+    which it may be off, from comparisons with measurements.
     """
 
+    machine: Machine
     steps: int
     step: Predicted
     data: float
@@ -48,7 +49,7 @@ class TypicalStep:
         """On the machine of a calibration."""
         rates = calibration.data
         data = rates.batch + rates.slot * self.slots + rates.byte * self.bytes
-        return PlannedEpoch(self.steps, seconds(self.mode.work, calibration), data)
+        return PlannedEpoch(calibration.machine, self.steps, seconds(self.mode.work, calibration), data)
 
 
 def typical_step(trainer: Trainer) -> TypicalStep:

@@ -90,7 +90,7 @@ def planned_cells(study: Study) -> list[Planned]:
 
 def record_of(study: Study, cost: PlannedCost) -> Record:
     """The record of a cell that was planned and not run; `refused`, with the reason, where there is no forecast."""
-    record, found = blank_record(study, cost.planned), cost.found
+    record, found, epoch = blank_record(study, cost.planned), cost.found, cost.epoch
     if isinstance(found, NoForecast):
         return record.model_copy(update={"status": "refused", "error": f"no forecast: {found.reason}", "plan": Plan()})
     known = {
@@ -108,9 +108,11 @@ def record_of(study: Study, cost: PlannedCost) -> Record:
             cache_operations=found.cache_operations,
             module=found.peak.module,
             moment=found.peak.moment,
-            seconds=cost.epoch.seconds if cost.epoch else None,
-            seconds_error=cost.epoch.error if cost.epoch else None,
-            seconds_measured=min(1.0, cost.epoch.step.measured) if cost.epoch else None,
+            processor=epoch.machine.processor if epoch else "",
+            threads=epoch.machine.threads if epoch else 0,
+            seconds=epoch.seconds if epoch else None,
+            seconds_error=epoch.error if epoch else None,
+            seconds_measured=min(1.0, epoch.step.measured) if epoch else None,
         ),
     }
     return record.model_copy(update=known)

@@ -77,6 +77,17 @@ def test_exact_numbers_hold_and_each_method_has_its_row(bench, checked, findings
     assert {finding["verdict"] for finding in exact} == {"same"}
 
 
+def test_the_committed_plan_holds(bench, tmp_path):
+    baseline = Path(__file__).parents[2] / "baselines" / "plan.json"
+    done = bench(
+        "check", "--plan", "--methods", "iisan-cached", "--baseline", baseline, "--format", "json", cwd=tmp_path
+    )
+    found = json.loads(done.stdout)["findings"]
+    own = [finding for finding in found if finding["case"] == "iisan-cached"]
+    assert len(own) >= 8, done.stderr
+    assert {finding["verdict"] for finding in own} == {"same"}
+
+
 def test_the_log_holds_the_table_and_github_its_annotations_and_summary(bench, checked, tmp_path):
     summary = tmp_path / "summary.md"
     done = check(bench, checked, "slow", GITHUB_ACTIONS="true", GITHUB_STEP_SUMMARY=str(summary))

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from tpmebench.reports.analysis.comparison import compare
+from tpmebench.reports.analysis.epochs import mean_epoch
 from tpmebench.reports.analysis.planned import set_apart
 from tpmebench.reports.analysis.results import Result, load
 from tpmebench.reports.measurements import Plan
@@ -111,6 +112,29 @@ def test_another_seed_than_the_plans_is_said(make_record) -> None:
     plan = plan_of(make_record("iisan"))
     assert "plan's seed was measured of iisan" in notes(make_record("iisan", seed=3), plan)
     assert "plan's seed" not in notes(make_record("iisan"), plan)
+
+
+def test_planned_seconds_stand_beside_those_of_the_same_machine_alone(make_record) -> None:
+    run = make_record("iisan")
+    measured = mean_epoch(run, lambda epoch: epoch.total)
+    assert measured
+    there = run.environment
+
+    def planned(processor: str, threads: int) -> Table:
+        plan = plan_of(run)
+        times = {"seconds": 1.5 * measured, "seconds_error": 0.6, "processor": processor, "threads": threads}
+        plan.plan = Plan.model_validate(times)
+        table = beside(run, plan)
+        assert table is not None
+        return table
+
+    same = planned(there.cpu, there.threads)
+    assert same.frame["epoch difference"].tolist() == pytest.approx([0.5])
+    assert "planned ± 60%" in " ".join(same.notes)
+    assert any(column.key == "epoch planned" for column in same.columns)
+    for other in (planned("another", there.threads), planned(there.cpu, there.threads + 1)):
+        assert not any(column.key.startswith("epoch") for column in other.columns)
+        assert other.frame["epoch planned"].isna().all()
 
 
 def test_a_plan_alone_is_headed_planned_and_marked_in_the_data(make_record, tmp_path: Path, undrawn) -> None:
