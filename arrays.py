@@ -11,8 +11,8 @@ from .errors import BenchError
 from .files import open_file, reason, too_large
 
 
-def map_array(path: Path, mode: Literal["r", "c", "r+"] = "r") -> np.memmap:
-    """The array in a `.npy` file, mapped into memory, nothing of it read.
+def map_array(path: Path, mode: Literal["r", "c", "r+"] = "r", remedy: str = "remove the file") -> np.memmap:
+    """The array in a `.npy` file, mapped into memory, nothing of it read. `remedy`: what to do with one that is none.
 
     BenchError unless it is such a file whole: an archive, a pickle, an empty file or one that is shorter or longer
     than its header says are named.
@@ -26,11 +26,11 @@ def map_array(path: Path, mode: Literal["r", "c", "r+"] = "r") -> np.memmap:
             if dtype.hasobject or size != file.tell() + math.prod(shape) * dtype.itemsize:
                 raise ValueError(f"{size} bytes for {shape} of {dtype}")
         except Exception as error:  # the header is parsed as Python source, which fails in many ways
-            raise BenchError(f"{path}: not a whole .npy array ({reason(error)}): remove the file") from error
+            raise BenchError(f"{path}: not a whole .npy array ({reason(error)}): {remedy}") from error
     try:
         return np.lib.format.open_memmap(path, mode=mode)
     except (OSError, ValueError) as error:
-        raise BenchError(f"{path}: cannot be mapped into memory ({reason(error)}): remove the file") from error
+        raise BenchError(f"{path}: cannot be mapped into memory ({reason(error)}): {remedy}") from error
 
 
 def read_array(path: Path, most: int = 1 << 32) -> np.ndarray:

@@ -1,12 +1,15 @@
 """What every dataset is to the rest of the suite: items, sequences and the three splits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
+
+from ..cell import Modality
+from .features import Features
 
 
 class ImageSource(Protocol):
@@ -26,11 +29,15 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Items 1..n with a text and a picture each; number 0 is padding (empty id, empty text, no picture)."""
+    """Items 1..n with a text and a picture each; number 0 is padding (empty id, empty text, no picture).
+
+    `features`: of the modalities that are read from vectors which the dataset brings, those of items 1..n.
+    """
 
     ids: Sequence[str]
     texts: Sequence[str] | None
     images: ImageSource | None
+    features: Mapping[Modality, Features] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -40,7 +47,8 @@ class Catalogue:
     @property
     def modalities(self) -> tuple[str, ...]:
         """What items show, in the fixed order text, image."""
-        return tuple(name for name, value in (("text", self.texts), ("image", self.images)) if value is not None)
+        shown = {"text": self.texts, "image": self.images}
+        return tuple(name for name, value in shown.items() if value is not None or name in self.features)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """What every source hands over before the protocol: items as they stand in the source, and who took which one when."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..cell import Modality
 from .catalogue import ImageSource
+from .features import Features
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Interactions:
 class RawData:
     """A source as read. Item row r (from 0) is number r + 1 for `images`; `missing_images` are the rows without one.
 
-    `user_ids` are what the source calls the users, by their codes, where it names them.
+    `user_ids` are what the source calls the users, by their codes, where it names them. `features`: what it brings in
+    place of texts or pictures, or beside them, a vector an item row each.
     """
 
     name: str
@@ -45,3 +48,4 @@ class RawData:
     facts: dict[str, str | int | float]
     missing_images: Sequence[int] = ()
     user_ids: Sequence[str] | None = None
+    features: Mapping[Modality, Features] = field(default_factory=dict)

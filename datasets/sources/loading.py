@@ -1,18 +1,20 @@
 """From a dataset's name to the `Dataset` with the protocol's splits, whatever source it comes from."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from ...cell import MissingImages, Modalities
+from ...cell import MissingImages, Modalities, Modality
 from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
 from ..protocol import Split, prepare
 from ..raw import RawData
 from .registry import open_source
+from .source import Source
 
 
 def load_dataset(
@@ -20,23 +22,21 @@ def load_dataset(
     *,
     modalities: Modalities = "both",
     missing_images: MissingImages = "neutral",
+    features: Collection[Modality] = (),
     max_length: int = 10,
     split: Split = prepare,
 ) -> Dataset:
     """Reads a dataset and splits it, by the published protocol unless told otherwise.
 
-    `modalities` leaves out texts or pictures. An item without a picture stays and shows a neutral one (`neutral`), goes
-    together with its interactions before the split (`drop`), or is an error (`error`). Raises BenchError for whatever
-    is wrong with `spec` or the data.
+    `modalities` leaves out texts or pictures; those of `features` are read from the vectors that the dataset brings.
+    An item without a picture stays and shows a neutral one (`neutral`), goes together with its interactions before the
+    split (`drop`), or is an error (`error`). Raises BenchError for whatever is wrong with `spec` or the data.
     """
     _check("modalities", modalities, Modalities)
     _check("missing_images", missing_images, MissingImages)
     spec = str(spec)
     source = open_source(spec)
-    raw = source.read()
-    if raw.images is None and modalities != "text":
-        raise BenchError(f"dataset '{spec}' has no pictures: {source.without_pictures()}")
-    raw = _restricted(raw, spec, modalities)
+    raw = _restricted(source.read(), source, spec, modalities, features)
     absent = np.zeros(len(raw.ids), dtype=bool)
     absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
     interactions = raw.interactions
@@ -59,6 +59,9 @@ def load_dataset(
         facts["missing images"] = len(missing)
         if missing_images == "drop":
             facts["items dropped without image"] = int(np.count_nonzero(absent))
+    for name, vectors in raw.features.items():
+        facts[f"{name} features"] = f"{vectors.dtype}, {vectors.width} wide"
+        facts[f"missing {name} features"] = int(np.count_nonzero(vectors.zeros[prepared.order]))
     catalogue = _catalogue(raw, prepared.order)
     return Dataset(raw.name, catalogue, prepared.train, prepared.valid, prepared.test, facts)
 
@@ -68,13 +71,36 @@ def _check(option: str, value: str, choices: object) -> None:
         raise unknown(option, value, list(get_args(choices)))
 
 
-def _restricted(raw: RawData, spec: str, modalities: Modalities) -> RawData:
-    """The data with the modalities that were asked for; BenchError when it has no texts."""
-    if raw.texts is None and modalities != "image":
-        raise BenchError(f"dataset '{spec}' has no texts: use --modalities image")
-    if modalities == "text":
-        return replace(raw, images=None, missing_images=())
-    return replace(raw, texts=None) if modalities == "image" else raw
+def _restricted(
+    raw: RawData, source: Source, spec: str, modalities: Modalities, features: Collection[Modality]
+) -> RawData:
+    """The data with what was asked for alone, of each modality one kind; BenchError when they lack it."""
+    shown = {"image": raw.images, "text": raw.texts}
+    asked: list[Modality] = [name for name in ("image", "text") if modalities in {"both", name}]
+    for name in asked:
+        if name in features and name not in raw.features:
+            instead = " and ".join(raw.features)
+            use = f"use --modalities {instead}, or another {name} tower" if instead else "name towers with --backbones"
+            raise BenchError(f"dataset '{spec}' has no {name} features: {use}")
+        if name not in features and shown[name] is None:
+            raise BenchError(_lacking(raw, source, spec, name))
+    given = {name: vectors for name, vectors in raw.features.items() if name in asked and name in features}
+    images = raw.images if "image" in asked and "image" not in given else None
+    return replace(
+        raw,
+        texts=raw.texts if "text" in asked and "text" not in given else None,
+        images=images,
+        missing_images=() if images is None else raw.missing_images,
+        features=given,
+    )
+
+
+def _lacking(raw: RawData, source: Source, spec: str, modality: Modality) -> str:
+    what = "pictures" if modality == "image" else "texts"
+    if modality in raw.features:
+        return f"dataset '{spec}' has no {what}, but features of them: use --{modality}-backbone features"
+    use = source.without_pictures() if modality == "image" else "use --modalities image"
+    return f"dataset '{spec}' has no {what}: {use}"
 
 
 def _catalogue(raw: RawData, order: np.ndarray) -> Catalogue:
@@ -82,4 +108,5 @@ def _catalogue(raw: RawData, order: np.ndarray) -> Catalogue:
     rows = order.tolist()
     ids = ["", *(raw.ids[row] for row in rows)]
     texts = None if raw.texts is None else ["", *(raw.texts[row] for row in rows)]
-    return Catalogue(ids, texts, None if raw.images is None else SelectedImages(raw.images, order))
+    images = None if raw.images is None else SelectedImages(raw.images, order)
+    return Catalogue(ids, texts, images, {name: vectors.take(order) for name, vectors in raw.features.items()})
