@@ -1,1 +1,1 @@
-"""Tables that users bring: CSV, TSV (plain or .gz) and Parquet, read strictly, with errors that name file and line."""
+"""Tables that users bring, text or Parquet, of whatever layout: found by content, with errors that name the line."""

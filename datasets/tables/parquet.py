@@ -1,5 +1,6 @@
 """Reading Parquet within the bounds of a table."""
 
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet as pq
 
+from ...errors import BenchError
 from ...files import open_file
 from .unpacking import TABLE_BYTES, most_unpacked, unpacks_to_more
 
@@ -16,22 +18,48 @@ OF_ANY_LENGTH = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binar
 """Tests of the types whose values are as long as they happen to be."""
 
 
-def parquet_table(path: Path, columns: list[str]) -> pa.Table:
-    """The named columns of a Parquet file; BenchError when they unpack to far more than a table of its size has."""
+def is_parquet(path: Path) -> bool:
+    """Whether a file begins as Parquet does, whatever it is called."""
+    with open_file(path) as source:
+        return source.peek(4).startswith(b"PAR1")
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file."""
     with open_file(path, TABLE_BYTES) as source:
+        return pq.ParquetFile(cast(Any, source)).schema_arrow
+
+
+def refuse_nested(path: Path, field: pa.Field) -> None:
+    """BenchError when a column holds lists or structures."""
+    if pa.types.is_nested(field.type):
+        raise BenchError(f"{path}: column '{field.name}' holds {str(field.type)[:100]}: name another column")
+
+
+def parquet_table(path: Path, positions: Mapping[str, int], texts: Container[str]) -> pa.Table:
+    """The columns at these positions: texts as dictionaries of whatever they are, others plain.
+
+    BenchError when they unpack to far more than a table of its size has, or one holds lists or structures.
+    """
+    with open_file(path, TABLE_BYTES) as source:
+        schema = pq.ParquetFile(cast(Any, source)).schema_arrow
+        fields = [schema.field(index) for index in positions.values()]
+        for field in fields:
+            refuse_nested(path, field)
+        names = [field.name for field in fields]
         # A text that is repeated stays in its dictionary until it is known how much all of them are.
-        file = pq.ParquetFile(cast(Any, source), read_dictionary=columns)
+        file = pq.ParquetFile(cast(Any, source), read_dictionary=names)
         most = most_unpacked(path)
         if _stated_bytes(file.metadata) > most:
             raise unpacks_to_more(path, most)
-        schema = pa.schema([(name, _plain_type(file.schema_arrow.field(name).type)) for name in columns])
-        parts, held = [], 0
-        for batch in file.iter_batches(batch_size=1 << 16, columns=columns, use_threads=False):
+        shaped = [_encoded if name in texts else _plain for name in positions]
+        parts, held = [[shape(pa.array([], field.type)) for shape, field in zip(shaped, fields, strict=True)]], 0
+        for batch in file.iter_batches(batch_size=1 << 16, columns=names, use_threads=False):
             held += sum(map(_plain_bytes, batch.columns))
             if held > most:
                 raise unpacks_to_more(path, most)
-            parts.append(batch.select(columns).cast(schema))
-        return pa.Table.from_batches(parts, schema)
+            parts.append([shape(batch.column(name)) for shape, name in zip(shaped, names, strict=True)])
+    return pa.table(dict(zip(positions, map(pa.chunked_array, zip(*parts, strict=True)), strict=True)))
 
 
 def _stated_bytes(metadata: Any) -> int:
@@ -39,8 +67,22 @@ def _stated_bytes(metadata: Any) -> int:
     return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+def _encoded(column: pa.Array) -> pa.DictionaryArray:
+    """Values as a dictionary; texts of every kind as plain strings, which need not be UTF-8 yet."""
+    encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+    kind = encoded.dictionary.type
+    simple = next((simple for simple, kinds in _SIMPLE.items() if kind in kinds), kind)
+    return pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), encoded.dictionary.cast(simple))
+
+
+_SIMPLE = {
+    pa.string(): (pa.string(), pa.large_string(), pa.string_view()),
+    pa.binary(): (pa.binary(), pa.large_binary(), pa.binary_view()),
+}
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
 def _plain_bytes(column: pa.Array) -> int:

@@ -1,93 +1,95 @@
-"""Reading the named columns of a table, and what is wrong with one that cannot be read."""
+"""Reading the named columns of a table, whatever its format."""
 
-import csv
-import io
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from ...errors import BenchError, unknown
-from ...files import open_file, reason
-from .parquet import parquet_table
+from .columns import position, without_types
+from .delimited import delimited_table
+from .faults import errors_named
+from .parquet import is_parquet, parquet_schema, parquet_table, refuse_nested
+from .parts import Part, parts_of
+from .sniffing import layout_of
 from .table import Table
-from .unpacking import TABLE_BYTES, dialect, is_tabs, text_of, unpacked
-
-HEADER_CHARACTERS = 1 << 20
 
 
-def read_table(path: Path, text: list[str], other: list[str] | None = None) -> Table:
+def read_table(
+    path: Path,
+    text: list[str],
+    other: list[str] | None = None,
+    *,
+    header: Sequence[str] | None = None,
+    encoding: str | None = None,
+) -> Table:
     """Reads the named columns, `text` ones unchanged as strings, `other` ones in the type that they look like.
 
-    The format follows from the name: .parquet, .tsv (tabs, quotes mean nothing), otherwise CSV; the last two also .gz.
-    Raises BenchError for a missing file or column and for a row with too many or too few fields.
+    The format is found by the content: Parquet, or text whose fields commas, tabs, semicolons, pipes or `::` separate,
+    plain or packed (gzip, bzip2, xz, zstd, a zip of one file), in UTF-8 or as a byte order mark or `encoding` says;
+    also a folder of such parts. `header` names the columns of a file without one. A column is found without the spaces
+    and the type (`user_id:token`) that a header may have. Raises BenchError for a missing file or column, for what is
+    no table, and for a row with too many or too few fields.
     """
-    columns: list[str] = list(dict.fromkeys([*text, *(other or [])]))
-    check_columns(path, columns)
-    with _errors_named(path):
-        if path.suffix == ".parquet":
-            return Table(path, parquet_table(path, columns))
-        types = {name: pa.string() for name in text}
-        with unpacked(path) as source:
-            data = pa_csv.read_csv(
-                source,
-                read_options=pa_csv.ReadOptions(use_threads=False),  # so that an error knows its row
-                parse_options=_parse_options(path),
-                convert_options=pa_csv.ConvertOptions(column_types=types, include_columns=columns),
-            )
-        return Table(path, data)
+    found: list[Table] = []
+    for part in parts_of(path):
+        with errors_named(part.path):
+            found.append(_read(part, text, other or [], header, encoding))
+    if len(found) == 1:
+        return found[0]
+    with errors_named(path):
+        data = pa.concat_tables([table.data for table in found], promote_options="permissive").unify_dictionaries()
+    ends = np.array([*accumulate(map(len, found))])
+
+    def place(row: int) -> str:
+        number = int(np.searchsorted(ends, row, side="right"))
+        return found[number].where(row - int(ends[number]) + len(found[number]))
+
+    return Table(path, data, f"{found[0].format}, {len(found):,} parts", place)
+
+
+def column_names(path: Path) -> list[str]:
+    """What a table's columns are called, without types; only its header is read. BenchError for what is no table."""
+    part = parts_of(path)[0]
+    with errors_named(part.path):
+        names = parquet_schema(part.path).names if is_parquet(part.path) else layout_of(part.path).names
+    return [*without_types(names), *dict(part.values)]
 
 
 def check_columns(path: Path, columns: list[str]) -> None:
     """BenchError unless a table has these columns, each once; only its header is read."""
-    with _errors_named(path):
-        if path.suffix == ".parquet":
-            with open_file(path, TABLE_BYTES) as source:
-                schema = pq.ParquetFile(cast(Any, source)).schema_arrow
-            _check_columns(str(path), columns, schema.names)
-            for field in map(schema.field, columns):
-                if pa.types.is_nested(field.type):
-                    raise BenchError(
-                        f"{path}: column '{field.name}' holds {str(field.type)[:100]}: name another column"
-                    )
-            return
-        with text_of(path) as file:
-            head = file.read(HEADER_CHARACTERS)
-        header = next(csv.reader(io.StringIO(head, newline=""), **dialect(path)), [])
-        _check_columns(f"{path}, line 1", columns, header)
+    part = parts_of(path)[0]
+    with errors_named(part.path):
+        if is_parquet(part.path):
+            schema = parquet_schema(part.path)
+            for index in _positions(part, columns, schema.names, str(part.path)).values():
+                refuse_nested(part.path, schema.field(index))
+        else:
+            layout = layout_of(part.path, columns)
+            _positions(part, columns, layout.names, f"{part.path}, line 1")
 
 
-@contextmanager
-def _errors_named(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: not UTF-8 text: convert the file to UTF-8") from error
-    except csv.Error as error:
-        raise BenchError(f"{path}, line 1: not a table's header ({error}): name its columns there") from error
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-        raise BenchError(f"{path}: cannot be read as a table: {reason(error)}") from error
+def _read(part: Part, text: list[str], other: list[str], header: Sequence[str] | None, encoding: str | None) -> Table:
+    """One part of a table."""
+    path, columns = part.path, [*dict.fromkeys([*text, *other])]
+    if is_parquet(path):
+        names = parquet_schema(path).names
+        positions = _positions(part, columns, names, str(path))
+        data = parquet_table(path, positions, text)
+        form, place = "Parquet", None
+    else:
+        layout = layout_of(path, columns, header, encoding)
+        positions = _positions(part, columns, layout.names, f"{path}, line 1")
+        data = delimited_table(layout, positions, text)
+        form, place = layout.format, layout.place
+    for name, value in part.values:
+        if name in columns and name not in positions:
+            data = data.append_column(name, pa.DictionaryArray.from_arrays(np.zeros(len(data), np.int32), [value]))
+    return Table(path, data.select(columns).unify_dictionaries(), form, place or (lambda row: f"{path}, row {row + 1}"))
 
 
-def _check_columns(place: str, columns: list[str], known: list[str]) -> None:
-    for column in columns:
-        if column not in known and len(known) < 2:
-            raise BenchError(
-                f"{place}: no table with a column '{column}': one column only; "
-                "fields are separated by commas in .csv, by tabs in .tsv (a semicolon is no separator)"
-            )
-        if column not in known:
-            raise BenchError(f"{place}: {unknown('column', column, [name[:60] for name in known[:50]])}")
-        if known.count(column) > 1:
-            raise BenchError(f"{place}: column '{column}' stands there twice: rename or remove one")
-
-
-def _parse_options(path: Path) -> pa_csv.ParseOptions:
-    if is_tabs(path):
-        return pa_csv.ParseOptions(delimiter="\t", quote_char=False)
-    return pa_csv.ParseOptions(newlines_in_values=True)
+def _positions(part: Part, columns: Sequence[str], names: Sequence[str], place: str) -> dict[str, int]:
+    """Where the columns stand; those whose values a folder's name says stand nowhere. BenchError for an unknown one."""
+    said = dict(part.values).keys() - set(without_types(names))
+    return {column: position(place, column, names) for column in columns if column not in said}
