@@ -1,10 +1,10 @@
-"""Pictures: those that lie in files, and the decoded store that every method reads."""
+"""The decoded store of a catalogue's pictures, which every method reads."""
 
 import os
 import warnings
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -21,7 +21,6 @@ from ..files import (
     cache_directory,
     canonical_json,
     digest,
-    file_digest,
     is_folder,
     lock,
     open_file,
@@ -30,7 +29,7 @@ from ..files import (
 )
 from ..ownership import take, take_over
 from .catalogue import Catalogue, ImageSource
-from .decoding import decode
+from .pictures.files import ImageFiles as ImageFiles
 
 VERSION = "2"  # of the pixels: raised when the same picture would be stored otherwise
 NEUTRAL = 128
@@ -40,23 +39,6 @@ CHUNK_ITEMS = 1024
 _FILES = {"about.json", "pixels.npy"}
 
 Block = TypeVar("Block")
-
-
-class ImageFiles:
-    """Pictures in files: `paths[r]` belongs to item number r + 1, None where there is none."""
-
-    def __init__(self, paths: Sequence[Path | None]):
-        self.paths = paths
-
-    def fingerprint(self, item: int) -> str:
-        """SHA-256 of the file, "" without one."""
-        path = self.paths[item - 1] if item else None
-        return file_digest(path) if path else ""
-
-    def load(self, item: int, side: int) -> Image.Image | None:
-        """The whole picture as RGB at `side` × `side`; BenchError, naming the file, when it cannot be decoded."""
-        path = self.paths[item - 1] if item else None
-        return decode(path, side) if path else None
 
 
 class SelectedImages:

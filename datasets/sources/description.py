@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ...errors import BenchError, first_fault, unknown
-from ...files import is_folder, is_possible, read_toml
+from ...files import is_file, is_folder, is_possible, read_toml
 from ...values import TimeUnit
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
@@ -73,7 +73,7 @@ class Pictures(Section):
     """Where pictures lie: JPEG, PNG, WebP, GIF, BMP or TIFF."""
 
     folder: Annotated[Path, AfterValidator(lambda path: path if str(path) == "." else _possible(path))]
-    """The folder; names of files are relative to it."""
+    """The folder, or a zip, which is read as it is; names of files are relative to it."""
     pattern: Name = "{id}.jpg"
     """How a file's name follows from the item's id, where no column says it."""
 
@@ -151,8 +151,8 @@ def _place(description: Description, file: Path) -> None:
         folder = description.images.folder = _absolute(base, description.images.folder)
         _refuse_whole_disk(folder, base, f"{file}: images.folder")
         _refuse_outside(folder, allowed, f"{file}: images.folder")
-        if not is_folder(folder):
-            raise BenchError(f"{file}: images.folder: there is no folder {folder}: correct the path")
+        if not is_folder(folder) and not is_file(folder):
+            raise BenchError(f"{file}: images.folder: there is no folder {folder}, nor a zip: correct the path")
 
 
 def _absolute(base: Path, path: Path) -> Path:

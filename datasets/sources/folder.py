@@ -10,9 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from ...errors import BenchError
-from ...files import canonical_json, digest, file_digest, is_file
+from ...files import canonical_json, digest, file_digest
 from ...values import TimeUnit
-from ..images import ImageFiles
+from ..pictures.finding import count_fitting
+from ..pictures.opening import Pictures, open_pictures
+from ..pictures.places import listed, open_place
 from ..raw import Interactions, RawData
 from ..tables.parquet import pc
 from ..tables.reading import check_columns, read_table
@@ -39,23 +41,23 @@ class Folder(Source):
         if columns.text_columns:
             parts = zip(*(items.strings(column) for column in columns.text_columns), strict=True)
             texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
-        pictures, looked = _pictures(description, items, ids.to_pylist())
+        pictures = _pictures(description, items, ids.to_pylist())
         interactions, facts = _interactions(description.interactions, ids, columns.file)
         if len(rows) < len(table):
             facts["repeated item rows"] = len(table) - len(rows)
         for key in ("source", "licence"):
             if said := getattr(description, key):
                 facts[key] = said
-        if description.images and pictures:
-            facts |= example(description.images.folder, pictures, looked)
+        if pictures:
+            facts |= pictures.facts
         return RawData(
             name=description.name,
             ids=ids.to_pylist(),
             texts=texts,
-            images=ImageFiles(pictures) if description.images else None,
+            images=pictures.images if pictures else None,
             interactions=interactions,
             facts=facts,
-            missing_images=[row for row, picture in enumerate(pictures) if picture is None],
+            missing_images=pictures.missing if pictures else (),
         )
 
     def fingerprint(self) -> str:
@@ -92,68 +94,22 @@ class Folder(Source):
         found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
         if description.images is None or not pictures:
             return found
-        names = [line.rpartition(" ")[0] for line in listed(description.images.folder)]
+        place, pattern = open_place(description.images.folder, description.folders), description.images.pattern
+        files = len(place.sizes)
         if columns.image:
-            return [*found, f"{len(names):,} files in the picture folder"]
-        before, _, after = description.images.pattern.partition("{id}")
-        fitting = sum(name.startswith(before) and name.endswith(after.replace("{id}", "")) for name in names)
-        if names and not fitting and strict:
+            return [*found, f"{files:,} files in the picture folder"]
+        fitting = count_fitting(place, pattern)
+        if files and not fitting and strict:
             raise BenchError(
-                f"{description.images.folder}: none of {len(names):,} files is named as pattern "
-                f"'{description.images.pattern}' says; there is '{names[0]}': correct the pattern"
+                f"{place.path}: none of {files:,} files is named as pattern '{pattern}' says; there is "
+                f"'{min(place.sizes)}': correct the pattern"
             )
-        return [*found, f"{fitting:,} of {len(names):,} files in the picture folder are named as the pattern says"]
+        return [*found, f"{fitting:,} of {files:,} files in the picture folder are named as the pattern says"]
 
 
 def _content(description: Description) -> list[str]:
     tables = (description.interactions.file, description.items.file)
     return [*map(file_digest, tables), *(listed(description.images.folder) if description.images else [])]
-
-
-def listed(folder: Path) -> list[str]:
-    """Every file under a folder as `name size`, sorted; linked folders are entered too, each but once.
-
-    BenchError for a link to a folder in which this one lies: the whole disk, it may be.
-    """
-    found: list[str] = []
-    waiting, entered = [folder], set[tuple[int, int]]()
-    while waiting:
-        here = waiting.pop()
-        try:
-            about = here.stat()
-            if (about.st_dev, about.st_ino) in entered:
-                continue
-            entered.add((about.st_dev, about.st_ino))
-            with os.scandir(here) as entries:
-                for entry in entries:
-                    if entry.is_dir():
-                        if entry.is_symlink():
-                            _refuse_above(entry.path, folder)
-                        waiting.append(Path(entry.path))
-                    elif entry.is_file():
-                        # As text whatever the system calls it: a name need not be UTF-8.
-                        name = os.fsencode(Path(entry.path).relative_to(folder)).decode("utf-8", "backslashreplace")
-                        found.append(f"{name} {entry.stat().st_size}")
-        except OSError as error:
-            place = error.filename or here
-            raise BenchError(f"{place}: cannot be looked through ({error.strerror}): mend or remove it") from error
-    return sorted(found)
-
-
-def _refuse_above(link: str, folder: Path) -> None:
-    real = os.path.realpath(link)
-    if Path(os.path.realpath(folder)).parent.is_relative_to(real):
-        raise BenchError(f"{link}: a link to {real}, which holds more than pictures: remove it")
-
-
-def example(folder: Path, pictures: list[Path | None], looked: list[str]) -> dict[str, str | int | float]:
-    """A picture's name that was looked for and one that is there, when some are missing; both below the folder."""
-    missing = next((row for row, picture in enumerate(pictures) if picture is None and looked[row]), None)
-    if missing is None:
-        return {}
-    there = next((line.rpartition(" ")[0] for line in listed(folder)), "")
-    found: dict[str, str | int | float] = {"picture looked for": looked[missing]}
-    return found | {"picture there": there} if there else found
 
 
 def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array, np.ndarray]:
@@ -173,24 +129,22 @@ def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array,
     return ids, rows
 
 
-def _pictures(description: Description, items: Table, ids: list[str]) -> tuple[list[Path | None], list[str]]:
-    """Each item's picture file, or None, and the names looked for; BenchError for one outside the picture folder."""
+def _pictures(description: Description, items: Table, ids: list[str]) -> Pictures | None:
+    """Each item's picture; BenchError for one outside the picture folder."""
     if description.images is None:
-        return [], []
+        return None
     folder = description.images.folder
     if description.items.image:
         names = items.strings(description.items.image)
     else:
         names = [description.images.pattern.replace("{id}", item) for item in ids]
-    prefix, paths = f"{folder}{os.sep}", list[Path | None]()
+    prefix = f"{folder}{os.sep}"
     for row, name in enumerate(names):
         if name.startswith("/") or (".." in name and not os.path.normpath(prefix + name).startswith(prefix)):
             raise BenchError(
                 f"{items.path}: item '{ids[row]}' has its picture outside {folder} ('{name[:200]}'): name one below it"
             )
-        path = folder / name if name else None
-        paths.append(path if path and is_file(path) else None)
-    return paths, names
+    return open_pictures(folder, names, description.folders)
 
 
 def _interactions(

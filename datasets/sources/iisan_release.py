@@ -1,27 +1,30 @@
 """The source `iisan-release`: the layout in which the IISAN paper's data were published.
 
 A folder with `…_items.tsv` (id, tab, title) and `…_users.tsv` or `…_users_10K.tsv` (user, tab, ids in time order with
-spaces between), both without a header, and perhaps a folder `images`, or one whose name ends in it, with `{id}.jpg` or
-`{id}.png`. Whatever else lies there is left alone; packed pictures (`….zip`, `….tar…`) must be unpacked.
+spaces between), both without a header, and perhaps pictures named `{id}.jpg` or with another suffix: in a folder
+`images`, or one whose name ends in it, or in a zip. Whatever else lies there is left alone.
 """
 
 import re
 from pathlib import Path
+from zipfile import is_zipfile
 
 import numpy as np
 import pyarrow as pa
 
 from ...errors import BenchError
 from ...files import digest, file_digest, is_file, is_folder, read_bytes
-from ..images import ImageFiles
+from ..pictures.finding import count_fitting
+from ..pictures.opening import open_pictures
+from ..pictures.places import listed, open_place
 from ..raw import Interactions, RawData
 from ..tables.parquet import pc
 from ..tables.unpacking import TABLE_BYTES
-from .folder import example, listed
 from .registry import register
 from .source import Source
 
-PICTURE_SUFFIXES = (".jpg", ".png")
+PATTERN = "{id}.jpg"
+"""How pictures are looked for; another picture's suffix is as good."""
 
 
 @register("iisan-release")
@@ -45,62 +48,63 @@ class IISANRelease(Source):
                 f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
             )
         names = ids.to_pylist()
-        folder = _picture_folder(self.path)
-        pictures = [_picture(folder, name) for name in names] if folder else []
+        place = _picture_place(self.path)
+        pictures = open_pictures(place, [PATTERN.replace("{id}", name) for name in names]) if place else None
         facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
-        if folder:
-            facts |= example(folder, pictures, [f"{name}{PICTURE_SUFFIXES[0]}" for name in names])
+        if pictures:
+            facts |= pictures.facts
         return RawData(
             name=self.path.resolve().name,
             ids=names,
             texts=titles.to_pylist(),
-            images=ImageFiles(pictures) if folder else None,
+            images=pictures.images if pictures else None,
             interactions=Interactions(users, items, None),
             facts=facts,
-            missing_images=[row for row, picture in enumerate(pictures) if picture is None],
+            missing_images=pictures.missing if pictures else (),
         )
 
     def fingerprint(self) -> str:
         """Of the bytes of both tables, the pictures' names and sizes."""
-        folder, files = _picture_folder(self.path), _files(self.path)
-        return digest("iisan-release", *(file_digest(file) for file in files), *(listed(folder) if folder else []))
+        place, files = _picture_place(self.path), _files(self.path)
+        return digest("iisan-release", *(file_digest(file) for file in files), *(listed(place) if place else []))
 
     def picture_folders(self) -> list[Path]:
-        return [_picture_folder(self.path) or self.path / "images"]
+        return [_picture_place(self.path) or self.path / "images"]
 
     def inspect(self, *, pictures: bool, strict: bool) -> list[str]:
         """The files that would be read, and how many pictures there are; BenchError for other names of pictures."""
         items, users = _files(self.path)
-        folder = _picture_folder(self.path)
-        if not pictures or folder is None:
+        place = _picture_place(self.path)
+        if not pictures or place is None:
             return [f"{items.name}, {users.name}"]
-        names = [line.rpartition(" ")[0] for line in listed(folder)]
-        fitting = sum(name.endswith(PICTURE_SUFFIXES) for name in names)
-        if strict and names and not fitting:
+        there = open_place(place)
+        fitting = count_fitting(there, PATTERN)
+        if strict and there.sizes and not fitting:
             raise BenchError(
-                f"{folder}: pictures are named {{id}}.jpg or {{id}}.png; there is '{names[0]}': rename them"
+                f"{place}: pictures are named {{id}}.jpg or {{id}}.png; there is '{min(there.sizes)}': rename them"
             )
-        return [f"{items.name}, {users.name}, {fitting:,} pictures in {folder.name}"]
+        return [f"{items.name}, {users.name}, {fitting:,} pictures in {place.name}"]
 
     def without_pictures(self) -> str:
         """They may lie in an archive."""
-        if _picture_folder(self.path) is None:
+        if _picture_place(self.path) is None:
             for file in _entries(self.path):
                 if file.suffix in _PACKED and is_file(file):
                     return f"{file.name} is packed: unpack it into {self.path / 'images'}"
         return super().without_pictures()
 
 
-_PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z"}
+_PACKED = {".zip", ".tar", ".gz", ".tgz", ".7z"}  # zips are read as they are, but for one of several
 _USERS = re.compile(r".*_users(_\w+)?\.tsv")
 _ITEMS = re.compile(r".*_items(_\w+)?\.tsv")
 
 
-def _picture_folder(path: Path) -> Path | None:
-    """The folder `images`, else the only one whose name ends so."""
+def _picture_place(path: Path) -> Path | None:
+    """The folder `images`, else the only one whose name ends so, else the only zip."""
     if not is_folder(path) or is_folder(path / "images"):
         return path / "images" if is_folder(path) else None
-    found = [folder for folder in _entries(path) if folder.name.lower().endswith("images") and is_folder(folder)]
+    folders = [folder for folder in _entries(path) if folder.name.lower().endswith("images") and is_folder(folder)]
+    found = folders or [file for file in _entries(path) if is_file(file) and is_zipfile(file)]
     return found[0] if len(found) == 1 else None
 
 
@@ -152,7 +156,3 @@ def _pairs(file: Path, first: str, second: str) -> tuple[pa.Array, pa.Array]:
     if empty >= 0:
         raise BenchError(f"{file}, line {empty + 1}: no {first} before the tab")
     return left, right
-
-
-def _picture(folder: Path, item: str) -> Path | None:
-    return next((file for suffix in PICTURE_SUFFIXES if is_file(file := folder / f"{item}{suffix}")), None)

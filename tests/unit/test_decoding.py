@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tpmebench.datasets import decoding
-from tpmebench.datasets.decoding import FORMATS, Budget, decode
+from tpmebench.datasets.pictures import decoding
+from tpmebench.datasets.pictures.decoding import FORMATS, Budget, decode
 from tpmebench.errors import BenchError
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
@@ -129,7 +129,7 @@ MEASURE = """
 import os, sys
 from pathlib import Path
 from tpmebench.bench.meters.process import peak_rss, reset_peak_rss, rss
-from tpmebench.datasets.decoding import decode
+from tpmebench.datasets.pictures.decoding import decode
 
 small, *large = map(Path, sys.argv[1:])
 decode(small, 8)  # what is loaded once is no part of it

@@ -48,11 +48,11 @@ def test_what_was_read_and_dropped_is_said(shop: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("read", [True, False])
 def test_a_pattern_that_fits_no_picture_is_refused_with_both_names(shop: Path, capsys, read: bool):
-    describe(shop, "{id}.jpg")
-    with pytest.raises(BenchError, match=r"\{id\}\.jpg.*i0\.png|i0\.jpg.*i0\.png"):
+    describe(shop, "{id}_large.jpg")
+    with pytest.raises(BenchError, match=r"\{id\}_large\.jpg.*i0\.png|i0_large\.jpg.*i0\.png"):
         describe_data(Study(datasets=[str(shop)]), Screen(), read=read)
     text = said(capsys, Study(datasets=[str(shop)], missing_images="neutral"), read=read)
-    assert ("pictures: 9 of 9 missing (looked for 'i0.jpg', there is 'i0.png')" in text) is read
+    assert ("pictures: 9 of 9 missing (looked for 'i0_large.jpg', there is 'i0.png')" in text) is read
     said(capsys, Study(datasets=[str(shop)], modalities="text"), read=read)
 
 

@@ -1,16 +1,16 @@
 """Picture files to pixels: only in the stated formats, and never more of them at once than memory was set aside for."""
 
-import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, cast
 
 from PIL import Image
 
-from ..errors import BenchError
-from ..files import open_file, reason
+from ...errors import BenchError
+from ...files import reason
+from .places import PictureFile, as_file
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened, whatever a file is called. Of Pillow's other formats some start another program (PostScript)."""
@@ -18,8 +18,6 @@ MOST_BYTES = 1 << 29
 """What decoding may take at once, all threads together: a picture of 8192 × 8192 in most formats."""
 MOST_SIDE = 1 << 16
 """The longest side: that of the longest JPEG. Resizing takes memory by the side as well, 32 bytes a pixel of it."""
-PICTURE_BYTES = 1 << 28
-"""The largest file; some decoders read all of it before they look at what it holds."""
 MOST_READS = 1 << 18
 """In how many pieces a file may be read; Pillow looks for the next part of a JPEG one byte at a time."""
 BYTES_PER_PIXEL = 8
@@ -51,13 +49,13 @@ class Budget:
 _BUDGET = Budget(MOST_BYTES)
 
 
-def decode(path: Path, side: int) -> Image.Image:
+def decode(path: Path | PictureFile, side: int) -> Image.Image:
     """The whole picture as RGB, resized to `side` × `side` in one bicubic step.
 
     BenchError, naming the file, when it is none in the stated formats, is damaged, or has too many pixels.
     """
     try:
-        with open_file(path, PICTURE_BYTES) as file, Image.open(cast(Any, _FewReads(file)), formats=FORMATS) as image:
+        with as_file(path).open() as file, Image.open(cast(Any, _FewReads(file)), formats=FORMATS) as image:
             size = image.size
             if bytes_needed(image, size) > _BUDGET.most:
                 image.draft(None, (side, side))  # a JPEG's own scaling; of another format nothing changes
@@ -127,7 +125,7 @@ def _is_in_passes(image: Any) -> bool:
 class _FewReads:
     """A file that fails when it is read in more pieces than a picture has."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file, self._left = file, MOST_READS
 
     def read(self, count: int = -1) -> bytes:
