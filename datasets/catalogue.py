@@ -69,6 +69,12 @@ class Sequences:
         """The sequences of some users, on the same flat array."""
         return Sequences(self.items, self.starts[users], self.stops[users])
 
+    def covered(self) -> np.ndarray:
+        """Which entries of the flat array some sequence holds: bool `[len(items)]`."""
+        size = len(self.items) + 1
+        begun = np.bincount(self.starts, minlength=size) - np.bincount(self.stops, minlength=size)
+        return np.cumsum(begun)[:-1] > 0
+
     def repeats(self) -> np.ndarray:
         """Whether each user's last item occurs earlier in the sequence: bool `[users]`."""
         lengths = self.stops - self.starts - 1
@@ -87,11 +93,11 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A catalogue with the published leave-two-out splits (`protocol.split`).
+    """A catalogue with its three splits: the published leave-two-out ones, or those that the data come with.
 
-    In `valid` and `test` the last item of a sequence is the target, and what is before it the kept history: models read
-    the end of it, ranking masks all of it. `facts` holds what a report says of the data
-    (source, licence, users dropped, missing images, …).
+    Of the latter a user may be in some and not in others. In `valid` and `test` the last item of a sequence is the
+    target, and what is before it the kept history: models read the end of it, ranking masks all of it. `facts` holds
+    what a report says of the data (source, licence, users dropped, missing images, …).
     """
 
     name: str

@@ -71,7 +71,7 @@ def prepare(interactions: Interactions, n_items: int, max_length: int = 10, min_
         "interactions": len(flat),
         "interactions dropped": len(users) - len(flat),
         "training positions": int(lengths.sum()) - TARGETS * len(kept),
-        **_target_facts(test, int(number[-1])),
+        **target_facts(train, test, int(number[-1])),
     }
     return Prepared(np.flatnonzero(used), train, valid, test, facts)
 
@@ -83,13 +83,11 @@ def _time_order(users: np.ndarray, times: np.ndarray | None) -> np.ndarray:
     return np.lexsort((times, users))
 
 
-def _target_facts(test: Sequences, n_items: int) -> dict[str, int | float]:
+def target_facts(train: Sequences, test: Sequences, n_items: int) -> dict[str, str | int | float]:
     """How many test targets never occur in training (cold), and how many in their own user's history (repeat)."""
     targets = test.items[test.stops - 1]
-    trained = np.ones(len(test.items), dtype=bool)
-    trained[test.stops - 1] = trained[test.stops - 2] = False
     in_training = np.zeros(n_items + 1, dtype=bool)
-    in_training[test.items[trained]] = True
+    in_training[train.items[train.covered()]] = True
     cold = int(np.count_nonzero(~in_training[targets]))
 
     repeats = int(np.count_nonzero(test.repeats()))

@@ -9,6 +9,9 @@ from ..cell import Modality
 from .catalogue import ImageSource
 from .features import Features
 
+TRAIN, VALID, TEST, SEEN = range(4)
+"""Parts of a split; of a user at most one interaction is VALID and at most one TEST."""
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -16,8 +19,8 @@ class Interactions:
 
     `users` are codes from 0 (any order; the users of the splits follow their codes), `items` rows of `RawData.ids`
     from 0, `times` numbers of any unit, or None when a user's entries already follow one another in time. `ratings`
-    are what users gave, where they gave any (NaN: none), and `parts` those of a split that the source comes with: 0 in
-    training, 1 in validation, 2 in test.
+    are what users gave, where they gave any (NaN: none), and `parts` those of a split that the source comes with:
+    TRAIN, VALID or TEST, for what is trained on and the targets, and SEEN for what is but read before a test target.
     """
 
     users: np.ndarray
@@ -36,8 +39,10 @@ class Interactions:
 class RawData:
     """A source as read. Item row r (from 0) is number r + 1 for `images`; `missing_images` are the rows without one.
 
-    `user_ids` are what the source calls the users, by their codes, where it names them. `features`: what it brings in
-    place of texts or pictures, or beside them, a vector an item row each.
+    `user_ids` are what the source calls the users, by their codes, where it names them; `links` where the items'
+    pictures are to be had ("": nowhere), of a source that has only addresses of them. `features`: what it brings in
+    place of texts or pictures, or beside them, a vector an item row each. `split`: how data were split that
+    `bench data prepare` wrote.
     """
 
     name: str
@@ -48,4 +53,6 @@ class RawData:
     facts: dict[str, str | int | float]
     missing_images: Sequence[int] = ()
     user_ids: Sequence[str] | None = None
+    links: Sequence[str] | None = None
     features: Mapping[Modality, Features] = field(default_factory=dict)
+    split: str = ""

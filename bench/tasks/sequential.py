@@ -8,8 +8,9 @@ from torch import nn
 from ...cell import SEQUENTIAL
 from ...datasets.batches import TrainingBatches
 from ...datasets.catalogue import Dataset
-from ...datasets.protocol import Prepared, prepare
+from ...datasets.protocol import Prepared
 from ...datasets.raw import Interactions
+from ...datasets.splits import split_as_given
 from ...methods.head.recommender import SequentialRecommender
 from ...methods.head.sasrec import HeadSize, SASRec
 from ...reports.records import KINDS_OF_TARGET
@@ -29,7 +30,7 @@ class Sequential(Task):
         self.size = HeadSize(head.width, head.max_length, head.dropout)
 
     def split(self, interactions: Interactions, n_items: int, max_length: int) -> Prepared:
-        return prepare(interactions, n_items, max_length)
+        return split_as_given(interactions, n_items, max_length)
 
     def batches(self, dataset: Dataset, size: int, seed: int) -> TrainingBatches:
         return TrainingBatches(dataset.train, self.size.max_length, size, self.settings.training.encode, seed)

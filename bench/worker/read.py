@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ...cell import Cell
-from ...datasets.catalogue import Dataset
+from ...datasets.catalogue import Dataset, Sequences
 from ...datasets.sources.loading import load_dataset
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.source import BackboneSource
@@ -52,15 +52,17 @@ def read(cell: Cell, places: Places, task: Task, tell: Tell) -> Materials:
 
 def _with_fewer_evaluated(dataset: Dataset, users: int | None) -> Dataset:
     """The dataset with a sample of the users to rank, drawn once and for all methods alike."""
-    if users is None or users >= len(dataset.test):
+    if users is None or users >= max(len(dataset.valid), len(dataset.test)):
         return dataset
-    chosen = np.sort(np.random.default_rng(0).choice(len(dataset.test), users, replace=False))
-    return replace(
-        dataset,
-        valid=dataset.valid.subset(chosen),
-        test=dataset.test.subset(chosen),
-        facts={**dataset.facts, "evaluated users": users},
-    )
+    valid, test = (_sample(each, users) for each in (dataset.valid, dataset.test))
+    return replace(dataset, valid=valid, test=test, facts={**dataset.facts, "evaluated users": users})
+
+
+def _sample(sequences: Sequences, users: int) -> Sequences:
+    """Of splits of the same users the same ones."""
+    if users >= len(sequences):
+        return sequences
+    return sequences.subset(np.sort(np.random.default_rng(0).choice(len(sequences), users, replace=False)))
 
 
 def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, BackboneSource]:

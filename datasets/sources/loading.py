@@ -11,8 +11,9 @@ from ...cell import MissingImages, Modalities, Modality
 from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
-from ..protocol import Split, prepare
+from ..protocol import Split
 from ..raw import RawData
+from ..splits import check_parts, split_as_given
 from .registry import open_source
 from .source import Source
 
@@ -24,9 +25,9 @@ def load_dataset(
     missing_images: MissingImages = "neutral",
     features: Collection[Modality] = (),
     max_length: int = 10,
-    split: Split = prepare,
+    split: Split = split_as_given,
 ) -> Dataset:
-    """Reads a dataset and splits it, by the published protocol unless told otherwise.
+    """Reads a dataset and splits it, by its own split, else the published protocol, unless told otherwise.
 
     `modalities` leaves out texts or pictures; those of `features` are read from the vectors that the dataset brings.
     An item without a picture stays and shows a neutral one (`neutral`), goes together with its interactions before the
@@ -39,14 +40,17 @@ def load_dataset(
     raw = _restricted(source.read(), source, spec, modalities, features)
     absent = np.zeros(len(raw.ids), dtype=bool)
     absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
-    interactions = raw.interactions
+    interactions, facts = raw.interactions, dict(raw.facts)
+    if interactions.parts is not None and not raw.split:
+        check_parts(raw)
+        facts["split"] = "ready"
     if missing_images == "drop":
         interactions = interactions.taken(~absent[interactions.items])
     try:
         prepared = split(interactions, len(raw.ids), max_length)
     except BenchError as error:
         raise BenchError(f"dataset '{spec}': {error}") from error
-    facts = {**raw.facts, **prepared.facts}
+    facts |= prepared.facts
     if raw.texts is not None:
         facts["missing titles"] = sum(not str(raw.texts[row]).strip() for row in prepared.order.tolist())
     if raw.images is not None:
