@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from ...datasets.catalogue import Dataset, Sequences
-from .task import Diverged, Judge, ScoreUsers
+from .task import Judge, ScoreUsers, not_finite
+from .tiles import TILES, ranks_by_tiles
 
 
 @dataclass(frozen=True)
@@ -31,24 +32,32 @@ def rank_targets(
     """The rank of each user's last item: float64 `[users]`, infinite for a repeat counted as missed.
 
     rank = 1 + items that score higher + half of those that tie. Scores come from the last `max_length` items before
-    the target; the mask covers all that the sequence holds before it. Users go in chunks, so the score matrix is
-    never held. Diverged for scores that are not finite.
+    the target; the mask covers all that the sequence holds before it. Users go in chunks, and items too where there
+    are many and scores are a product, so the score matrix is never held. Diverged for scores that are not finite.
     """
-    chunk = rule.users_at_once(items, device)
+    whole, tile = rule.users_at_once(items, device), TILES[device.type]
     width = 1 + max(rule.max_length, int((sequences.stops - sequences.starts).max()) - 1)
-    ranks = np.empty(len(sequences))
+    ranks, chunk = np.empty(len(sequences)), max(whole, tile.users)
     for start in range(0, len(sequences), chunk):
         users = np.arange(start, min(start + chunk, len(sequences)))
-        slots = torch.from_numpy(sequences.padded(users, width)).to(device)
-        history, target = slots[:, :-1], slots[:, -1:]
-        ranks[users] = rank_scores(score(history[:, -rule.max_length :]), history, target, rule).cpu().numpy()
+        slots = sequences.padded(users, width)
+        there = torch.from_numpy(slots).to(device)
+        read = there[:, -1 - rule.max_length : -1]
+        factors = score.factors(read) if whole < tile.users else None
+        if factors is not None:
+            ranks[users] = ranks_by_tiles(factors, slots, rule.repeat_targets == "miss", tile).cpu().numpy()
+            continue
+        for first in range(0, len(users), whole):
+            part = slice(first, first + whole)
+            found = rank_scores(score(read[part]), there[part, :-1], there[part, -1:], rule)
+            ranks[users[part]] = found.cpu().numpy()
     return ranks
 
 
 def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRule) -> Tensor:
     """Ranks `[users]`, float64, of targets `[users, 1]` given scores `[users, n_items + 1]`, which are overwritten."""
     if not torch.isfinite(scores.sum()):
-        raise Diverged("scores are not finite; lower the learning rate or use precision fp32")
+        raise not_finite()
     scores[:, 0] = -torch.inf  # padding is no item
     if rule.repeat_targets == "miss":
         scores.scatter_(1, history, -torch.inf)

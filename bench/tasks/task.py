@@ -6,6 +6,7 @@ split. Methods, the optimiser, clocks and meters are the same for every task and
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -25,12 +26,33 @@ from ...reports.records import Accuracy, Slice
 _SCORES_AT_ONCE = {"cpu": 1_000_000, "cuda": 4_000_000}
 """4 MB on a CPU: what a pass over the scores leaves in the processor's cache, the next one finds there."""
 
-ScoreUsers = Callable[[Tensor], Tensor]
-"""From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, made anew."""
+
+def _no_product(history: Tensor) -> None:
+    del history
+
+
+@dataclass(frozen=True)
+class ScoreUsers:
+    """From left-padded histories `[users, length]` to scores of items 0..n, float32 `[users, n_items + 1]`, made anew.
+
+    `factors` are those of the users and of the items, `[users, width]` and `[n_items + 1, width]`, whose product the
+    scores are; None where they are no product.
+    """
+
+    rows: Callable[[Tensor], Tensor]
+    factors: Callable[[Tensor], tuple[Tensor, Tensor] | None] = _no_product
+
+    def __call__(self, history: Tensor) -> Tensor:
+        return self.rows(history)
 
 
 class Diverged(Exception):
     """The loss or the scores are no longer finite numbers."""
+
+
+def not_finite() -> Diverged:
+    """The error for scores that are no numbers."""
+    return Diverged("scores are not finite; lower the learning rate or use precision fp32")
 
 
 class Settings(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...datasets.catalogue import Dataset, Sequences
 from ...methods.features.content import Content
 from ...methods.head.recommender import Recommender
-from ..tasks.task import Judge
+from ..tasks.task import Judge, ScoreUsers
 from .prefetch import prefetch
 
 
@@ -45,10 +45,11 @@ class Evaluator:
 
     def ranks(self, sequences: Sequences, embeddings: Tensor) -> np.ndarray:
         """What the task's judge says of each user. Scores are float32 whatever the precision."""
-
-        def score(history: Tensor) -> Tensor:
-            return self.recommender.scores(history, embeddings)
-
+        recommender = self.recommender
+        score = ScoreUsers(
+            lambda history: recommender.scores(history, embeddings),
+            lambda history: recommender.factors(history, embeddings),
+        )
         return self.judge(score, sequences, self.dataset.catalogue.size, self.device)
 
     def first_users(self, sequences: Sequences) -> Sequences:

@@ -18,6 +18,7 @@ from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Ti
 from ..meters import environment
 from ..meters.energy import EnergyMeter
 from ..meters.rates import copy_rate, matrix_rate
+from ..tasks.task import ScoreUsers
 from .build import RankedCell, TrainedCell, assemble
 from .cache_build import build_apart
 from .checkpoint import checkpoint_path, drop_checkpoints, load_checkpoint, save_checkpoint
@@ -86,10 +87,11 @@ def _rank(record: Record, job: Job, parts: RankedCell) -> None:
     judge, cpu, items = parts.task.judge(), torch.device("cpu"), parts.dataset.catalogue.size
     scorer = parts.ranker.scorer(parts.shelf, np.random.default_rng(parts.cell.seed))
 
-    def score(history: torch.Tensor) -> torch.Tensor:
-        rows = scorer(history.numpy())
-        return torch.from_numpy(np.broadcast_to(rows, (len(history), items + 1)).copy())
+    def rows(history: torch.Tensor) -> torch.Tensor:
+        found = scorer(history.numpy())
+        return torch.from_numpy(np.broadcast_to(found, (len(history), items + 1)).copy())
 
+    score = ScoreUsers(rows)
     valid = judge(score, parts.dataset.valid, items, cpu)
     start = time.perf_counter()
     test = judge(score, parts.dataset.test, items, cpu)

@@ -39,6 +39,18 @@ class Recommender(nn.Module, ABC):
     def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
         """Scores of items 0..n, `[users, n_items + 1]`, after each left-padded history of item numbers."""
 
+    def factors(self, history: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Users `[users, width]` and items `[n_items + 1, width]` whose product the scores are, so that many items can
+        be ranked in pieces; None where the scores are no product.
+        """
+        del history, embeddings
+        return None
+
+    def __init_subclass__(cls) -> None:
+        """A class with scores of its own has not its parent's factors."""
+        if "scores" in vars(cls) and "factors" not in vars(cls):
+            cls.factors = Recommender.factors
+
 
 class SequentialRecommender(Recommender):
     """Item encoder + SASRec + in-batch loss."""
@@ -66,13 +78,14 @@ class SequentialRecommender(Recommender):
         candidates = Candidates(batch.items, batch.log_counts + debias, debias[batch.labels])
         return in_batch_loss(vectors, encoded, candidates, batch.slots, batch.users, batch.labels)
 
-    def user_vectors(self, history: Tensor, embeddings: Tensor) -> Tensor:
-        """Vectors that score the item after each left-padded history of item numbers, `[users, width]`."""
-        return self.head(embeddings[history], history > 0)[:, -1]
+    def factors(self, history: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+        """The head's vectors, and the embeddings as they are."""
+        return self.head(embeddings[history], history > 0)[:, -1], embeddings
 
     def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
         """The product of user vectors and embeddings."""
-        return self.user_vectors(history, embeddings) @ embeddings.T
+        users, items = self.factors(history, embeddings)
+        return users @ items.T
 
 
 def drawn_alike(head: Callable[[], H], item_encoder: Callable[[], E], seed: int) -> tuple[E, H]:

@@ -142,4 +142,6 @@ def test_user_vectors_read_the_last_position() -> None:
     model, table = recommender(), torch.randn(N_ITEMS + 1, 4)
     history = torch.tensor([[0, 0, 3, 1]])
     expected = model.head(table[history], history > 0)[:, -1]
-    torch.testing.assert_close(model.user_vectors(history, table), expected)
+    users, items = model.factors(history, table)
+    torch.testing.assert_close(users, expected)
+    assert items is table

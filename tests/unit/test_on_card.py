@@ -13,6 +13,7 @@ from transformers import BertModel
 
 from tpmebench.bench.meters.clocks import PhaseClock
 from tpmebench.bench.tasks import ranking
+from tpmebench.bench.tasks.tiles import TILES, Tile
 from tpmebench.bench.worker import build, content
 from tpmebench.bench.worker.build import TrainedCell, assemble
 from tpmebench.bench.worker.checkpoint import load_checkpoint, save_checkpoint
@@ -132,6 +133,14 @@ def test_a_cache_that_does_not_fit_is_streamed_from_the_host(parts_of: Assemble,
         ranks = train_and_rank(parts)
         assert len(ranks) == 10 and (True, True) in found.copies
         assert not any(tensor.is_cuda for tensor in parts.content.gather(torch.arange(1, 4)).tensors())
+
+
+def test_many_items_are_ranked_on_the_card(parts_of: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train_and_rank(parts_of("frozen", "cpu"))
+    monkeypatch.setitem(TILES, "cuda", Tile(users=10**7, items=7))
+    monkeypatch.setattr(ranking, "rank_scores", None)
+    with card():
+        assert train_and_rank(parts_of("frozen")).tolist() == whole.tolist()
 
 
 def stray_in_the_method(patch: pytest.MonkeyPatch) -> None:
