@@ -1,10 +1,9 @@
-"""Where a study may write: not among somebody's data. A model's folder may hold results, but no cache."""
+"""Where a study may write: not among pictures. A dataset's or a model's folder may hold results, a model's no cache."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ...datasets.sources.registry import open_source
-from ...errors import BenchError
 from ...files import CACHE_FOLDERS, cache_directory
 from ...methods.backbones.source import BackboneSource
 from ...ownership import refuse_inside
@@ -12,12 +11,8 @@ from ..worker.places import Places
 
 
 def check_study_output(read: Iterable[Places], directory: Path) -> None:
-    """BenchError when a study's directory, or the cache, is a folder that its cells read from."""
+    """BenchError when a study's directory, or the cache, is a folder of which its cells read every file."""
     places = list(read)
-    for dataset in dict.fromkeys(each.dataset for each in places):
-        source = open_source(dataset)
-        if source.takes_path and directory.resolve() == source.path.resolve():
-            raise BenchError(f"--out {directory}: is the folder of dataset '{dataset}'; name another directory")
     data = list(_data(places))
     for folder, what in data:
         refuse_inside(directory, folder, "--out", what)

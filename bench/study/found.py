@@ -71,7 +71,7 @@ def picture_lines(cells: Sequence[Planned], study: Study) -> Iterator[str]:
 
 
 def lines(facts: Facts) -> list[str]:
-    """What was found, in two lines."""
+    """What was found: how the tables were read, what was kept, what is missing."""
     dropped = {
         "users": "with too few interactions",
         "items": "in no kept history",
@@ -88,7 +88,9 @@ def lines(facts: Facts) -> list[str]:
             shown.append(f"{name}: {count:,} of {int(facts['items']):,} missing" if count else f"{name}: all there")
     if without:
         shown.append(f"{without:,} {'item' if without == 1 else 'items'} dropped without picture")
-    return [", ".join(counts), ", ".join(shown) + _example(facts)] if shown else [", ".join(counts)]
+    files = "; ".join(str(facts[f"{name} file"]) for name in ("interactions", "items") if f"{name} file" in facts)
+    missing = ", ".join(shown) + _example(facts) if shown else ""
+    return [line for line in (f"read from {files}" if files else "", ", ".join(counts), missing) if line]
 
 
 def _example(facts: Facts) -> str:

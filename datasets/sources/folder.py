@@ -17,6 +17,7 @@ from ..pictures.opening import Pictures, open_pictures
 from ..pictures.places import listed, open_place
 from ..raw import Interactions, RawData
 from ..tables.parquet import pc
+from ..tables.parts import table_digest
 from ..tables.reading import check_columns, read_table
 from ..tables.table import Table
 from .description import Description, InteractionColumns, describe
@@ -26,7 +27,7 @@ from .source import Source
 
 @register("folder")
 class Folder(Source):
-    """your own data: CSV, TSV or Parquet and pictures, described by a dataset.toml"""
+    """your own data: tables (CSV, TSV, Parquet, …) and pictures, described by a dataset.toml"""
 
     usage = "PATH"
 
@@ -43,6 +44,7 @@ class Folder(Source):
             texts = [" ".join(part.strip() for part in row if part.strip()) for row in parts]
         pictures = _pictures(description, items, ids.to_pylist())
         interactions, facts = _interactions(description.interactions, ids, columns.file)
+        facts["items file"] = f"{columns.file.name}, {table.format}"
         if len(rows) < len(table):
             facts["repeated item rows"] = len(table) - len(rows)
         for key in ("source", "licence"):
@@ -89,9 +91,10 @@ class Folder(Source):
         """Whether columns and pictures are called as the description says. No row of a table is read."""
         _, description = describe(self.path)
         columns, of = description.items, description.interactions
-        check_columns(columns.file, [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])])
-        check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
-        found = [f"{of.file.name} and {columns.file.name} have the columns that are named"]
+        shown = [columns.id, *columns.text_columns, *([columns.image] if columns.image else [])]
+        items = check_columns(columns.file, shown)
+        rows = check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
+        found = [f"{of.file.name} ({rows}) and {columns.file.name} ({items}) have the columns that are named"]
         if description.images is None or not pictures:
             return found
         place, pattern = open_place(description.images.folder, description.folders), description.images.pattern
@@ -109,7 +112,7 @@ class Folder(Source):
 
 def _content(description: Description) -> list[str]:
     tables = (description.interactions.file, description.items.file)
-    return [*map(file_digest, tables), *(listed(description.images.folder) if description.images else [])]
+    return [*map(table_digest, tables), *(listed(description.images.folder) if description.images else [])]
 
 
 def _distinct(items: Table, id_column: str, shown: list[str]) -> tuple[pa.Array, np.ndarray]:
@@ -160,10 +163,11 @@ def _interactions(
         raise BenchError(
             f"{table.where(row)}: item '{name}' is not in {items_file}: add it there or remove the interaction"
         )
+    facts: dict[str, str | int | float] = {"interactions file": f"{columns.file.name}, {table.format}"}
     if columns.time is None:
-        return Interactions(users, rows[codes], None), {}
+        return Interactions(users, rows[codes], None), facts
     times, unit = table.times(columns.time)
-    return Interactions(users, rows[codes], times), _span(times, unit or columns.time_unit, table.path)
+    return Interactions(users, rows[codes], times), facts | _span(times, unit or columns.time_unit, table.path)
 
 
 def _span(times: np.ndarray, unit: TimeUnit | None, path: Path) -> dict[str, str | int | float]:

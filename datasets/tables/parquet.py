@@ -68,21 +68,24 @@ def _stated_bytes(metadata: Any) -> int:
 
 
 def _encoded(column: pa.Array) -> pa.DictionaryArray:
-    """Values as a dictionary; texts of every kind as plain strings, which need not be UTF-8 yet."""
+    """Values as a dictionary of whatever they are."""
     encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    kind = encoded.dictionary.type
-    simple = next((simple for simple, kinds in _SIMPLE.items() if kind in kinds), kind)
-    return pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), encoded.dictionary.cast(simple))
+    return pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), _simple(encoded.dictionary))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    return _simple(column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column)
+
+
+def _simple(values: pa.Array) -> pa.Array:
+    """Texts of every kind as plain strings, which need not be UTF-8 yet; others unchanged."""
+    return values.cast(next((simple for simple, kinds in _SIMPLE.items() if values.type in kinds), values.type))
 
 
 _SIMPLE = {
     pa.string(): (pa.string(), pa.large_string(), pa.string_view()),
     pa.binary(): (pa.binary(), pa.large_binary(), pa.binary_view()),
 }
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
 
 
 def _plain_bytes(column: pa.Array) -> int:

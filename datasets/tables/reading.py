@@ -46,7 +46,7 @@ def read_table(
         number = int(np.searchsorted(ends, row, side="right"))
         return found[number].where(row - int(ends[number]) + len(found[number]))
 
-    return Table(path, data, f"{found[0].format}, {len(found):,} parts", place)
+    return Table(path, data, _of_parts(found[0].format, found), place)
 
 
 def column_names(path: Path) -> list[str]:
@@ -57,17 +57,23 @@ def column_names(path: Path) -> list[str]:
     return [*without_types(names), *dict(part.values)]
 
 
-def check_columns(path: Path, columns: list[str]) -> None:
-    """BenchError unless a table has these columns, each once; only its header is read."""
-    part = parts_of(path)[0]
+def check_columns(path: Path, columns: list[str]) -> str:
+    """The table's format (`Table.format`); BenchError unless it has these columns, each once. Only headers are read."""
+    parts = parts_of(path)
+    part = parts[0]
     with errors_named(part.path):
         if is_parquet(part.path):
             schema = parquet_schema(part.path)
             for index in _positions(part, columns, schema.names, str(part.path)).values():
                 refuse_nested(part.path, schema.field(index))
-        else:
-            layout = layout_of(part.path, columns)
-            _positions(part, columns, layout.names, f"{part.path}, line 1")
+            return _of_parts("Parquet", parts)
+        layout = layout_of(part.path, columns)
+        _positions(part, columns, layout.names, f"{part.path}, line 1")
+        return _of_parts(layout.format, parts)
+
+
+def _of_parts(form: str, parts: Sequence[object]) -> str:
+    return form if len(parts) == 1 else f"{form}, {len(parts):,} parts"
 
 
 def _read(part: Part, text: list[str], other: list[str], header: Sequence[str] | None, encoding: str | None) -> Table:

@@ -124,6 +124,19 @@ def test_results_may_stand_in_a_models_folder(command, small: list[str], towers:
     assert BackboneSource("text", str(model)).fingerprint() == fingerprint
 
 
+def test_results_may_stand_beside_the_tables_of_a_dataset(command, small: list[str], tmp_path: Path):
+    """Unless it keeps its pictures under a name that results take."""
+    shop = tmp_path / "shop"
+    shutil.rmtree(shop / "pictures")
+    description = (shop / "dataset.toml").read_text().partition("[images]")[0]
+    (shop / "dataset.toml").write_text(description)
+    before = contents(shop)
+    for _ in range(2):
+        assert command("run", *small, "--out", shop, cwd=tmp_path) == (0, "")
+    after = contents(shop)
+    assert "report.md" in after and {name: after[name] for name in before} == before
+
+
 def test_no_command_takes_a_folder_that_is_not_its_own(
     small: list[str], towers: str, make_record, write_study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):

@@ -72,6 +72,8 @@ def test_rows_texts_times_and_pictures(shop):
     assert raw.interactions.times.tolist() == [1000000000, 1000000200, 1000000100]
     assert list(raw.missing_images) == [1, 2]
     assert raw.facts == {
+        "items file": "items.csv, comma-separated",
+        "interactions file": "ratings.csv, comma-separated",
         "source": "made up",
         "licence": "CC0",
         "first interaction": "2001-09-09",
@@ -166,7 +168,7 @@ def test_only_what_is_needed(shop):
     assert raw.texts is None
     assert raw.images is None
     assert raw.interactions.times is None
-    assert raw.facts == {}
+    assert raw.facts.keys() == {"items file", "interactions file"}
 
 
 def test_rows_that_repeat_an_item_word_for_word_are_one_item(shop):

@@ -44,6 +44,7 @@ def test_what_was_read_and_dropped_is_said(shop: Path, capsys: pytest.CaptureFix
     assert "4 users (1 dropped: with too few interactions), 9 items (1 dropped" in text
     assert "24 interactions (2 dropped" in text
     assert "titles: all there, pictures: all there" in text and "warning" not in text
+    assert "read from ratings.csv, comma-separated; items.csv, comma-separated" in text
 
 
 @pytest.mark.parametrize("read", [True, False])
