@@ -96,6 +96,9 @@ class Training(Schema):
     """A factor for the methods' own learning rates."""
     cache_dtype: CacheDtype = "float16"
     """Of the feature cache's states."""
+    cache_on: Literal["auto", "gpu", "host"] = "auto"
+    """Where training reads the feature cache: held on the `gpu`, copied from the `host` at every step, or `auto`: on
+    the GPU where it takes no more than half of what is free there."""
     compile: bool = False
     """Whether towers are compiled."""
     gradient_checkpointing: bool = False
@@ -211,6 +214,8 @@ class Cell(Schema):
                 del settings[name]
         if self.training.memory is None:  # as before there could be one
             del settings["training"]["memory"]
+        if self.training.cache_on == "auto":  # as before there was a choice
+            del settings["training"]["cache_on"]
         if self.task == SEQUENTIAL:  # as before there was another
             del settings["task"]
         return {

@@ -180,7 +180,10 @@ class PhaseMemory(Schema):
 
 
 class Memory(Schema):
-    """Peak memory by phase, and what the training peak consists of (bytes by kind)."""
+    """Peak memory by phase, and what the training peak consists of (bytes by kind).
+
+    `feature_cache`: its bytes on disk; `cache_on_card`: those of it that lay on the GPU in training, within its peak.
+    """
 
     origin: Literal["cuda-allocated", "cpu-tensors"]
     training: PhaseMemory | None = None
@@ -188,12 +191,18 @@ class Memory(Schema):
     cache_build: PhaseMemory | None = None
     kinds: dict[str, Count] = {}
     feature_cache: Count | None = None
+    cache_on_card: Count = 0
     metered_steps: Count = 0
 
     @property
     def peak(self) -> int | None:
         """TPME's M: the peak of the training phase, in bytes."""
         return self.peak_of("training")
+
+    @property
+    def peak_without_cache(self) -> int | None:
+        """M without the feature cache, where that lay on the GPU; else None."""
+        return self.peak - self.cache_on_card if self.peak and self.cache_on_card else None
 
     def peak_of(self, phase: Literal["training", "evaluation", "cache_build"]) -> int | None:
         """The peak of a phase in bytes, by the meter of the record's origin; None where it was not measured."""

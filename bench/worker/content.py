@@ -11,6 +11,7 @@ import torch
 from ...cell import Cell
 from ...datasets.images import ImageStore
 from ...energy import Energy
+from ...errors import BenchError
 from ...files import canonical_json
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.source import BackboneSource
@@ -32,7 +33,8 @@ BuildApart = Callable[[Cell, Places, str, Tell], None]
 class CacheUse:
     """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built.
 
-    `towers`: of each modality bytes of the tower and operations an item, as far as it was run; None where unknown.
+    `on_card`: bytes that training holds on the GPU. `towers`: of each modality bytes of the tower and operations an
+    item, as far as it was run; None where unknown.
     """
 
     seconds: float = 0.0
@@ -40,6 +42,7 @@ class CacheUse:
     reused: bool = True
     memory: PhaseMemory | None = None
     built_by: str = ""
+    on_card: int = 0
     energies: list[Energy | None] = field(default_factory=list)
     towers: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
@@ -85,7 +88,8 @@ def content_of(
             for entry in how.entries():
                 into = whole if entry.whole else caches
                 into[name] = _cached(materials, name, entry, content, use, apart)
-    if _fits_on_card(use.bytes, materials.device):
+    if _lies_on_card(materials, use.bytes):
+        use.on_card = use.bytes
         caches, whole = (
             {name: cache.to(materials.device) for name, cache in found.items()} for found in (caches, whole)
         )
@@ -147,9 +151,16 @@ def _build_job(materials: Materials, modality: str, how: States, raw: RawContent
     )
 
 
-def _fits_on_card(size: int, device: torch.device) -> bool:
-    """Whether the cache takes no more than half of what is free on the GPU; a larger one is streamed from the CPU."""
-    return device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] / 2
+def _lies_on_card(materials: Materials, size: int) -> bool:
+    """Whether the cache is held on the GPU; one that is not is streamed from the CPU. BenchError without a GPU to hold
+    what is to be held there.
+    """
+    device, place = materials.device, materials.cell.training.cache_on
+    if device.type != "cuda" and place == "gpu":
+        raise BenchError("training.cache_on = gpu: this cell runs on the CPU; use auto or host, or --device cuda")
+    if device.type != "cuda":
+        return False
+    return place == "gpu" or (place == "auto" and size <= torch.cuda.mem_get_info(device)[0] / 2)
 
 
 def _cache_key(materials: Materials, source: BackboneSource, content: RawContent, how: States) -> CacheKey:

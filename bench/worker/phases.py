@@ -122,6 +122,7 @@ def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory:
     _keep_cache(record, parts.cache)
     if parts.cache is not None:
         measured.cache_build, measured.feature_cache = parts.cache.memory, parts.cache.bytes
+        measured.cache_on_card = parts.cache.on_card
     torch.manual_seed(cell.seed)
 
     def disturbed(epoch: Epoch, number: int) -> None:

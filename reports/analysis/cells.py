@@ -103,6 +103,7 @@ def sizes(record: Record) -> dict[str, Any]:
         "memory_process": training.process if training else None,
         "memory_rss": training.rss if training else None,
         "feature_cache": memory.feature_cache if memory else None,
+        "memory_without_cache": memory.peak_without_cache if memory else None,
         "flops_forward": compute.forward if compute else None,
         "flops_backward": compute.backward if compute else None,
         "items": compute.items if compute else None,

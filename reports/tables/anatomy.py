@@ -57,6 +57,7 @@ def memory_table(comparison: Comparison) -> Table | None:
         "memory_reserved": "reserved",
         "memory_process": "process",
         "memory_rss": "RSS",
+        "memory_without_cache": "training, without the cache on the GPU",
         "memory_evaluation": "evaluation",
         "memory_cache_build": "cache build",
         **{f"of {kind}": f"of it {kind}" for kind in kinds.columns},

@@ -240,6 +240,7 @@ ELSEWHERE = {
     "patience": "test_fitting.py",
     "memory": "test_equal_memory.py",
     "cache_dtype": "the cache's keys above",
+    "cache_on": "test_on_card.py",
 }
 
 
@@ -324,13 +325,6 @@ def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: B
     assert head_of(parts)._compiled_call_impl is None
     speed_up(parts.recommender, parts.cell.training, torch.device("cuda"))
     assert head_of(parts)._compiled_call_impl is not None
-
-
-def test_a_cache_goes_onto_the_card_when_it_takes_no_more_than_half_of_what_is_free(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
-    fits = [content._fits_on_card(size, torch.device("cuda")) for size in (50, 51)]
-    assert fits == [True, False]
-    assert not content._fits_on_card(1, torch.device("cpu"))
 
 
 STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {

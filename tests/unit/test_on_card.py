@@ -27,6 +27,7 @@ from tpmebench.bench.worker.training_state import TrainerState
 from tpmebench.bench.worker.use import count_use
 from tpmebench.cell import BackboneChoice, Cell, upgrade
 from tpmebench.datasets.batches import Batch, ItemBatch
+from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.preprocessing import TokenTable
 from tpmebench.methods.features.cache import FeatureCache
 from tpmebench.methods.features.content import RawContent
@@ -133,6 +134,26 @@ def test_a_cache_that_does_not_fit_is_streamed_from_the_host(parts_of: Assemble,
         ranks = train_and_rank(parts)
         assert len(ranks) == 10 and (True, True) in found.copies
         assert not any(tensor.is_cuda for tensor in parts.content.gather(torch.arange(1, 4)).tensors())
+
+
+@pytest.mark.parametrize(
+    ("place", "left", "there"),
+    [("host", 1 << 40, False), ("gpu", 1, True), ("auto", 2, True), ("auto", 1.99, False)],
+)
+def test_the_cache_lies_where_it_is_told(parts_of: Assemble, place: str, left: float, there: bool) -> None:
+    """`left`: what is free on the card, in times the size of the cache."""
+    host = parts_of("frozen-cached", "cpu").cache
+    assert host is not None and host.on_card == 0
+    with card(free=int(left * host.bytes)):
+        parts = parts_of("frozen-cached", cache_on=place)
+        assert any(tensor.is_cuda for tensor in parts.content.gather(torch.arange(1, 4)).tensors()) == there
+        assert parts.cache is not None
+        assert parts.cache.on_card == there * host.bytes
+
+
+def test_no_cache_is_held_on_a_card_that_is_not_used(parts_of: Assemble) -> None:
+    with pytest.raises(BenchError, match="cache_on = gpu: this cell runs on the CPU"):
+        parts_of("frozen-cached", "cpu", cache_on="gpu")
 
 
 def test_many_items_are_ranked_on_the_card(parts_of: Assemble, monkeypatch: pytest.MonkeyPatch) -> None:
