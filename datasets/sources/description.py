@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ...errors import BenchError, first_fault, unknown
 from ...files import is_file, is_folder, is_possible, read_toml
 from ...values import TimeUnit
+from .policies import Policies
+from .texts import Template
 
 Text = Annotated[str, StringConstraints(max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -60,13 +62,13 @@ class ItemColumns(Section):
     id: Name
     """The column with the id."""
     text: Name | Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
-    """One column or a list of them, read one after the other."""
+    """One column, a list of them, read one after the other, or a template: `"{title}. {overview}"`."""
     image: Name | None = None
     """The column with the name of the picture's file, where it does not follow from the id."""
 
     @property
     def text_columns(self) -> list[str]:
-        return [self.text] if isinstance(self.text, str) else self.text or []
+        return list(Template.of(self.text).fields) if self.text else []
 
 
 class Pictures(Section):
@@ -101,12 +103,17 @@ class Description(Section):
     """What an item is called and shows."""
     images: Pictures | None = None
     """Where pictures lie, if there are any."""
+    policies: Policies = Policies()
+    """What becomes of dirt; every choice counts what it met."""
 
     @property
     def reading(self) -> dict[str, Any]:
         """What decides which data the files give, however it is written: no place, and nothing that is only shown."""
         items, pictures = self.items, self.images
-        return {
+        template = isinstance(items.text, str) and items.text not in items.text_columns
+        chosen = self.policies.model_dump(exclude_defaults=True)
+        later = ({"template": items.text} if template else {}) | ({"policies": chosen} if chosen else {})
+        return later | {
             "interactions": self.interactions.model_dump(mode="json", exclude={"file"}),
             "items": {"id": items.id, "text": items.text_columns, "image": items.image},
             "pictures": pictures and {"pattern": None if items.image else pictures.pattern},
@@ -191,4 +198,5 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "interactions": InteractionColumns,
     "items": ItemColumns,
     "images": Pictures,
+    "policies": Policies,
 }
