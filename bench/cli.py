@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 from .. import __version__
 from ..errors import BenchError
 from ..files import remedy
-from .commands import cache, new, show
+from .commands import cache, data, new, show
 from .commands.arguments import examples
 from .commands.check import check
 from .commands.cite import cite
@@ -109,6 +109,7 @@ _EXAMPLES = {
 for command, lines in _EXAMPLES.items():
     app.command(epilog=examples(*lines))(command)
 app.command(name="list", epilog=examples("bench list methods", "bench list studies"))(list_)
+app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 app.add_typer(show.app, name="show")
 app.add_typer(new.app, name="new")

@@ -11,11 +11,18 @@ from pydantic import ValidationError
 from ...errors import BenchError, first_fault, unknown
 from ...naming import read_settings, split_name
 from ...outside import Registry, canonical_name, is_outside, subclass_of
+from ..preparation.card import is_prepared
 from .description import describe
 from .source import Source
 
 ENTRY_POINTS = "tpmebench.sources"
-_BUILT_IN = {"bazaar": "bazaar", "stated": "stated", "folder": "folder", "iisan-release": "iisan_release"}
+_BUILT_IN = {
+    "bazaar": "bazaar",
+    "stated": "stated",
+    "folder": "folder",
+    "iisan-release": "iisan_release",
+    "prepared": "prepared",
+}
 """Their modules, each loaded when it is asked for: pyarrow takes its time."""
 
 _CLASS = re.compile(r"(?P<name>(?P<code>[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?::(?P<argument>.*))?", re.DOTALL)
@@ -101,7 +108,7 @@ def _named(spec: str) -> _Named:
         return _Named(name, argument)
     path, of_class = Path(os.path.expanduser(spec)), _CLASS.fullmatch(spec)  # noqa: PTH111 (which raises for an unknown user)
     if os.path.lexists(path):
-        return _Named("folder", spec)
+        return _Named("prepared" if is_prepared(path) else "folder", spec)
     if of_class and of_class["code"].endswith(".py"):
         return _Named(of_class["name"], of_class["argument"] or "")
     if len(path.parts) > 1 or path.suffix == ".toml":

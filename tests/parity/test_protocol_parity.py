@@ -10,6 +10,8 @@ import pytest
 
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.datasets.images import ImageStore
+from tpmebench.datasets.preparation.options import chosen
+from tpmebench.datasets.preparation.prepare import Request, prepare_dataset
 from tpmebench.datasets.sources.loading import load_dataset
 
 HERE = Path(__file__).parent
@@ -38,9 +40,14 @@ def histogram(sequences):
 
 
 @pytest.mark.skipif(not AMAZON.is_dir(), reason=f"needs {AMAZON}")
-def test_amazon_scientific_equals_the_published_splits():
+@pytest.mark.parametrize("is_prepared", [False, True])
+def test_amazon_scientific_equals_the_published_splits(is_prepared, tmp_path):
     expected = json.loads((HERE / "protocol_amazon_scientific.json").read_text(encoding="utf-8"))
-    dataset = load_dataset(f"iisan-release:{AMAZON}", modalities="text")
+    spec = f"iisan-release:{AMAZON}"
+    if is_prepared:
+        prepare_dataset(Request(spec, None, chosen()), tmp_path / "scientific", lambda *_: None)
+        spec = str(tmp_path / "scientific")
+    dataset = load_dataset(spec, modalities="text")
     facts = dataset.facts
     assert facts["users"] == expected["users_kept"]
     assert facts["items"] == dataset.catalogue.size == expected["items_after_clearing"]
