@@ -5,6 +5,7 @@ python tests/soak/prepare_kills.py [DATASET [KILLS]]
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,19 +34,18 @@ def contents(out: Path) -> dict[str, str]:
 
 
 def main(dataset: str, kills: int) -> None:
-    """Kills in the first, second, … part of what an undisturbed preparation takes, each time in a new folder or not."""
+    """Kills at moments of an undisturbed preparation; each goes on from what is left, until one comes to its end."""
     with tempfile.TemporaryDirectory() as place:
         whole, killed = Path(place) / "whole", Path(place) / "killed"
         start = time.monotonic()
         assert prepare(dataset, whole, None), "the undisturbed preparation failed"
         seconds, done = time.monotonic() - start, 0
-        for number in range(kills):
-            done += not prepare(dataset, killed, random.uniform(seconds / 4, seconds))
-            if number % 3 == 2:  # and go on from what several have left
-                assert prepare(dataset, killed, None), "the last preparation failed"
+        while done < kills:
+            if not prepare(dataset, killed, random.uniform(seconds / 8, seconds)):
+                done += 1
+            else:  # it came to its end before: from the beginning
                 assert contents(whole) == contents(killed), "the bytes are DIFFERENT"
-                for path in killed.iterdir():
-                    path.unlink()
+                shutil.rmtree(killed)
         assert prepare(dataset, killed, None), "the last preparation failed"
         same = contents(whole) == contents(killed)
         print(f"{done} kills, undisturbed {seconds:.0f} s: the bytes are {'the same' if same else 'DIFFERENT'}")
