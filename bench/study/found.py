@@ -71,7 +71,7 @@ def picture_lines(cells: Sequence[Planned], study: Study) -> Iterator[str]:
 
 
 def lines(facts: Facts) -> list[str]:
-    """What was found: how the tables were read, what was kept, what is missing."""
+    """What was found: how the tables were read, what was kept, how it comes split, what is missing."""
     dropped = {
         "users": "with too few interactions",
         "items": "in no kept history",
@@ -90,7 +90,19 @@ def lines(facts: Facts) -> list[str]:
         shown.append(f"{without:,} {'item' if without == 1 else 'items'} dropped without picture")
     files = "; ".join(str(facts[f"{name} file"]) for name in ("interactions", "items") if f"{name} file" in facts)
     missing = ", ".join(shown) + _example(facts) if shown else ""
-    return [line for line in (f"read from {files}" if files else "", ", ".join(counts), missing) if line]
+    found = [f"read from {files}"] if files else []
+    return [*found, ", ".join(counts), *_split(facts), *([missing] if missing else [])]
+
+
+def _split(facts: Facts) -> list[str]:
+    """How many users each part has, of a split that the data come with."""
+    if "training users" not in facts:
+        return []
+    users = ", ".join(
+        f"{int(facts[f'{part} users']):,} {words}"
+        for part, words in (("training", "users trained on"), ("validation", "in validation"), ("test", "in test"))
+    )
+    return [f"split {facts['split']}: {users}"]
 
 
 def _example(facts: Facts) -> str:

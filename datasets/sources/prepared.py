@@ -62,7 +62,8 @@ class PreparedFolder(Source):
 def _facts(card: Card) -> dict[str, str | int | float]:
     """Those of the source, and what was asked for and dropped."""
     options = card.options.model_dump(exclude_defaults=True, exclude={"split"})
-    facts = {**card.facts, "prepared from": card.source, "split": card.options.split}
+    facts = {name: value for name, value in card.facts.items() if not name.endswith(" file")}  # it isn't read from them
+    facts |= {"prepared from": card.source, "split": card.options.split}
     if options:
         facts["prepared with"] = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in options.items())
     for reason, count in card.counts["interactions"].dropped.items():

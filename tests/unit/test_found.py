@@ -8,6 +8,8 @@ from PIL import Image
 from tpmebench.bench.console import Screen
 from tpmebench.bench.study.found import describe_data
 from tpmebench.bench.study.study import Study
+from tpmebench.datasets.preparation.options import chosen
+from tpmebench.datasets.preparation.prepare import Request, prepare_dataset
 from tpmebench.errors import BenchError
 from tpmebench.reports.analysis.data_facts import missing_warnings
 
@@ -45,6 +47,13 @@ def test_what_was_read_and_dropped_is_said(shop: Path, capsys: pytest.CaptureFix
     assert "24 interactions (2 dropped" in text
     assert "titles: all there, pictures: all there" in text and "warning" not in text
     assert "read from ratings.csv, comma-separated; items.csv, comma-separated" in text
+
+
+def test_how_data_come_split_is_said(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    options = chosen(split="global-time", min_length=3)
+    prepare_dataset(Request(str(shop), None, options), tmp_path / "out", lambda *_: None)
+    text = said(capsys, Study(datasets=[str(tmp_path / "out")]))
+    assert "split global-time: 4 users trained on, 4 in validation, 4 in test" in text and "read from" not in text
 
 
 @pytest.mark.parametrize("read", [True, False])
