@@ -23,6 +23,7 @@ _BUILT_IN = {
     "iisan-release": "iisan_release",
     "prepared": "prepared",
 }
+_BUILT_IN |= {each: each for each in ("recbole", "mmrec", "ducho", "perpeft", "pixelrec", "movielens", "parquet")}
 """Their modules, each loaded when it is asked for: pyarrow takes its time."""
 
 _CLASS = re.compile(r"(?P<name>(?P<code>[^:]+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*)(?::(?P<argument>.*))?", re.DOTALL)

@@ -134,7 +134,7 @@ def test_fingerprints(shop):
     ("spec", "message"),
     [
         ("bazar", "unknown dataset 'bazar': did you mean 'bazaar'"),
-        ("movielens", "unknown dataset 'movielens': choose from: bazaar, stated, folder, iisan-release"),
+        ("wikipedia", "unknown dataset 'wikipedia': choose from: bazaar, stated, folder, iisan-release"),
         ("no/such/place", r"no/such/place: there is no such file"),
         ("nowhere.toml", r"nowhere\.toml: there is no such file"),
         ("iisan-release", "the path is missing: write iisan-release:PATH"),
@@ -159,12 +159,14 @@ def test_choices_are_checked(shop):
 
 
 def test_every_source_says_how_it_is_named_and_what_it_is():
+    published = ("recbole", "mmrec", "ducho", "perpeft", "pixelrec", "movielens", "parquet")
     assert {name: source.usage for name, source in sources().items()} == {
         "bazaar": "bazaar[:OPTION=VALUE,…]",
         "stated": "stated[:OPTION=VALUE,…]",
         "folder": "PATH",
         "iisan-release": "iisan-release:PATH",
         "prepared": "PATH",
+        **{name: f"{name}:PATH[:OPTION=VALUE,…]" for name in published},
     }
     assert list(sources()["bazaar"].options.model_fields) == ["items", "users", "seed"]
     assert all(source.summary for source in sources().values())
