@@ -70,8 +70,9 @@ def list_trackers() -> "Table":
 
 
 def _options(model: "type[BaseModel]") -> str:
-    """A method's or source's options with their defaults."""
-    return ", ".join(f"{key} ({field.default})" for key, field in model.model_fields.items()) or "–"
+    """A method's or source's options with their defaults, where they have one."""
+    shown = (key if field.default is None else f"{key} ({field.default})" for key, field in model.model_fields.items())
+    return ", ".join(shown) or "–"
 
 
 def _where(source: str, name: str) -> str:

@@ -139,11 +139,11 @@ class Tabular(Source):
         return raw
 
     def fingerprint(self) -> str:
-        """Of the options, the bytes of tables and features, the pictures' names and sizes."""
+        """Of what was chosen, the bytes of tables and features, the pictures' names and sizes."""
         contents = self.contents()
         return digest(
             self.name,
-            canonical_json(self.chosen.model_dump(mode="json")),
+            canonical_json(self.chosen.model_dump(mode="json", exclude_defaults=True)),
             *map(file_digest, [*contents.tables, *contents.features.values()]),
             *(listed(contents.pictures) if contents.pictures else []),
         )
@@ -160,6 +160,10 @@ class Tabular(Source):
         if pictures and contents.pictures:
             found.append(f"{len(open_place(contents.pictures).sizes):,} files in {contents.pictures.name}")
         return found
+
+    def without_pictures(self) -> str:
+        """Where they may be put."""
+        return f"use --modalities text, or put them into {self.path / 'images'}, each called as its item's id"
 
     def _read(self, contents: Contents) -> Iterator[tuple[str, str]]:
         """What is read, and how it is written; BenchError for columns that aren't there."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from published import HISTORIES, LAYOUTS
+from published import HISTORIES, LAYOUTS, covers
 
 from tpmebench.datasets.catalogue import Dataset
 from tpmebench.datasets.sources.loading import load_dataset
@@ -110,3 +110,11 @@ def test_the_cache_of_the_hub_links_to_its_blobs(tmp_path: Path):
         file.rename(blob)
         file.symlink_to(blob)
     assert histories(load_dataset(spec, modalities="text")) == HISTORIES
+
+
+def test_where_pictures_would_be_looked_for_is_said(tmp_path: Path):
+    spec = LAYOUTS["recbole"](tmp_path)
+    with pytest.raises(BenchError, match=r"has no pictures: use --modalities text, or put them into .*images, each"):
+        load_dataset(spec)
+    covers(tmp_path / "images", [f"i{item}.PNG" for item in range(5)])
+    assert load_dataset(spec).facts["missing images"] == 1
