@@ -1,14 +1,15 @@
 """What lies in the folder of a published dataset: its files found by pattern, its columns by their usual names."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 
 from ...errors import BenchError, unknown
 from ...files import is_file, is_folder
-from ..pictures.finding import is_hidden
+from ..pictures.finding import SUFFIXES, is_hidden
 from ..tables.reading import column_names
 from .texts import Template
 
@@ -27,7 +28,10 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class Published:
-    """The files and folders below `root`, relative to it, sorted; patterns match them whatever their case."""
+    """The files below `root` that are no pictures, and the folders, relative to it, sorted.
+
+    Patterns match their own names whatever the case.
+    """
 
     root: Path
     files: tuple[str, ...]
@@ -48,7 +52,9 @@ class Published:
             prefix = "" if here == os.curdir else f"{here}{os.sep}"
             below[:] = sorted(name for name in below if not is_hidden(name))
             folders.extend(prefix + name for name in below)
-            files.extend(prefix + name for name in names if not is_hidden(name))
+            # A folder of covers has hundreds of thousands, of which no source asks for one by its name.
+            others = (name for name in names if not name.lower().endswith(SUFFIXES))
+            files.extend(prefix + name for name in others if not is_hidden(name))
             if prefix.count(os.sep) >= DEPTH:
                 below.clear()
         return cls(root, tuple(sorted(files)), tuple(sorted(folders)))
@@ -59,8 +65,7 @@ class Published:
         BenchError for a link that leads out of the folder.
         """
         for pattern in patterns:
-            found = [name for name in self.files if fnmatchcase(Path(name).name.lower(), pattern.lower())]
-            if found:
+            if found := _matching(self.files, pattern):
                 return [self._own(name) for name in found]
         return []
 
@@ -85,19 +90,12 @@ class Published:
 
     def folder(self, *patterns: str) -> Path | None:
         """The first folder whose own name matches, the first pattern before the others."""
-        for pattern in patterns:
-            for name in self.folders:
-                if fnmatchcase(Path(name).name.lower(), pattern.lower()):
-                    return self._own(name)
-        return None
+        found = (name for pattern in patterns for name in _matching(self.folders, pattern))
+        return next(map(self._own, found), None)
 
     def below(self, folder: str, pattern: str) -> list[Path]:
         """The files in a folder of that name whose own name matches."""
-        return [
-            self._own(name)
-            for name in self.files
-            if Path(name).parent.name.lower() == folder and fnmatchcase(Path(name).name.lower(), pattern)
-        ]
+        return [self._own(name) for name in _matching(self.files, pattern) if Path(name).parent.name.lower() == folder]
 
     def pictures(self) -> Path | None:
         """The folder of pictures, else a zip that is called as one."""
@@ -162,6 +160,11 @@ class Columns:
         for name in template.fields:
             self.pick("text", (), name)
         return template
+
+
+def _matching(names: Sequence[str], pattern: str) -> list[str]:
+    fits = re.compile(translate(pattern.lower())).match
+    return [name for name in names if fits(name.rpartition(os.sep)[2].lower())]
 
 
 def listed(names: Sequence[str]) -> str:
