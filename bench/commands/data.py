@@ -50,8 +50,9 @@ def prepare(
     window: Annotated[int | None, typer.Option(help="Cut histories of training into windows of this length.")] = None,
     stride: Annotated[int | None, typer.Option(help="From one window to the next; as long as one without it.")] = None,
     split: Annotated[
-        Split, typer.Option(help="Each user's last two, two periods of time, or as it comes.")
-    ] = "leave-one-out",
+        Split | None,
+        typer.Option(help="Each user's last two, two periods of time, or as it comes, which is the default."),
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(parser=path, help="A folder or zip with a picture an item, named by its id.")
     ] = None,

@@ -11,7 +11,7 @@ from ...cell import Modality
 from ...errors import BenchError, first_fault
 from ...files import file_digest, read_json
 from ...values import Count
-from .options import Preparation
+from .options import Preparation, SplitName
 
 CARD = "card.json"
 FORMAT: Literal["tpmebench-dataset"] = "tpmebench-dataset"
@@ -74,6 +74,11 @@ class Card(_Part):
     counts: dict[Kind, Counted]
     files: dict[FileName, Stamp]
     facts: dict[Said, Said | int | float]
+
+    @property
+    def split(self) -> SplitName:
+        """How the data are split."""
+        return self.options.split or "leave-one-out"
 
     def lines(self) -> list[str]:
         """What was kept, and each reason why something was not, a line each kind."""

@@ -1,6 +1,6 @@
 """What `bench data prepare` may be told: which interactions are kept, and how they are split."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -8,7 +8,6 @@ from ...errors import BenchError, first_fault
 
 SplitName = Literal["leave-one-out", "global-time", "ready"]
 Duplicates = Literal["all", "first", "last"]
-SPLITS: tuple[str, ...] = get_args(SplitName)
 PUBLISHED_LEAST = 5
 """Interactions of a user whom the published leave-one-out takes."""
 _MOST = 10**9
@@ -27,8 +26,8 @@ class Preparation(BaseModel):
     """Users with more interactions are dropped."""
     last: int | None = Field(default=None, ge=3, le=_MOST)
     """How many of each user's latest interactions are kept."""
-    min_length: int = Field(default=0, ge=0, le=_MOST)
-    """Users with fewer interactions are dropped."""
+    min_length: int | None = Field(default=None, ge=0, le=_MOST)
+    """Users with fewer interactions are dropped; below five of leave-one-out."""
     k_core: int = Field(default=0, ge=0, le=_MOST)
     """Users and items with fewer interactions are dropped until none is left that has."""
     users: int | None = Field(default=None, ge=1, le=_MOST)
@@ -41,16 +40,27 @@ class Preparation(BaseModel):
     """How many interactions of training one sequence has; those of a longer history become several."""
     stride: int | None = Field(default=None, ge=1, le=_MOST)
     """How far one window lies behind the next; without it they do not overlap."""
-    split: SplitName = "leave-one-out"
+    split: SplitName | None = None
     """Each user's last two are the targets; or those of two periods of time; or those that the source states."""
 
     @property
     def least(self) -> int:
         """Interactions that a user must have."""
-        return max(self.min_length, self.k_core)
+        return max(self.min_length or 0, self.k_core)
+
+    def resolved(self, *, has_split: bool) -> "Preparation":
+        """What nobody said: a source's own split where it has one, else the published one with its least length."""
+        split = self.split or ("ready" if has_split else "leave-one-out")
+        least = PUBLISHED_LEAST if split == "leave-one-out" and self.min_length is None else self.min_length
+        return chosen(**self.model_dump(exclude={"split", "min_length"}), split=split, min_length=least)
 
     @model_validator(mode="after")
     def _fit(self) -> "Preparation":
+        if self.split == "leave-one-out" and self.min_length is not None and self.min_length < PUBLISHED_LEAST:
+            raise ValueError(
+                f"--min-length {self.min_length}: the published leave-one-out drops users with fewer than "
+                f"{PUBLISHED_LEAST}: raise it, or use --split global-time"
+            )
         if self.stride is not None and (self.window is None or self.stride > self.window):
             raise ValueError("--stride is at most --window, and nothing without it: give a --window as long")
         if self.max_length is not None and self.max_length < self.least:
@@ -61,18 +71,8 @@ class Preparation(BaseModel):
 
 
 def chosen(**options: object) -> Preparation:
-    """The preparation with the options that were given, None where not; BenchError names the option at fault.
-
-    The published leave-one-out takes users with five interactions, so that is the least unless it is more.
-    """
+    """The preparation with the options that were given, None where not; BenchError names the option at fault."""
     given = {name: value for name, value in options.items() if value is not None}
-    if given.get("split", SPLITS[0]) == SPLITS[0]:
-        asked = given.setdefault("min_length", PUBLISHED_LEAST)
-        if isinstance(asked, int) and asked < PUBLISHED_LEAST:
-            raise BenchError(
-                f"--min-length {asked}: the published leave-one-out drops users with fewer than {PUBLISHED_LEAST}: "
-                "raise it, or use --split global-time"
-            )
     try:
         return Preparation.model_validate(given)
     except ValidationError as error:

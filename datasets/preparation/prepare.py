@@ -102,7 +102,7 @@ def _written(wanted: Request, asked: str, out: Path, tell: Tell) -> Card:
         name=raw.name,
         source=label(wanted.spec),
         request=asked,
-        options=wanted.options,
+        options=selection.options,
         counts={kind: _counted(ledger, kind) for kind in KINDS},
         files={name: stamp(out / name) for name in names},
         facts={key: value for key, value in raw.facts.items() if key not in _OF_SEARCH},

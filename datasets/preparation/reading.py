@@ -89,8 +89,8 @@ def read_interactions(folder: Path, card: Card, users: int, items: int) -> Inter
     times, ratings, parts = (_numbers(table, name) if name in names else None for name in ("time", "rating", "part"))
     if parts is not None:
         _refuse(table, (parts < TRAIN) | (parts > SEEN), "no such part of a split")
-    elif card.options.split != "leave-one-out":
-        raise BenchError(f"{table.path}: no column 'part', of a split by {card.options.split}: {_REMEDY}")
+    elif card.split != "leave-one-out":
+        raise BenchError(f"{table.path}: no column 'part', of a split by {card.split}: {_REMEDY}")
     back = np.zeros(len(who), dtype=bool)
     back[1:] = who[1:] < who[:-1]
     if times is not None:

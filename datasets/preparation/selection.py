@@ -18,8 +18,11 @@ class Selection:
     """What is kept: interactions by user and time, their users and items numbered anew from 0.
 
     User n is the source's user `users[n]`, item n its row `items[n]`; `windows` are the numbers of a user's windows.
-    `parts` are None where the published split is made when the data are read.
+    `parts` are None where the published split is made when the data are read. `options` say what was chosen, and what
+    stood in for what wasn't.
     """
+
+    options: Preparation
 
     interactions: Interactions
     users: np.ndarray
@@ -31,6 +34,7 @@ class Selection:
 def select(raw: RawData, options: Preparation) -> Selection:
     """Filters and splits. BenchError when nothing is left, or the split that was asked for cannot be made."""
     given = raw.interactions
+    options = options.resolved(has_split=given.parts is not None)
     if options.split == "ready":
         check_parts(raw)
     n_users = len(raw.user_ids) if raw.user_ids is not None else int(np.count_nonzero(np.bincount(given.users)))
@@ -48,7 +52,7 @@ def select(raw: RawData, options: Preparation) -> Selection:
     users, kept_users = _renumbered(kept.users)
     items, kept_items = _renumbered(kept.items)
     windows = None if windows is None else windows[users]
-    return Selection(replace(kept, users=kept_users, items=kept_items), owner[users], windows, items, ledger)
+    return Selection(options, replace(kept, users=kept_users, items=kept_items), owner[users], windows, items, ledger)
 
 
 def _renumbered(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

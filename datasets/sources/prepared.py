@@ -35,7 +35,7 @@ class PreparedFolder(Source):
             user_ids=users,
             links=items.links,
             features=read_features(self.path, card, len(items.ids)),
-            split=card.options.split,
+            split=card.split,
         )
 
     def fingerprint(self) -> str:
@@ -56,14 +56,14 @@ class PreparedFolder(Source):
         del pictures, strict
         card = read_card(self.path)
         counts = ", ".join(f"{counted.kept:,} {kind}" for kind, counted in card.counts.items())
-        return [f"{counts}, prepared from {card.source}, split {card.options.split}"]
+        return [f"{counts}, prepared from {card.source}, split {card.split}"]
 
 
 def _facts(card: Card) -> dict[str, str | int | float]:
     """Those of the source, and what was asked for and dropped."""
     options = card.options.model_dump(exclude_defaults=True, exclude={"split"})
     facts = {name: value for name, value in card.facts.items() if not name.endswith(" file")}  # it isn't read from them
-    facts |= {"prepared from": card.source, "split": card.options.split}
+    facts |= {"prepared from": card.source, "split": card.split}
     if options:
         facts["prepared with"] = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in options.items())
     for reason, count in card.counts["interactions"].dropped.items():

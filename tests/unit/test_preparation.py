@@ -190,9 +190,10 @@ def test_a_ready_split_stays_one_whatever_is_dropped(entries, rated) -> None:
         if len(own) < 3:
             return
         parts[own[-2]], parts[own[-1]] = VALID, TEST
-    found = selected(shop(entries, parts=parts), split="ready", k_core=2, **({"min_rating": 2} if rated else {}))
+    found = selected(shop(entries, parts=parts), k_core=2, **({"min_rating": 2} if rated else {}))
     if found is None:
         return
+    assert found.options.split == "ready"
     for user in range(len(found.users)):
         own = np.asarray(found.interactions.parts)[found.interactions.users == user].tolist()
         assert own.count(VALID) == own.count(TEST) == 1 and own == sorted(own)
@@ -206,15 +207,20 @@ def test_what_cannot_be_prepared_is_said_with_the_remedy() -> None:
         (plain, {"split": "global-time"}, "no times: use --split leave-one-out"),
         (plain, {"split": "ready"}, "comes with no split: use --split"),
         (raw, {"min_rating": 3}, r"no interaction is left of 6 \(dropped: without a rating: 6\)"),
+        (raw, {"min_length": 3}, "--min-length 3: the published leave-one-out drops"),
+        (raw, {"max_length": 4}, "--max-length is below"),
         (raw, {"k_core": 5}, "items with fewer than 5 interactions: 6"),
     ):
         with pytest.raises(BenchError, match=said):
             select(data, chosen(**asked))
     for asked, said in (
-        ({"min_length": 3}, "--min-length 3: the published leave-one-out drops users with fewer than 5"),
+        (
+            {"min_length": 3, "split": "leave-one-out"},
+            "--min-length 3: the published leave-one-out drops users with fewer than 5",
+        ),
         ({"stride": 4}, "--stride is at most --window"),
         ({"window": 3, "stride": 4}, "--stride is at most --window"),
-        ({"max_length": 4}, "--max-length is below"),
+        ({"max_length": 4, "k_core": 5}, "--max-length is below"),
         ({"last": 5, "k_core": 6}, "--last is below"),
         ({"k_core": -1}, "--k-core: "),
     ):
