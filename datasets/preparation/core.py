@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..splits import stable_order
+
 
 @dataclass(frozen=True)
 class _Side:
@@ -18,7 +20,7 @@ class _Side:
     @classmethod
     def of(cls, codes: np.ndarray, least: int) -> "_Side":
         left = np.bincount(codes)
-        order = np.argsort(codes, kind="stable")
+        order = stable_order(codes)
         return cls(codes, order, np.concatenate([[0], np.cumsum(left)]), left, least)
 
     def entries(self, chosen: np.ndarray) -> np.ndarray:

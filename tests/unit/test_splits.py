@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tpmebench.datasets.protocol import prepare
 from tpmebench.datasets.raw import SEEN, TEST, TRAIN, VALID, Interactions, RawData
-from tpmebench.datasets.splits import check_parts, split_as_given, split_by_parts
+from tpmebench.datasets.splits import check_parts, split_as_given, split_by_parts, stable_order
 from tpmebench.errors import BenchError
 
 N_ITEMS = 9
@@ -59,6 +59,16 @@ def test_who_has_no_target_is_trained_on_and_who_has_no_training_is_judged() -> 
     assert found.order[found.test[0] - 1].tolist() == [5, 6, 7, 8]
     assert found.facts["users"] == 3  # the fourth has a target, and nothing before it
     assert found.facts["users dropped"] == 1
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 3), max_size=40),
+    st.sampled_from([np.int64, np.int32, np.int8, np.float64]),
+)
+def test_equal_values_stay_as_they_stand(values, kind) -> None:
+    """Of any size: what does not fit beside an index is sorted too."""
+    array = np.array(values, dtype=np.int64).astype(kind)
+    assert stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
 
 
 def raw(users, parts, times=None) -> RawData:
