@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -24,6 +24,15 @@ class ImageSource(Protocol):
 
         Raises BenchError, naming the file, when the picture is there but cannot be decoded.
         """
+        ...
+
+
+@runtime_checkable
+class CheckedSource(Protocol):
+    """Pictures of which some may be bad: there, but not to be shown."""
+
+    def bad(self, items: Sequence[int]) -> dict[int, str]:
+        """Those of some items whose picture is bad, each with its name and why."""
         ...
 
 

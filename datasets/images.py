@@ -3,13 +3,9 @@
 import os
 import warnings
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -29,7 +25,9 @@ from ..files import (
 )
 from ..ownership import take, take_over
 from .catalogue import Catalogue, ImageSource
+from .pictures.decoding import quietly
 from .pictures.files import ImageFiles as ImageFiles
+from .pictures.parallel import chunks, parallel
 
 VERSION = "2"  # of the pixels: raised when the same picture would be stored otherwise
 NEUTRAL = 128
@@ -38,21 +36,24 @@ CHUNK_ITEMS = 1024
 
 _FILES = {"about.json", "pixels.npy"}
 
-Block = TypeVar("Block")
-
 
 class SelectedImages:
-    """The pictures of `source` under new numbers: item n shows what number `rows[n - 1] + 1` did."""
+    """The pictures of `source` under new numbers: item n shows what `rows[n - 1] + 1` did, nothing for row -1."""
 
     def __init__(self, source: ImageSource, rows: np.ndarray):
         self.source = source
         self.rows = rows
 
     def fingerprint(self, item: int) -> str:
-        return self.source.fingerprint(int(self.rows[item - 1]) + 1) if item else ""
+        number = self._number(item)
+        return self.source.fingerprint(number) if number else ""
 
     def load(self, item: int, side: int) -> Image.Image | None:
-        return self.source.load(int(self.rows[item - 1]) + 1, side) if item else None
+        number = self._number(item)
+        return self.source.load(number, side) if number else None
+
+    def _number(self, item: int) -> int:
+        return int(self.rows[item - 1]) + 1 if item else 0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class ImageStore:
         if catalogue.images is None:
             raise BenchError("this dataset has no pictures to decode: use --modalities text")
         workers = workers or os.cpu_count() or 1
-        hashes = _fingerprints(catalogue.images, catalogue.size, workers)
+        with quietly():
+            hashes = _fingerprints(catalogue.images, catalogue.size, workers)
         missing = hashes.count("")
         key = digest("images", VERSION, str(side), "bicubic", *hashes)
         folder = (directory or cache_directory() / "images") / key[:32]
@@ -90,7 +92,8 @@ class ImageStore:
                 with lock(folder):
                     pixels = _mapped(folder, about, workers)  # whoever held the lock may have built it meanwhile
                     if pixels is None:
-                        _build(folder, catalogue.images, about, workers)
+                        with quietly():
+                            _build(folder, catalogue.images, about, workers)
                         pixels = _mapped(folder, about, workers)
             except OSError as error:
                 raise BenchError(f"{folder}: cannot write the image store ({error.strerror or error})") from error
@@ -104,6 +107,8 @@ def verify(folder: Path) -> list[str]:
     path = folder / "pixels.npy"
     try:
         about = read_json(folder / "about.json")
+        if "checked" in about:  # which pictures can be decoded, and nothing else
+            return []
         if "crc32" not in about:
             return [f"{path}: written without checksums by an earlier version; the next run builds it again"]
         damaged = about["crc32"] != _checksums(path, os.cpu_count() or 1)
@@ -135,8 +140,8 @@ def _checksums(path: Path, workers: int) -> list[int]:
     """CRC-32 of each stretch of the file, so that all cores check it: about a second for a gigabyte and core."""
     with open_file(path) as file:
         handle, size = file.fileno(), os.fstat(file.fileno()).st_size
-        stretches = _chunks(0, size, CHUNK_BYTES)
-        return list(_parallel(lambda part: zlib.crc32(os.pread(handle, len(part), part.start)), stretches, workers))
+        stretches = chunks(0, size, CHUNK_BYTES)
+        return list(parallel(lambda part: zlib.crc32(os.pread(handle, len(part), part.start)), stretches, workers))
 
 
 def _build(folder: Path, source: ImageSource, about: dict[str, str | int], workers: int) -> None:
@@ -148,11 +153,11 @@ def _build(folder: Path, source: ImageSource, about: dict[str, str | int], worke
         abandoned.unlink()
     rows, side = int(about["items"]) + 1, int(about["side"])
     header = {"descr": "|u1", "fortran_order": False, "shape": (rows, 3, side, side)}
-    chunks = _chunks(0, rows, max(1, min(CHUNK_ITEMS, CHUNK_BYTES // (3 * side * side))))
+    parts = chunks(0, rows, max(1, min(CHUNK_ITEMS, CHUNK_BYTES // (3 * side * side))))
     # Written as a plain stream: a full disk is then an error, where a memory map would kill the process.
     with atomic_path(folder / "pixels.npy") as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for block in _parallel(lambda items: _decode(source, items, side), chunks, workers):
+        for block in parallel(lambda items: _decode(source, items, side), parts, workers):
             file.write(block.data)
     marked = about | {"crc32": _checksums(folder / "pixels.npy", workers)}
     write_atomic(folder / "about.json", canonical_json(marked))
@@ -170,22 +175,6 @@ def _decode(source: ImageSource, items: range, side: int) -> np.ndarray:
 
 def _fingerprints(source: ImageSource, n_items: int, workers: int) -> list[str]:
     """Content hashes of items 1..n, "" where there is no picture."""
-    chunks = _chunks(1, n_items + 1, CHUNK_ITEMS)
-    blocks = _parallel(lambda items: [source.fingerprint(item) for item in items], chunks, workers)
+    parts = chunks(1, n_items + 1, CHUNK_ITEMS)
+    blocks = parallel(lambda items: [source.fingerprint(item) for item in items], parts, workers)
     return list(chain.from_iterable(blocks))
-
-
-def _chunks(start: int, stop: int, size: int) -> Iterator[range]:
-    return (range(first, min(first + size, stop)) for first in range(start, stop, size))
-
-
-def _parallel(work: Callable[[range], Block], chunks: Iterable[range], workers: int) -> Iterator[Block]:
-    """The results in order, computed in threads at most a few chunks ahead so that memory stays bounded."""
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[Block]] = deque()
-        for chunk in chunks:
-            pending.append(pool.submit(work, chunk))
-            if len(pending) > 2 * workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

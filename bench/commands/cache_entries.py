@@ -50,6 +50,8 @@ class Entry:
         if not about:
             return "unfinished: the next run goes on with it"
         try:
+            if "checked" in about:
+                return f"{about['checked']} pictures checked, {len(about['bad'])} bad"
             if self.kind == "images":
                 return f"{about['items']} pictures at {about['side']} px, {about['missing']} missing"
             levels = ", ".join("output" if level < 0 else str(level) for level in about["levels"])

@@ -6,7 +6,7 @@ from ...datasets.sources.loading import load_dataset
 from ...datasets.sources.registry import open_source
 from ...errors import BenchError
 from ...methods.backbones.source import BackboneSource
-from ...reports.analysis.data_facts import missing_warnings
+from ...reports.analysis.data_facts import bad_pictures, missing_warnings
 from ..console import Screen
 from ..tasks.registry import find_task
 from .grid import Planned
@@ -42,6 +42,9 @@ def describe_data(study: Study, console: Screen, *, read: bool) -> None:
             console.say(f"{spec}: {line}")
         for warning in missing_warnings(facts):
             console.say(f"warning: {spec}: {warning}", style="yellow")
+        bad = bad_pictures(facts)
+        for line in [f"warning: {spec}: {bad[0]}:", *(f"    {name}" for name in bad[1:])] if bad else []:
+            console.say(line, style="yellow")
 
 
 def refuse_missing(spec: str, facts: Facts) -> None:
@@ -49,8 +52,8 @@ def refuse_missing(spec: str, facts: Facts) -> None:
     missing, items = int(facts.get("missing images", 0)), int(facts["items"])
     if missing > MOST_MISSING * items:
         raise BenchError(
-            f"dataset '{spec}': {missing} of {items} items have no picture{_example(facts)}: correct the names, or say "
-            "--set missing_images=neutral (or drop, error)"
+            f"dataset '{spec}': {missing} of {items} items have no picture{_example(facts)}{_bad(facts)}: correct the "
+            "names, or say --set missing_images=neutral (or drop, error)"
         )
 
 
@@ -86,6 +89,8 @@ def lines(facts: Facts) -> list[str]:
         if missing in facts:
             count = int(facts[missing])
             shown.append(f"{name}: {count:,} of {int(facts['items']):,} missing" if count else f"{name}: all there")
+    if several := int(facts.get("items with several pictures", 0)):
+        shown.append(f"{several:,} {'item has' if several == 1 else 'items have'} several, of which one is taken")
     if without:
         shown.append(f"{without:,} {'item' if without == 1 else 'items'} dropped without picture")
     files = "; ".join(str(facts[f"{name} file"]) for name in ("interactions", "items") if f"{name} file" in facts)
@@ -103,6 +108,11 @@ def _split(facts: Facts) -> list[str]:
         for part, words in (("training", "users trained on"), ("validation", "in validation"), ("test", "in test"))
     )
     return [f"split {facts['split']}: {users}"]
+
+
+def _bad(facts: Facts) -> str:
+    bad = facts.get("bad pictures")
+    return f" ({bad} of them are there but cannot be shown: {facts.get('first bad pictures')})" if bad else ""
 
 
 def _example(facts: Facts) -> str:

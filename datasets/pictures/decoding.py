@@ -1,6 +1,7 @@
 """Picture files to pixels: only in the stated formats, and never more of them at once than memory was set aside for."""
 
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,9 @@ from PIL import Image
 
 from ...errors import BenchError
 from ...files import reason
+from .looks import Look, look_of, show
 from .places import PictureFile, as_file
+from .signs import what_it_is
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """What is opened, whatever a file is called. Of Pillow's other formats some start another program (PostScript)."""
@@ -24,6 +27,14 @@ BYTES_PER_PIXEL = 8
 """While a picture is decoded and converted: Pillow takes four bytes a pixel for the one and four for the other."""
 _OWN_BYTES_PER_PIXEL = {"WEBP": 12}
 """What a format's decoder takes beside that, for canvases of its own."""
+
+
+class BadPicture(BenchError):
+    """A picture that is there but cannot be shown; `reason` says why in a few words."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Budget:
@@ -49,47 +60,90 @@ class Budget:
 _BUDGET = Budget(MOST_BYTES)
 
 
-def decode(path: Path | PictureFile, side: int) -> Image.Image:
-    """The whole picture as RGB, resized to `side` × `side` in one bicubic step.
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without Pillow's warnings: of damaged metadata, and of sizes, which have a limit here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
-    BenchError, naming the file, when it is none in the stated formats, is damaged, or has too many pixels.
+
+def decode(path: Path | PictureFile, side: int, *, quick: bool = False) -> Image.Image:
+    """The whole picture as people see it, RGB, resized to `side` × `side` in one bicubic step.
+
+    `quick`: a JPEG at the smallest scale that its own decoder gives, to see whether it can be decoded. BenchError,
+    naming the file, when it is none in the stated formats, is damaged, or has too many pixels.
     """
+    file = as_file(path)
+    with file.open() as content:
+        try:
+            with Image.open(cast(Any, _FewReads(content)), formats=FORMATS) as image:
+                look, size = look_of(image), image.size
+                if quick or bytes_needed(image, size, look) > _BUDGET.most:
+                    image.draft(None, (side, side))  # a JPEG's own scaling; of another format nothing changes
+                needed = bytes_needed(image, size, look)
+                _check_size(file, image, size, needed)
+                with _BUDGET.taken(needed):
+                    image.load()
+                    return show(image, look, side)
+        except (MemoryError, BenchError):
+            raise
+        except Exception as error:  # a decoder fails in any way on bytes that are damaged
+            raise _bad(file, content, error) from error
+
+
+def looks_plain(content: IO[bytes]) -> bool:
+    """Whether a picture is shown as its colours stand in the file, as far as its head says."""
     try:
-        with as_file(path).open() as file, Image.open(cast(Any, _FewReads(file)), formats=FORMATS) as image:
-            size = image.size
-            if bytes_needed(image, size) > _BUDGET.most:
-                image.draft(None, (side, side))  # a JPEG's own scaling; of another format nothing changes
-            needed = bytes_needed(image, size)
-            if needed > _BUDGET.most:
-                raise BenchError(
-                    f"{path}: {size[0]} × {size[1]} pixels of {image.format} take more than the "
-                    f"{_BUDGET.most >> 20} MB that a picture may: scale it down"
-                )
-            if max(image.size) > MOST_SIDE:
-                raise BenchError(
-                    f"{path}: {image.width} × {image.height} pixels: no side may have more than {MOST_SIDE}: crop it"
-                )
-            with _BUDGET.taken(needed):
-                image.load()
-                colours = image if image.mode == "RGB" else image.convert("RGB")
-                return colours.resize((side, side), Image.Resampling.BICUBIC)
-    except (MemoryError, BenchError):
-        raise
-    except Image.DecompressionBombError as error:
-        raise BenchError(f"{path}: more pixels than a picture may have ({error}): scale it down") from error
-    except Image.UnidentifiedImageError as error:
-        kinds = ", ".join(FORMATS)
-        raise BenchError(f"{path}: cannot decode the picture (none of {kinds}): replace or remove the file") from error
-    except Exception as error:  # a decoder fails in any way on bytes that are damaged
-        raise BenchError(
-            f"{path}: cannot decode the picture ({reason(error)}): replace the file or remove it"
-        ) from error
+        head = content.read(_HEAD)
+        if head.startswith(b"\xff\xd8") and not any(mark in head for mark in _MARKS_OF_TURNED):
+            return True  # nearly all pictures, without a decoder
+        content.seek(0)
+        with Image.open(cast(Any, _FewReads(content)), formats=FORMATS) as image:
+            return look_of(image).is_plain
+    except Exception:  # that it cannot be decoded is for those to say who need it
+        return True
 
 
-def bytes_needed(image: Any, size: tuple[int, int]) -> int:
+_HEAD = 1 << 16
+_MARKS_OF_TURNED = (b"Exif", b"Orientation")
+
+
+def _check_size(file: PictureFile, image: Any, size: tuple[int, int], needed: int) -> None:
+    """BadPicture for one of too many pixels; `size` is that of the file, the image's own may be scaled down."""
+    if needed > _BUDGET.most:
+        pixels = f"{size[0]} × {size[1]} pixels of {image.format}"
+        raise BadPicture(
+            f"{file}: {pixels} take more than the {_BUDGET.most >> 20} MB that a picture may: scale it down",
+            f"{pixels}: too many",
+        )
+    if max(image.size) > MOST_SIDE:
+        pixels = f"{image.width} × {image.height} pixels"
+        raise BadPicture(f"{file}: {pixels}: no side may have more than {MOST_SIDE}: crop it", f"{pixels}: too many")
+
+
+def _bad(file: PictureFile, content: IO[bytes], error: Exception) -> BadPicture:
+    """What is wrong with a picture that failed to decode, in few words and with the decoder's own."""
+    if isinstance(error, Image.DecompressionBombError):
+        return BadPicture(
+            f"{file}: more pixels than a picture may have ({error}): scale it down",
+            "more pixels than a picture may have",
+        )
+    if isinstance(error, Image.UnidentifiedImageError):
+        what = what_it_is(content)
+        return BadPicture(
+            f"{file}: cannot decode the picture (none of {', '.join(FORMATS)} but {what}): replace or remove the file",
+            what,
+        )
+    said = reason(error)
+    short = "cut off" if "truncated" in said.lower() else f"damaged: {said[:80]}"
+    return BadPicture(f"{file}: cannot decode the picture ({said}): replace the file or remove it", short)
+
+
+def bytes_needed(image: Any, size: tuple[int, int], look: Look) -> int:
     """What decoding and converting a picture takes that is open, not loaded, and was of `size` before any scaling."""
     pixels = image.width * image.height
-    needed = pixels * (BYTES_PER_PIXEL + _OWN_BYTES_PER_PIXEL.get(image.format, 0))
+    needed = pixels * (BYTES_PER_PIXEL + _OWN_BYTES_PER_PIXEL.get(image.format, 0) + look.more_bytes_per_pixel)
     if image.format == "TIFF":
         needed += _largest_piece(image)
     if getattr(image, "layers", 0) and _is_in_passes(image):  # then a JPEG's coefficients are held, all at full size

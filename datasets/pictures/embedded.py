@@ -30,7 +30,11 @@ class EmbeddedPicture:
     stamped: str
 
     def __str__(self) -> str:
-        return f"{self.table}, group {self.group + 1}, row {self.row + 1}"
+        return f"{self.table.parent}/{self.name}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.table.name}, group {self.group + 1}, row {self.row + 1}"
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

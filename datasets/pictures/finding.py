@@ -57,7 +57,7 @@ def find(place: Place, names: Sequence[str | None]) -> Finding:
     for row, name in enumerate(names):
         file = _find_one(place, index, name, found, row) if name else None
         if file is not None and file in place.refused:
-            found.refused[row] = f"{file}: {place.refused[file]}"
+            found.refused[row] = f"{file} ({place.refused[file]})"
             file = None
         found.files.append(file)
     return found
@@ -93,7 +93,7 @@ def _find_one(
     )
     exact = next((each for each in (name, name.replace("\\", "/")) if each in place.sizes), None)
     if exact is None and len(best) > 1 and best[0][0] == best[1][0]:
-        found.refused[row] = f"{best[0][1]} and {best[1][1]}: one of them is its picture, it is not said which"
+        found.refused[row] = f"{best[0][1]} (or {best[1][1]}, it is not said which)"
         return None
     found.several += len(best) > 1
     return exact or (best[0][1] if best else None)

@@ -22,7 +22,10 @@ _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"
 
 
 class PictureFile(Protocol):
-    """A picture's bytes, wherever they are; `str()` of it is what errors call it."""
+    """A picture's bytes, wherever they are. Errors call it by `str()` of it, its folder or zip by `name`."""
+
+    @property
+    def name(self) -> str: ...
 
     def open(self) -> AbstractContextManager[IO[bytes]]:
         """Its bytes, for a block; BenchError when there are too many or they cannot be read."""
@@ -35,9 +38,10 @@ class PictureFile(Protocol):
 
 @dataclass(frozen=True)
 class FileOnDisk:
-    """A file of its own."""
+    """A file of its own; `name` below the folder of the pictures."""
 
     path: Path
+    name: str
 
     def __str__(self) -> str:
         return str(self.path)
@@ -61,7 +65,11 @@ class Member:
     info: zipfile.ZipInfo
 
     def __str__(self) -> str:
-        return f"{self.archive.filename}/{self.info.filename}"
+        return f"{self.archive.filename}/{self.name}"
+
+    @property
+    def name(self) -> str:
+        return self.info.filename
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -94,7 +102,7 @@ class Place:
     def file(self, name: str) -> PictureFile:
         """The file of a name that is among `sizes`."""
         if self.archive is None:
-            return FileOnDisk(self.path / name)
+            return FileOnDisk(self.path / name, name)
         return Member(self.archive, self.archive.getinfo(name))
 
     def listed(self) -> list[str]:
@@ -105,7 +113,7 @@ class Place:
 
 def as_file(path: Path | PictureFile) -> PictureFile:
     """A path as a file of pictures."""
-    return FileOnDisk(path) if isinstance(path, Path) else path
+    return FileOnDisk(path, path.name) if isinstance(path, Path) else path
 
 
 def open_place(path: Path, allowed: Sequence[Path] = ()) -> Place:

@@ -25,7 +25,11 @@ class StoredPicture:
     sha256: str
 
     def __str__(self) -> str:
-        return f"{self.store}: picture of item '{self.item}'"
+        return f"{self.store}: {self.name}"
+
+    @property
+    def name(self) -> str:
+        return f"picture of item '{self.item}'"
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:

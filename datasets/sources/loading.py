@@ -11,6 +11,7 @@ from ...cell import MissingImages, Modalities, Modality
 from ...errors import BenchError, unknown
 from ..catalogue import Catalogue, Dataset
 from ..images import SelectedImages
+from ..pictures.absent import Absent
 from ..protocol import Split
 from ..raw import RawData
 from ..splits import check_parts, split_as_given
@@ -31,42 +32,34 @@ def load_dataset(
 
     `modalities` leaves out texts or pictures; those of `features` are read from the vectors that the dataset brings.
     An item without a picture stays and shows a neutral one (`neutral`), goes together with its interactions before the
-    split (`drop`), or is an error (`error`). Raises BenchError for whatever is wrong with `spec` or the data.
+    split (`drop`), or is an error (`error`); so does one whose picture is bad. Raises BenchError for
+    whatever is wrong with `spec` or the data.
     """
     _check("modalities", modalities, Modalities)
     _check("missing_images", missing_images, MissingImages)
     spec = str(spec)
     source = open_source(spec)
     raw = _restricted(source.read(), source, spec, modalities, features)
-    absent = np.zeros(len(raw.ids), dtype=bool)
-    absent[np.asarray(raw.missing_images, dtype=np.int64)] = True
+    absent = Absent.of(raw)
     interactions, facts = raw.interactions, dict(raw.facts)
     if interactions.parts is not None and not raw.split:
         check_parts(raw)
         facts["split"] = "ready"
     if missing_images == "drop":
-        interactions = interactions.taken(~absent[interactions.items])
+        interactions = interactions.taken(~absent.rows[interactions.items])
     try:
         prepared = split(interactions, len(raw.ids), max_length)
+        shown = {} if raw.images is None else absent.facts(raw, prepared.order, missing_images)
     except BenchError as error:
         raise BenchError(f"dataset '{spec}': {error}") from error
     facts |= prepared.facts
     if raw.texts is not None:
         facts["missing titles"] = sum(not str(raw.texts[row]).strip() for row in prepared.order.tolist())
-    if raw.images is not None:
-        missing = prepared.order[absent[prepared.order]]
-        if missing_images == "error" and len(missing):
-            raise BenchError(
-                f"dataset '{spec}': item '{raw.ids[missing[0]]}' has no picture, nor have {len(missing) - 1} others: "
-                "add them, or use missing_images = neutral or drop"
-            )
-        facts["missing images"] = len(missing)
-        if missing_images == "drop":
-            facts["items dropped without image"] = int(np.count_nonzero(absent))
+    facts |= shown
     for name, vectors in raw.features.items():
         facts[f"{name} features"] = f"{vectors.dtype}, {vectors.width} wide"
         facts[f"missing {name} features"] = int(np.count_nonzero(vectors.zeros[prepared.order]))
-    catalogue = _catalogue(raw, prepared.order)
+    catalogue = _catalogue(raw, prepared.order, absent)
     return Dataset(raw.name, catalogue, prepared.train, prepared.valid, prepared.test, facts)
 
 
@@ -107,10 +100,10 @@ def _lacking(raw: RawData, source: Source, spec: str, modality: Modality) -> str
     return f"dataset '{spec}' has no {what}: {use}"
 
 
-def _catalogue(raw: RawData, order: np.ndarray) -> Catalogue:
+def _catalogue(raw: RawData, order: np.ndarray, absent: Absent) -> Catalogue:
     """The items of the splits under their numbers, with padding as number 0."""
     rows = order.tolist()
     ids = ["", *(raw.ids[row] for row in rows)]
     texts = None if raw.texts is None else ["", *(raw.texts[row] for row in rows)]
-    images = None if raw.images is None else SelectedImages(raw.images, order)
+    images = None if raw.images is None else SelectedImages(raw.images, np.where(absent.rows[order], -1, order))
     return Catalogue(ids, texts, images, {name: vectors.take(order) for name, vectors in raw.features.items()})

@@ -8,7 +8,7 @@ import pandas as pd
 from ...naming import written_settings
 from ...patience import in_words
 from ..analysis.comparison import Comparison, shared
-from ..analysis.data_facts import missing_warnings
+from ..analysis.data_facts import data_warnings
 from ..quantities import quantity
 from ..records import Record
 from .table import Column, Table
@@ -136,7 +136,7 @@ def warnings(comparison: Comparison) -> list[str]:
     for result in comparison.results:
         for line in [*result.record.environment.warnings, *result.record.warnings]:
             busy.setdefault(line, set()).add(comparison.labels[result.record.cell_id])
-        for line in missing_warnings(result.record.dataset):
+        for line in data_warnings(result.record.dataset):
             busy.setdefault(f"{result.record.cell.dataset}: {line}", set()).add(
                 comparison.labels[result.record.cell_id]
             )
