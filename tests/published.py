@@ -5,6 +5,7 @@ have a comma, quotes, a colon and a letter beyond ASCII. `HISTORIES` is what eac
 """
 
 import csv
+import gzip
 import io
 import json
 import shutil
@@ -266,12 +267,159 @@ def parquet_splits(folder: Path) -> str:
     return f"parquet:{folder}:item=film"
 
 
+ASINS = [f"B00{item}AMZN{item}X" for item in range(6)] + ["0764205366"]
+REVIEWERS = [f"A{user}UBHTUUIFJU{user}" for user in range(4)]
+_MARKED = [
+    "Toy Story (1995)",
+    " Caf&eacute;, la  vie",
+    "The &amp;quot;Rock&amp;quot;",
+    "<span>Se7en</span>",
+    *TITLES[4:],
+]
+"""Titles as web pages leave them."""
+
+
+def packed(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+
+
+def json_lines(path: Path, values: Iterable[dict[str, Any]]) -> None:
+    packed(path, "".join(json.dumps(value) + "\n" for value in values))
+
+
+def amazon_meta(folder: Path, name: str = "meta_Gift_Cards.json.gz") -> None:
+    rows = [
+        {"category": ["Gift Cards"], "title": title, "image": [], "rank": "", "asin": asin, "details": {"a": "b"}}
+        for asin, title in zip(ASINS, _MARKED, strict=True)
+    ]
+    rows[1] |= {"imageURL": ["https://x/s.jpg", "https://x/t.jpg"], "imageURLHighRes": ["https://x/l.jpg"]}
+    json_lines(
+        folder / name, [*rows, rows[2], {"asin": "B00NOTHING", "title": "var aPageStart = (new Date()).getTime();"}]
+    )
+
+
+def amazon_2018(folder: Path) -> str:
+    """Reviews without text, with votes as text; an item's metadata repeated, a title that is a page's script."""
+    reviews = [
+        {
+            "overall": float(rating(user, item)),
+            "verified": True,
+            "reviewerID": REVIEWERS[user],
+            "asin": ASINS[item],
+            "unixReviewTime": time(user, step),
+            **({"reviewText": "Good\u2028gift", "vote": "1,024"} if step % 2 else {"style": {"Amount:": " 50"}}),
+        }
+        for user, item, step in ROWS
+    ]
+    json_lines(folder / "Gift_Cards_5.json.gz", reviews)
+    amazon_meta(folder)
+    return f"amazon-2018:{folder}"
+
+
+def amazon_2018_full(folder: Path) -> str:
+    """Unpacked, the 5-core and all reviews in one folder; reviews of an item without metadata are dropped."""
+    amazon_2018(folder)
+    text = gzip.decompress((folder / "Gift_Cards_5.json.gz").read_bytes()).decode()
+    packed(folder / "Gift_Cards.json", text + text.splitlines()[0].replace(ASINS[0], "B00UNKNOWN") + "\n")
+    return f"amazon-2018:{folder}:category=Gift_Cards"
+
+
+def _ratings(folder: Path, name: str, columns: Sequence[int], head: str = "") -> str:
+    rows = [(REVIEWERS[user], ASINS[item], f"{rating(user, item)}.0", time(user, step)) for user, item, step in ROWS]
+    packed(folder / name, head + "".join(",".join(str(row[at]) for at in columns) + "\n" for row in rows))
+    amazon_meta(folder)
+    return f"amazon-ratings:{folder}"
+
+
+def amazon_ratings_2014(folder: Path) -> str:
+    return _ratings(folder, "ratings_Gift_Cards.csv", (0, 1, 2, 3))
+
+
+def amazon_ratings_2018(folder: Path) -> str:
+    return _ratings(folder, "Gift_Cards.csv.gz", (1, 0, 2, 3))
+
+
+def amazon_ratings_header(folder: Path) -> str:
+    return _ratings(folder, "Gift_Cards.csv", (3, 2, 0, 1), "timestamp,rating,user,item\n")
+
+
+def _meta_2023(file: Path) -> None:
+    pictures = [{"thumb": "t", "large": "l", "variant": "PT01", "hi_res": None}]
+    pictures += [{"thumb": "https://x/t.jpg", "large": "https://x/l.jpg", "variant": "MAIN", "hi_res": None}]
+    rows = [
+        {"main_category": None, "title": title, "images": pictures if item else [], "parent_asin": asin, "price": 9.99}
+        for item, (asin, title) in enumerate(zip(ASINS, _MARKED, strict=True))
+    ]
+    json_lines(file, [*rows, rows[0]])
+
+
+def amazon_2023(folder: Path) -> str:
+    """Variants of an item, whose parent counts."""
+    reviews = [
+        {
+            "rating": float(rating(user, item)),
+            "title": "Five Stars",
+            "text": "",
+            "images": [],
+            "asin": f"B0VARIANT{step}",
+            "parent_asin": ASINS[item],
+            "user_id": REVIEWERS[user],
+            "timestamp": 1000 * time(user, step) + step,
+            "helpful_vote": 0,
+            "verified_purchase": True,
+        }
+        for user, item, step in ROWS
+    ]
+    json_lines(folder / "Gift_Cards.jsonl.gz", reviews)
+    _meta_2023(folder / "meta_Gift_Cards.jsonl.gz")
+    return f"amazon-2023:{folder}"
+
+
+def amazon_2023_split(folder: Path) -> str:
+    """The folders of the repository."""
+    for part, name in enumerate(("train", "valid", "test")):
+        rows = [
+            (REVIEWERS[user], ASINS[item], f"{rating(user, item)}.0", 1000 * time(user, step))
+            for user, item, step in ROWS
+            if PARTS[step] == part
+        ]
+        head = ("user_id", "parent_asin", "rating", "timestamp")
+        write(folder / "benchmark" / "5core" / "last_out" / f"Gift_Cards.{name}.csv", [head, *rows])
+    _meta_2023(folder / "raw" / "meta_categories" / "meta_Gift_Cards.jsonl")
+    return f"amazon-2023:{folder}"
+
+
+def microlens(folder: Path) -> str:
+    """Titles with a header, quoted or not, one of them missing; covers."""
+    rows = [(100 + user, 1 + item, 1000 * time(user, step)) for user, item, step in ROWS]
+    write(folder / "MicroLens-50k_pairs.csv", [("user", "item", "timestamp"), *rows])
+    titles = [f"{1 + item},{title}" for item, title in enumerate(TITLES[:6])]
+    titles[2] = '3,"The ""Rock"""'
+    (folder / "MicroLens-50k_titles.csv").write_text("item,title\r\n" + "\r\n".join(titles) + "\r\n", newline="")
+    covers(folder / "MicroLens-50k_covers", [f"{1 + item}.jpg" for item in range(7)])
+    return f"microlens:{folder}"
+
+
+def microlens_100k(folder: Path) -> str:
+    """Users with their items in order, titles without a header and quotes."""
+    rows = [(100 + user, " ".join(str(1 + item) for item in order)) for user, order in enumerate(ORDERS)]
+    write(folder / "MicroLens-100k_pairs.tsv", rows, "\t")
+    (folder / "MicroLens-100k_title_en.csv").write_text(
+        "".join(f"{1 + item},{title}\n" for item, title in enumerate(TITLES))
+    )
+    covers(folder / "MicroLens-100k_covers", [f"{1 + item}.jpg" for item in range(6)])
+    return f"microlens:{folder}"
+
+
 LAYOUTS: dict[str, Callable[[Path], str]] = {
     each.__name__: each
     for each in (
         *(recbole, recbole_split, recbole_histories, mmrec, m3l, ducho, perpeft, pixelrec, ninerec, ninerec_source),
         *(ninerec_without_times, movielens_100k, movielens_1m, movielens_10m, movielens_csv, movielens_posters),
         *(parquet, parquet_pictures, parquet_splits),
+        *(amazon_2018, amazon_2018_full, amazon_ratings_2014, amazon_ratings_2018, amazon_ratings_header),
+        *(amazon_2023, amazon_2023_split, microlens, microlens_100k),
     )
 }
 """By name, what writes the dataset into an empty folder and says what it is called after `--dataset`."""

@@ -6,20 +6,20 @@ spaces between), both without a header, and perhaps pictures named `{id}.jpg` or
 """
 
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from zipfile import is_zipfile
 
-import numpy as np
-import pyarrow as pa
-
 from ...errors import BenchError
-from ...files import digest, file_digest, is_file, is_folder, read_bytes
+from ...files import canonical_json, digest, file_digest, is_file, is_folder
 from ..pictures.finding import count_fitting
-from ..pictures.opening import open_pictures
+from ..pictures.opening import Pictures, open_pictures
 from ..pictures.places import listed, open_place
-from ..raw import Interactions, RawData
-from ..tables.parquet import pc
-from ..tables.unpacking import TABLE_BYTES
+from ..raw import RawData
+from .assembly import Found, assemble
+from .lines import described, in_order, split_lines
+from .policies import Policies
 from .registry import register
 from .source import Source
 
@@ -31,42 +31,30 @@ PATTERN = "{id}.jpg"
 class IISANRelease(Source):
     """the layout in which the IISAN paper's data were published (two TSV files)"""
 
+    options = Policies
+
     def read(self) -> RawData:
         items_file, users_file = _files(self.path)
-        ids, titles = _pairs(items_file, "item", "title")
-        _, histories = _pairs(users_file, "user", "items")
-        split = pc.ascii_split_whitespace(histories)
-        tokens = split.flatten()
-        named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
-        users = np.repeat(np.arange(len(split)), split.value_lengths().to_numpy())[named]
-        items = pc.index_in(tokens, value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)[named]
-        if (items < 0).any():
-            first = int(np.argmax(items < 0))
-            name = tokens[int(np.flatnonzero(named)[first])].as_py()
-            line = int(users[first]) + 1
-            raise BenchError(
-                f"{users_file}, line {line}: item '{name}' is not in {items_file.name}: add it there or remove it here"
-            )
-        names = ids.to_pylist()
-        place = _picture_place(self.path)
-        pictures = open_pictures(place, [PATTERN.replace("{id}", name) for name in names]) if place else None
-        facts: dict[str, str | int | float] = {"source": f"{items_file.name}, {users_file.name}"}
-        if pictures:
-            facts |= pictures.facts
-        return RawData(
+        items, histories = split_lines(items_file, "item", "title"), split_lines(users_file, "user", "items")
+        found = Found(
             name=self.path.resolve().name,
-            ids=names,
-            texts=titles.to_pylist(),
-            images=pictures.images if pictures else None,
-            interactions=Interactions(users, items, None),
-            facts=facts,
-            missing_images=pictures.missing if pictures else (),
+            interactions=in_order(histories),
+            items=described(items, "title"),
+            open_pictures=partial(_pictures, place) if (place := _picture_place(self.path)) else None,
+            facts={"source": f"{items_file.name}, {users_file.name}"},
         )
+        return assemble(found, self.chosen)
 
     def fingerprint(self) -> str:
         """Of the bytes of both tables, the pictures' names and sizes."""
         place, files = _picture_place(self.path), _files(self.path)
-        return digest("iisan-release", *(file_digest(file) for file in files), *(listed(place) if place else []))
+        chosen = self.chosen.model_dump(exclude_defaults=True)
+        return digest(
+            "iisan-release",
+            *(file_digest(file) for file in files),
+            *(listed(place) if place else []),
+            *([canonical_json(chosen)] if chosen else []),
+        )
 
     def picture_folders(self) -> list[Path]:
         return [_picture_place(self.path) or self.path / "images"]
@@ -129,30 +117,6 @@ def _files(path: Path) -> tuple[Path, Path]:
     return found[0], found[1]
 
 
-def _pairs(file: Path, first: str, second: str) -> tuple[pa.Array, pa.Array]:
-    """The two fields of every line, split at its first tab; the first one never empty and never repeated."""
-    try:
-        # Not splitlines(): titles may hold characters that it takes for line ends.
-        lines = read_bytes(file, TABLE_BYTES).decode("utf-8-sig").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise BenchError(f"{file}, line {line}: not UTF-8 text: convert the file to UTF-8") from error
-    fields = pc.split_pattern(pa.array(lines), "\t", max_splits=1)
-    short = fields.value_lengths().to_numpy() < 2
-    if short.any():
-        line = int(np.argmax(short)) + 1
-        raise BenchError(f"{file}, line {line}: no tab: a line is {first}, tab, {second}")
-    left, right = pc.list_element(fields, 0), pc.utf8_trim_whitespace(pc.list_element(fields, 1))
-    encoded = left.dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    again = codes != np.arange(len(codes))
-    if again.any():
-        row = int(np.argmax(again))
-        raise BenchError(
-            f"{file}, line {row + 1}: {first} '{left[row].as_py()}' stands there again, "
-            f"first in line {int(codes[row]) + 1}: give every {first} one line"
-        )
-    empty = pc.index(left, "").as_py()
-    if empty >= 0:
-        raise BenchError(f"{file}, line {empty + 1}: no {first} before the tab")
-    return left, right
+def _pictures(place: Path, ids: Sequence[str], names: Sequence[str] | None) -> Pictures:
+    del names
+    return open_pictures(place, [PATTERN.replace("{id}", name) for name in ids])

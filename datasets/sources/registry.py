@@ -22,6 +22,10 @@ _BUILT_IN = {
     "folder": "folder",
     "iisan-release": "iisan_release",
     "prepared": "prepared",
+    "amazon-2018": "amazon_2018",
+    "amazon-2023": "amazon_2023",
+    "amazon-ratings": "amazon_ratings",
+    "microlens": "microlens",
 }
 _BUILT_IN |= {each: each for each in ("recbole", "mmrec", "ducho", "perpeft", "pixelrec", "movielens", "parquet")}
 """Their modules, each loaded when it is asked for: pyarrow takes its time."""

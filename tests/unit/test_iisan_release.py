@@ -6,6 +6,8 @@ from PIL import Image
 
 from tpmebench.datasets.sources.iisan_release import IISANRelease
 from tpmebench.datasets.sources.loading import load_dataset
+from tpmebench.datasets.sources.policies import Policies
+from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
 
 ITEMS = 'a\tFirst title\nb\tTitle with\ttab, \u0085 and \u2028 inside\nc\t\nd\tA 5" pipe\r\ne\té &amp; ü\n'
@@ -13,11 +15,11 @@ USERS = "u1\ta b c d e\nu0\tb a b a b c\n"
 
 
 def read(path):
-    return IISANRelease(path, None).read()
+    return IISANRelease(path, Policies()).read()
 
 
 def fingerprint(path):
-    return IISANRelease(path, None).fingerprint()
+    return IISANRelease(path, Policies()).fingerprint()
 
 
 @pytest.fixture
@@ -60,10 +62,14 @@ def test_pictures_of_either_kind(folder):
     [
         ("Shop_items.tsv", "a\tone\nb two\n", r"Shop_items\.tsv, line 2: no tab"),
         ("Shop_items.tsv", "a\tone\n\nb\ttwo\n", r"Shop_items\.tsv, line 2: no tab"),
-        ("Shop_items.tsv", "a\tone\nb\ttwo\na\tthree\n", r"line 3: item 'a' stands there again, first in line 1"),
+        (
+            "Shop_items.tsv",
+            "a\tone\nb\ttwo\na\tthree\n",
+            r"line 3: item 'a' has another 'title' than in .*Shop_items\.tsv, line 1: .*titles = first",
+        ),
         ("Shop_items.tsv", "a\tone\n\ttwo\n", r"line 2: no item before the tab"),
         ("Shop_items.tsv", "", r"Shop_items\.tsv, line 1: no tab"),
-        ("am_Shop_users.tsv", "u1\ta b\nu2\ta  zz b\n", r"users\.tsv, line 2: item 'zz' is not in Shop_items\.tsv"),
+        ("am_Shop_users.tsv", "u1\ta b\nu2\ta  zz b\n", r"users\.tsv, line 2: item 'zz' is not in .*Shop_items\.tsv"),
         ("am_Shop_users.tsv", "u1\ta b\nu1\tb\n", r"line 2: user 'u1' stands there again, first in line 1"),
         ("am_Shop_users.tsv", "u1 a b\n", r"users\.tsv, line 1: no tab"),
     ],
@@ -72,6 +78,18 @@ def test_faults_are_named(folder, file, text, message):
     (folder / file).write_text(text, encoding="utf-8")
     with pytest.raises(BenchError, match=message):
         read(folder)
+
+
+def test_what_the_policies_make_of_it(folder):
+    before = fingerprint(folder)
+    (folder / "Shop_items.tsv").write_text(ITEMS + "a\tSecond title\n", encoding="utf-8")
+    (folder / "am_Shop_users.tsv").write_text(USERS + "u2\ta zz\n", encoding="utf-8")
+    source = open_source(f"iisan-release:{folder}:titles=last,missing_items=drop,text=clean")
+    raw = source.read()
+    assert raw.texts is not None
+    assert (raw.texts[0], raw.texts[4]) == ("Second title", "é & ü")
+    assert raw.facts["interactions dropped without metadata"] == 1
+    assert len({before, fingerprint(folder), source.fingerprint()}) == 3
 
 
 def test_not_utf8(folder):

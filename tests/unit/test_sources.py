@@ -160,11 +160,11 @@ def test_choices_are_checked(shop):
 
 def test_every_source_says_how_it_is_named_and_what_it_is():
     published = ("recbole", "mmrec", "ducho", "perpeft", "pixelrec", "movielens", "parquet")
+    published += ("iisan-release", "amazon-2018", "amazon-2023", "amazon-ratings", "microlens")
     assert {name: source.usage for name, source in sources().items()} == {
         "bazaar": "bazaar[:OPTION=VALUE,…]",
         "stated": "stated[:OPTION=VALUE,…]",
         "folder": "PATH",
-        "iisan-release": "iisan-release:PATH",
         "prepared": "PATH",
         **{name: f"{name}:PATH[:OPTION=VALUE,…]" for name in published},
     }
