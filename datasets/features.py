@@ -20,8 +20,8 @@ _BLOCK_BYTES = 1 << 24
 class Features:
     """Vectors of items, `[items, width]`, which stay in their file until they are asked for.
 
-    `rows`: of each item its row in the file's array, int64 `[items]`. `zeros`: whether that is nothing but zeros, as
-    files have it where an item has no features, bool `[items]`.
+    `rows`: of each item its row in the file's array, int64 `[items]`, -1 where it has none: zeros are read of it.
+    `zeros`: whether it has nothing but zeros, as files have it where an item has no features, bool `[items]`.
     """
 
     path: Path
@@ -37,37 +37,42 @@ class Features:
         BenchError, naming the file, for what is no array `[items, width]` of float16, float32 or float64, and, naming
         the first row, for numbers that are not finite as float32.
         """
-        dtype, width = stated(path, items)
+        rows, width, dtype = stated(path)
+        if rows != items:
+            raise BenchError(f"{path}: {rows} rows for {items} items: give every item one row, in the items' order")
         return cls(path, dtype, width, np.arange(items), _zeros(path, items))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def take(self, items: np.ndarray) -> Self:
-        """The features of some of the items, by number from 0, in that order."""
-        return replace(self, rows=self.rows[items], zeros=self.zeros[items])
+        """The features of some of the items, by number from 0, in that order; of number -1 zeros."""
+        there = items >= 0
+        rows, zeros = np.where(there, self.rows[items], -1), ~there | self.zeros[items]
+        return replace(self, rows=rows, zeros=zeros)
 
     def read(self, items: np.ndarray) -> np.ndarray:
         """The vectors of some items, by number from 0: float32 `[n, width]`."""
+        rows = self.rows[items]
+        vectors = np.zeros((len(rows), self.width), np.float32)
         # Mapped for the moment: what was read of a file that stays mapped counts as our memory.
-        return map_array(self.path, remedy=_REMEDY)[self.rows[items]].astype(np.float32)
+        vectors[rows >= 0] = map_array(self.path, remedy=_REMEDY)[rows[rows >= 0]]
+        return vectors
 
     def digest(self) -> str:
         """A hash of the file's bytes and of which rows are whose."""
         return digest(file_digest(self.path), self.rows.astype("<i8").tobytes())
 
 
-def stated(path: Path, items: int) -> tuple[str, int]:
-    """The type of the numbers and the width of the vectors, as the file's header says; BenchError as of `open`."""
+def stated(path: Path) -> tuple[int, int, str]:
+    """Rows, width and type of the numbers, as the file's header says; BenchError as of `open`."""
     array = map_array(path, remedy=_REMEDY)
     shape = " × ".join(map(str, array.shape)) or "a single number"
     if array.ndim != 2 or not 1 <= array.shape[1] <= _WIDEST:
         raise BenchError(f"{path}: an array of {shape}, where a row an item is needed, items × width: {_REMEDY}")
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
         raise BenchError(f"{path}: {array.dtype} numbers, where float16, float32 or float64 is needed: {_REMEDY}")
-    if len(array) != items:
-        raise BenchError(f"{path}: {len(array)} rows for {items} items: give every item one row, in the items' order")
-    return array.dtype.name, array.shape[1]
+    return len(array), array.shape[1], array.dtype.name
 
 
 def _zeros(path: Path, items: int) -> np.ndarray:

@@ -22,8 +22,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from ...cell import Cell
 from ...datasets.catalogue import Dataset
 from ...errors import BenchError
-from ...methods.backbones.generated import GeneratedTower
 from ...methods.backbones.loading import copy_of_same_weights
+from ...methods.backbones.numbered import NumberedTower
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.shipping import merged_size
 from ...methods.backbones.source import BackboneSource
@@ -124,16 +124,16 @@ class Stock:
         found = backbone_sources(cell, dataset, places)
         sources = {name: self._sources.setdefault(source, source) for name, source in found.items()}
         for source in sources.values():
-            if not source.is_generated:
+            if source.is_model:
                 self._held(source)  # which shows its shape as well: asked for that first, it would be built twice
         return Materials(cell, places, dataset, sources, _CPU, self.tell)
 
     def _backbones(self, materials: Materials) -> Backbones:
         return replace(materials.backbones, load=lambda name: self._tower(materials.sources[name]))
 
-    def _tower(self, source: BackboneSource) -> Tower | GeneratedTower:
+    def _tower(self, source: BackboneSource) -> Tower | NumberedTower:
         """A copy that has the same numbers in memory as every other: only shapes are wanted of them."""
-        return source.tower() if source.is_generated else copy_of_same_weights(self._held(source))
+        return copy_of_same_weights(self._held(source)) if source.is_model else source.tower()
 
     def _held(self, source: BackboneSource) -> Tower:
         """The one tower of a modality that is in memory."""
@@ -163,7 +163,7 @@ class Stock:
     def _raw_content(self, materials: Materials, modality: str) -> RawContent:
         """Titles as they are tokenised, and pictures of which only the size is known."""
         source, chosen = materials.sources[modality], materials.cell.backbones
-        if modality == "image" and not source.is_generated:
+        if modality == "image" and source.is_model:
             pictures = _NoPictures(chosen.image_side or source.image_side())
             return RawContent(materials.dataset.catalogue.size, None, pictures, "")
         key = source, chosen.text_length

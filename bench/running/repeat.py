@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
-from ...cell import BackboneChoice, Cell, Modality
+from ...cell import BackboneChoice, Cell
 from ...datasets.sources.registry import open_source, outside_code
 from ...errors import BenchError, quoted
 from ...methods.backbones.source import BackboneSource
+from ...methods.features.misfit import misfit
 from ...methods.method import Method
 from ...methods.references.ranker import Ranker
 from ...methods.registry import make_method
@@ -129,7 +130,9 @@ def _planned(record: Record, asked: Again, variants: Sequence[Variant]) -> Plann
         reason for each in towers if (reason := unfit(each, cell.backbones.text_length, cell.backbones.image_side))
     ]
     now = cell.model_copy(update=changes)
-    return Planned(now, type(method), task, places, unfit="; ".join(reasons) if reads_towers(type(method)) else "")
+    if not reads_towers(type(method)):
+        reasons = []
+    return Planned(now, type(method), task, places, unfit="; ".join(reasons) or misfit(method, towers))
 
 
 def _check_code(record: Record, places: Places, method_named: bool, asked: Again) -> None:
@@ -175,8 +178,7 @@ def _device(cell: Cell, asked: str | None, method: Method[Any] | Ranker) -> str:
 
 
 def _towers(cell: Cell, places: Places) -> list[BackboneSource]:
-    found: dict[Modality, str | None] = {"text": places.text, "image": places.image}
-    return [BackboneSource(name, place, cell.backbones.weights) for name, place in found.items() if place]
+    return [BackboneSource(name, place, cell.backbones.weights) for name, place in places.towers.items()]
 
 
 def _with_fingerprint(choice: BackboneChoice, towers: list[BackboneSource]) -> BackboneChoice:

@@ -71,7 +71,7 @@ def _about(trained: TrainedState, rebuilt: Rebuilt, sha256: str) -> About:
         name: TowerSaid(
             name=source.label,
             fingerprint=source.fingerprint(),
-            model="" if source.is_generated else source.anatomy.model,
+            model=source.anatomy.model if source.is_model else "",
             hidden_size=source.shape.hidden_size,
         )
         for name, source in parts.sources.items()

@@ -10,6 +10,7 @@ from ...reports.analysis.data_facts import bad_pictures, missing_warnings
 from ..console import Screen
 from ..tasks.registry import find_task
 from .grid import Planned
+from .named import features_read
 from .schema import Study
 
 Facts = Mapping[str, str | int | float]
@@ -29,22 +30,32 @@ def describe_data(study: Study, console: Screen, *, read: bool) -> None:
             for line in open_source(spec).inspect(pictures=study.modalities != "text", strict=not chosen):
                 console.say(f"{spec}: {line}")
             continue
-        facts = load_dataset(
+        said = dict[str, str]()
+        for facts in _readings(spec, study):
+            if not chosen:
+                refuse_missing(spec, facts)
+            said |= dict.fromkeys((f"{spec}: {line}" for line in lines(facts)), "")
+            said |= dict.fromkeys((f"warning: {spec}: {line}" for line in missing_warnings(facts)), "yellow")
+            bad = bad_pictures(facts)
+            named = [f"warning: {spec}: {bad[0]}:", *(f"    {name}" for name in bad[1:])] if bad else []
+            said |= dict.fromkeys(named, "yellow")
+        for line, style in said.items():
+            console.say(line, style=style)
+
+
+def _readings(spec: str, study: Study) -> Iterator[Facts]:
+    """What a dataset holds: once for its texts and pictures, and once for each pair of towers that reads its features
+    in place of some.
+    """
+    for features in dict.fromkeys(features_read(study)):
+        yield load_dataset(
             spec,
             modalities=study.modalities,
             missing_images=study.missing_images,
+            features=features,
             max_length=study.head.max_length,
             split=find_task(study.task)(study).split,
         ).facts
-        if not chosen:
-            refuse_missing(spec, facts)
-        for line in lines(facts):
-            console.say(f"{spec}: {line}")
-        for warning in missing_warnings(facts):
-            console.say(f"warning: {spec}: {warning}", style="yellow")
-        bad = bad_pictures(facts)
-        for line in [f"warning: {spec}: {bad[0]}:", *(f"    {name}" for name in bad[1:])] if bad else []:
-            console.say(line, style="yellow")
 
 
 def refuse_missing(spec: str, facts: Facts) -> None:
@@ -64,7 +75,7 @@ def picture_lines(cells: Sequence[Planned], study: Study) -> Iterator[str]:
         if not place:
             continue
         source = BackboneSource("image", place, study.weights)
-        if source.is_generated or source.is_shipped or not source.is_local:
+        if not source.is_model or source.is_shipped or not source.is_local:
             continue
         prepared = source.prepared
         if study.image_side is None and prepared.side is not None:
@@ -85,7 +96,7 @@ def lines(facts: Facts) -> list[str]:
         count = int(facts.get(f"{name} dropped", 0)) - (without if name == "items" else 0)
         counts.append(f"{int(facts[name]):,} {name}" + (f" ({count:,} dropped: {why})" if count else ""))
     shown = []
-    for name, missing in (("titles", "missing titles"), ("pictures", "missing images")):
+    for name, missing in _SHOWN.items():
         if missing in facts:
             count = int(facts[missing])
             shown.append(f"{name}: {count:,} of {int(facts['items']):,} missing" if count else f"{name}: all there")
@@ -113,6 +124,15 @@ def _split(facts: Facts) -> list[str]:
 def _bad(facts: Facts) -> str:
     bad = facts.get("bad pictures")
     return f" ({bad} of them are there but cannot be shown: {facts.get('first bad pictures')})" if bad else ""
+
+
+_SHOWN = {
+    "titles": "missing titles",
+    "pictures": "missing images",
+    "text features": "missing text features",
+    "image features": "missing image features",
+}
+"""What items show, and the fact that counts those that do not."""
 
 
 def _example(facts: Facts) -> str:

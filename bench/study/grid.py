@@ -11,6 +11,7 @@ from ...datasets.sources import registry as sources
 from ...errors import BenchError
 from ...methods.backbones.check import DoesNotFit, check_backbone
 from ...methods.backbones.source import BackboneSource
+from ...methods.features.misfit import misfit
 from ...methods.registry import Entry, make_method
 from ...outside import canonical_name
 from ...reports.records import Code, Record, Status
@@ -129,7 +130,9 @@ class Grid:
             version=self._version,
         )
         places = Places(dataset=dataset, text=towers.text, image=towers.image, method=asked.name, task=study.task)
-        return Planned(cell, method, self._task, places, unfit=towers.unfit if reads_towers(method) else "")
+        unfit = towers.unfit if reads_towers(method) else ""
+        unfit = unfit or misfit(make_method(asked.name, asked.settled.options), towers.sources)
+        return Planned(cell, method, self._task, places, unfit)
 
 
 def reads_towers(method: Entry) -> bool:
@@ -206,6 +209,7 @@ class _Towers:
     choice: BackboneChoice
     text: str | None
     image: str | None
+    sources: list[BackboneSource]
     unfit: str
 
     @classmethod
@@ -229,7 +233,7 @@ class _Towers:
             image_side=study.image_side,
             fingerprint="+".join(each.fingerprint()[:16] for each in sources),
         )
-        return cls(choice, places["text"], places["image"], "; ".join(reasons))
+        return cls(choice, places["text"], places["image"], sources, "; ".join(reasons))
 
 
 def unfit(source: BackboneSource, text_length: int, image_side: int | None) -> str:

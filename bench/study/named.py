@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ...cell import Modality
 from ...datasets.sources.registry import check_source, outside_code
-from ...methods.backbones.names import parse_pair, place_of
+from ...methods.backbones.names import FEATURES, parse_pair, place_of
 from ...methods.registry import check_name
 from ...outside import canonical_name, is_outside
 from ..running.trackers import check_tracker
@@ -65,6 +65,12 @@ def towers(study: Study, pair: Towers) -> dict[Modality, str | None]:
     if study.modalities != "both":
         places = {name: place if name == study.modalities else None for name, place in places.items()}
     return places
+
+
+def features_read(study: Study) -> list[tuple[Modality, ...]]:
+    """Of each pair of a study the modalities that are read from the features which a dataset brings."""
+    read = [towers(study, pair) for _, pair in pairs(study)]
+    return [tuple(name for name, place in pair.items() if place == FEATURES) for pair in read]
 
 
 def _pair(name: str) -> Towers:

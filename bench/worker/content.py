@@ -117,8 +117,10 @@ def build_entry(materials: Materials, method: Method[Any] | Ranker, modality: st
 def raw_content(materials: Materials, modality: str) -> RawContent:
     """Tokens or pixels of the whole catalogue, and the key of their content."""
     catalogue, source, chosen = materials.dataset.catalogue, materials.sources[modality], materials.cell.backbones
-    if source.is_generated:
-        return RawContent(catalogue.size, None, None, f"items 1 to {catalogue.size}")
+    if not source.is_model:
+        return RawContent(
+            catalogue.size, None, None, source.features.digest() if source.features else f"items 1 to {catalogue.size}"
+        )
     if modality == "text":
         materials.tell("tokenising titles", 0, 0)
         assert catalogue.texts is not None

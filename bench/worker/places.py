@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from ...cell import Cell
+from ...cell import Cell, Modality
 
 
 class Places(BaseModel):
@@ -17,6 +17,12 @@ class Places(BaseModel):
     image: str | None
     method: str
     task: str
+
+    @property
+    def towers(self) -> dict[Modality, str]:
+        """The towers that there are, in the fixed order text, image."""
+        named: dict[Modality, str | None] = {"text": self.text, "image": self.image}
+        return {modality: place for modality, place in named.items() if place}
 
     @classmethod
     def of(cls, cell: Cell) -> "Places":

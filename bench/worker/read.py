@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from ...cell import Cell
+from ...cell import Cell, Modality, Pooling
 from ...datasets.catalogue import Dataset, Sequences
 from ...datasets.sources.loading import load_dataset
+from ...methods.backbones.names import FEATURES
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.source import BackboneSource
 from ..tasks.task import Task
@@ -43,6 +44,7 @@ def read(cell: Cell, places: Places, task: Task, tell: Tell) -> Materials:
         places.dataset,
         modalities=cell.modalities,
         missing_images=cell.missing_images,
+        features=[name for name, place in places.towers.items() if place == FEATURES],
         max_length=cell.head.max_length,
         split=task.split,
     )
@@ -67,10 +69,10 @@ def _sample(sequences: Sequences, users: int) -> Sequences:
 
 def backbone_sources(cell: Cell, dataset: Dataset, places: Places) -> dict[str, BackboneSource]:
     """The cell's backbone of each modality that the dataset shows, in the fixed order text, image."""
-    chosen = cell.backbones
-    sources: dict[str, BackboneSource] = {}
-    if "text" in dataset.catalogue.modalities and places.text:
-        sources["text"] = BackboneSource("text", places.text, chosen.weights, chosen.text_pooling)
-    if "image" in dataset.catalogue.modalities and places.image:
-        sources["image"] = BackboneSource("image", places.image, chosen.weights, chosen.image_pooling)
-    return sources
+    chosen, catalogue = cell.backbones, dataset.catalogue
+    pooling: dict[Modality, Pooling] = {"text": chosen.text_pooling, "image": chosen.image_pooling}
+    return {
+        name: BackboneSource(name, place, chosen.weights, pooling[name], catalogue.features.get(name))
+        for name, place in places.towers.items()
+        if name in catalogue.modalities
+    }

@@ -24,8 +24,8 @@ from ...cell import Cell
 from ...datasets.catalogue import Catalogue
 from ...datasets.images import SelectedImages
 from ...errors import BenchError
-from ...methods.backbones.generated import GeneratedTower
 from ...methods.backbones.loading import copy_of_same_weights
+from ...methods.backbones.numbered import NumberedTower
 from ...methods.backbones.pair import Backbones
 from ...methods.backbones.preprocessing import token_table
 from ...methods.backbones.tower import Tower
@@ -93,7 +93,7 @@ def _precisions(cell: Cell) -> tuple[str, str, str]:
 class FewItems(Materials):
     """A few items, and towers that are loaded once: whoever asks for them gets copies, to change as he likes."""
 
-    loaded: dict[str, Tower | GeneratedTower] = field(default_factory=dict)
+    loaded: dict[str, Tower | NumberedTower] = field(default_factory=dict)
 
     @property
     def backbones(self) -> Backbones:  # type: ignore[override]
@@ -121,15 +121,19 @@ def _with_few_items(materials: Materials) -> FewItems:
         ids=[str(ids[item]) for item in (0, *chosen)],
         texts=None if texts is None else [str(texts[item]) for item in (0, *chosen)],
         images=SelectedImages(catalogue.images, np.array(chosen) - 1) if catalogue.images else None,
+        features={name: vectors.take(np.array(chosen) - 1) for name, vectors in catalogue.features.items()},
     )
     dataset = replace(materials.dataset, catalogue=few)
-    return FewItems(materials.cell, materials.places, dataset, materials.sources, materials.device, materials.tell)
+    sources = materials.sources | {
+        name: replace(materials.sources[name], features=vectors) for name, vectors in few.features.items()
+    }
+    return FewItems(materials.cell, materials.places, dataset, sources, materials.device, materials.tell)
 
 
 def _tokens(materials: Materials, items: list[int]) -> list[bytes]:
     """The tokens of some items' texts; nothing where no tower reads them."""
     texts, source = materials.dataset.catalogue.texts, materials.sources.get("text")
-    if texts is None or source is None or source.is_generated:
+    if texts is None or source is None or not source.is_model:
         return [b""] * len(items)
     length = materials.cell.backbones.text_length
     table = token_table([texts[item] for item in items], source.tokenizer(), length)
@@ -205,7 +209,7 @@ class Trial:
             return {
                 name: checks.see(self._on_device(name), self.inputs)
                 for name, source in self.materials.sources.items()
-                if not source.is_generated
+                if source.is_model
             }
 
     @cached_property

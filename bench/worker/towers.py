@@ -11,7 +11,7 @@ def read_towers(cell: Cell, sources: Mapping[str, BackboneSource]) -> tuple[dict
     """What each tower was seen to be, by modality, and a line for whatever was taken for want of better."""
     towers, notes = dict[str, TowerRead](), list[str]()
     for name, source in sources.items():
-        if source.is_generated:
+        if not source.is_model:
             continue
         anatomy, shape = source.anatomy, source.shape
         towers[name] = TowerRead(

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
+from ...cell import Modality
 from ...errors import BenchError
 from ...values import TimeUnit
+from ..features import Features
 from ..pictures.opening import Pictures
 from ..raw import Interactions, RawData
 from ..tables.parquet import pc
@@ -31,7 +33,8 @@ class ItemRows:
     """Items as their rows stand; an item may have several. `where` names a row, from 0, as a person finds it.
 
     `fields` are what texts are made of by `template`, by name, `pictures` the names of picture files and `links` where
-    pictures are to be had: one entry a row each, "" where there is none. `place` is what the rows stand in.
+    pictures are to be had: one entry a row each, "" where there is none. `features` have a vector a row. `place` is
+    what the rows stand in.
     """
 
     ids: Coded
@@ -41,6 +44,7 @@ class ItemRows:
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pictures: Sequence[str] | None = None
     links: Sequence[str] | None = None
+    features: Mapping[Modality, Features] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ def assemble(found: Found, policies: Policies) -> RawData:
         missing_images=shown.missing if shown else (),
         user_ids=of.users.ids.to_pylist(),
         links=items.links,
+        features=items.features,
     )
 
 
@@ -111,13 +116,16 @@ class _Items:
     texts: Sequence[str] | None = None
     pictures: Sequence[str] | None = None
     links: Sequence[str] | None = None
+    features: Mapping[Modality, Features] = field(default_factory=dict)
 
     def with_unknown(self, ids: pa.Array) -> "_Items":
         """With others behind them of which nothing is known but their ids."""
-        columns = (
+        texts, pictures, links = (
             None if each is None else [*each, *[""] * len(ids)] for each in (self.texts, self.pictures, self.links)
         )
-        return _Items(pa.concat_arrays([self.ids, ids]), *columns)
+        rows = np.append(np.arange(len(self.ids)), np.full(len(ids), -1))
+        features: dict[Modality, Features] = {name: vectors.take(rows) for name, vectors in self.features.items()}
+        return _Items(pa.concat_arrays([self.ids, ids]), texts, pictures, links, features)
 
 
 def _described(rows: ItemRows, policies: Policies, facts: Facts) -> _Items:
@@ -125,7 +133,8 @@ def _described(rows: ItemRows, policies: Policies, facts: Facts) -> _Items:
     fields = dict(rows.fields)
     if policies.text == "clean":
         fields = {name: list(map(clean, column)) for name, column in fields.items()}
-    chosen: list[int] = _chosen(rows, fields, policies, facts).tolist()
+    kept = _chosen(rows, fields, policies, facts)
+    chosen: list[int] = kept.tolist()
     cleaned = (row for row in chosen if any(column[row] != fields[name][row] for name, column in rows.fields.items()))
     if count := sum(1 for _ in cleaned):
         facts["items with cleaned text"] = count
@@ -134,7 +143,13 @@ def _described(rows: ItemRows, policies: Policies, facts: Facts) -> _Items:
         return None if column is None else [column[row] for row in chosen]
 
     texts = rows.template.texts(fields) if rows.template else None
-    return _Items(rows.ids.ids, taken(texts), taken(rows.pictures), taken(rows.links))
+    return _Items(
+        rows.ids.ids,
+        taken(texts),
+        taken(rows.pictures),
+        taken(rows.links),
+        {name: vectors.take(kept) for name, vectors in rows.features.items()},
+    )
 
 
 def _chosen(rows: ItemRows, fields: Mapping[str, Sequence[str]], policies: Policies, facts: Facts) -> np.ndarray:

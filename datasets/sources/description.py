@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from ...cell import Modality
 from ...errors import BenchError, first_fault, unknown
 from ...files import is_file, is_folder, is_possible, read_toml
 from ...values import TimeUnit
@@ -86,6 +87,21 @@ class Pictures(Section):
         return self
 
 
+class FeatureFiles(Section):
+    """Vectors that stand for texts or pictures: `.npy` files, a row for each row of the items' table, in its order."""
+
+    text: Place | None = None
+    """Of the texts, float16, float32 or float64."""
+    image: Place | None = None
+    """Of the pictures."""
+
+    @property
+    def files(self) -> dict[Modality, Path]:
+        """Those that are named."""
+        named: dict[Modality, Path | None] = {"text": self.text, "image": self.image}
+        return {modality: file for modality, file in named.items() if file}
+
+
 class Description(Section):
     """A whole `dataset.toml`."""
 
@@ -103,6 +119,8 @@ class Description(Section):
     """What an item is called and shows."""
     images: Pictures | None = None
     """Where pictures lie, if there are any."""
+    features: FeatureFiles = FeatureFiles()
+    """Vectors that stand for texts or pictures, if there are any."""
     policies: Policies = Policies()
     """What becomes of dirt; every choice counts what it met."""
 
@@ -111,8 +129,9 @@ class Description(Section):
         """What decides which data the files give, however it is written: no place, and nothing that is only shown."""
         items, pictures = self.items, self.images
         template = isinstance(items.text, str) and items.text not in items.text_columns
-        chosen = self.policies.model_dump(exclude_defaults=True)
+        chosen, features = self.policies.model_dump(exclude_defaults=True), list(self.features.files)
         later = ({"template": items.text} if template else {}) | ({"policies": chosen} if chosen else {})
+        later |= {"features": features} if features else {}
         return later | {
             "interactions": self.interactions.model_dump(mode="json", exclude={"file"}),
             "items": {"id": items.id, "text": items.text_columns, "image": items.image},
@@ -154,6 +173,9 @@ def _place(description: Description, file: Path) -> None:
         section: InteractionColumns | ItemColumns = getattr(description, key)
         section.file = _absolute(base, section.file)
         _refuse_outside(section.file, allowed, f"{file}: {key}.file")
+    for modality, path in description.features.files.items():
+        setattr(description.features, modality, _absolute(base, path))
+        _refuse_outside(_absolute(base, path), allowed, f"{file}: features.{modality}")
     if description.images:
         folder = description.images.folder = _absolute(base, description.images.folder)
         _refuse_whole_disk(folder, base, f"{file}: images.folder")
@@ -198,5 +220,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "interactions": InteractionColumns,
     "items": ItemColumns,
     "images": Pictures,
+    "features": FeatureFiles,
     "policies": Policies,
 }

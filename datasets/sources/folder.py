@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import BenchError
 from ...files import canonical_json, digest, file_digest
+from ..features import Features, stated
 from ..pictures.finding import count_fitting
 from ..pictures.opening import Pictures, open_pictures
 from ..pictures.places import listed, open_place
@@ -41,6 +42,7 @@ class Folder(Source):
             template=Template.of(columns.text) if columns.text else None,
             fields={name: table.strings(name) for name in columns.text_columns},
             pictures=table.strings(columns.image) if columns.image else None,
+            features={name: Features.open(path, len(table)) for name, path in description.features.files.items()},
         )
         interactions, form = _interactions(description.interactions)
         facts: Facts = {"interactions file": form, "items file": f"{columns.file.name}, {table.format}"}
@@ -81,6 +83,9 @@ class Folder(Source):
         items = check_columns(columns.file, shown)
         rows = check_columns(of.file, [of.user, of.item, *([of.time] if of.time else [])])
         found = [f"{of.file.name} ({rows}) and {columns.file.name} ({items}) have the columns that are named"]
+        for name, path in description.features.files.items():
+            count, width, dtype = stated(path)
+            found.append(f"{path.name}: {name} features of {count:,} items, {width} numbers of {dtype} each")
         if description.images is None or not pictures:
             return found
         place, pattern = open_place(description.images.folder, description.folders), description.images.pattern
@@ -98,7 +103,9 @@ class Folder(Source):
 
 def _content(description: Description) -> list[str]:
     tables = (description.interactions.file, description.items.file)
-    return [*map(table_digest, tables), *(listed(description.images.folder) if description.images else [])]
+    features = [file_digest(file) for file in description.features.files.values()]
+    pictures = listed(description.images.folder) if description.images else []
+    return [*map(table_digest, tables), *features, *pictures]
 
 
 def _pictures(description: Description, ids: Sequence[str], names: Sequence[str] | None) -> Pictures:

@@ -33,7 +33,7 @@ def check_backbone(source: BackboneSource, text_length: int, image_side: int | N
     `text_length` in tokens, `image_side` in pixels (None: the model's own). Of a folder the files' headers are read;
     the model is built and run without data. A hub id is left to its cell: nothing is fetched here.
     """
-    if source.is_generated or not (source.is_local or source.weights == "random"):
+    if not source.is_model or not (source.is_local or source.weights == "random"):
         return
     try:
         if source.is_shipped:  # what is left to find needs no import of transformers

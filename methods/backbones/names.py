@@ -10,6 +10,9 @@ MICRO = Path(__file__).parents[1] / "micro"
 """The folder of the towers that come with the suite."""
 GENERATED = "generated"
 """The tower whose states come from a formula."""
+FEATURES = "features"
+"""The tower of one state: the vectors that a dataset brings."""
+WITHOUT_MODEL = (GENERATED, FEATURES)
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,12 @@ PAIRS = {
     "micro": ("micro", "micro"),
     "bert-base+vit-base": ("bert-base", "vit-base"),
     "clip-b32": ("clip-b32", "clip-b32"),
+    FEATURES: (FEATURES, FEATURES),
 }
 
 
 def parse_pair(name: str) -> tuple[str, str]:
-    """`micro`, `bert-base+vit-base`, `clip-b32`, or any `TEXT+IMAGE` of names, folders or hub ids."""
+    """`micro`, `bert-base+vit-base`, `clip-b32`, `features`, or any `TEXT+IMAGE` of names, folders or hub ids."""
     if name in PAIRS:
         return PAIRS[name]
     text, plus, image = name.partition("+")
@@ -53,7 +57,7 @@ def towers(modality: Modality) -> dict[str, Named]:
 
 
 def place_of(modality: Modality, name: str) -> str:
-    """The folder or hub id that a tower's name stands for; `generated` has neither. BenchError for any other name."""
+    """The folder or hub id that a tower's name stands for, its own where there is no model; BenchError for no name."""
     named = towers(modality).get(name)
     if named is not None:
         return named.source
@@ -63,7 +67,7 @@ def place_of(modality: Modality, name: str) -> str:
             return str(path)
     except (OSError, RuntimeError, ValueError) as error:
         raise BenchError(f"{modality} backbone {quoted(name)}: {error.args[-1]}; correct it") from error
-    if name != GENERATED and (name.startswith((".", "/", "~")) or name.count("/") != 1):
-        known = [*sorted(towers(modality)), GENERATED, "a model folder", "a hub id owner/name"]
+    if name not in WITHOUT_MODEL and (name.startswith((".", "/", "~")) or name.count("/") != 1):
+        known = [*sorted(towers(modality)), *WITHOUT_MODEL, "a model folder", "a hub id owner/name"]
         raise unknown(f"{modality} backbone", name, known)
     return name

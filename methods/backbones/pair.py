@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ...errors import BenchError
-from .generated import GeneratedTower
-from .names import GENERATED
+from .numbered import NumberedTower
 from .source import BackboneSource
 from .tower import Tower, TowerShape
 
@@ -18,7 +17,7 @@ class Backbones:
     """
 
     shapes: Mapping[str, TowerShape]
-    load: Callable[[str], Tower | GeneratedTower]
+    load: Callable[[str], Tower | NumberedTower]
     items: int
     loaded: dict[str, Tower] = field(default_factory=dict)
 
@@ -28,11 +27,11 @@ class Backbones:
         return list(self.shapes)
 
     def tower(self, modality: str) -> Tower:
-        """The tower of a modality, loaded at first use. BenchError for a generated one, which has nothing to run."""
+        """The tower of a modality, loaded at first use. BenchError for one without a model to run."""
         if modality not in self.loaded:
             found = self.load(modality)
             if not isinstance(found, Tower):
-                raise BenchError(f"backbone '{GENERATED}' has no layers to run or adapt; use a cached method")
+                raise BenchError(found.refusal)
             self.loaded[modality] = found
         return self.loaded[modality]
 

@@ -10,18 +10,18 @@ import torch
 from torch import nn
 
 from ...cell import Modality, Pooling, Weights
+from ...datasets.features import Features
 from ...errors import BenchError
 from ...files import canonical_json, digest, file_digest
 from ...naming import short_name
 from .anatomy import Anatomy, Place
-from .generated import VERSION as GENERATED_VERSION
-from .generated import GeneratedTower, generated_shape
 from .hugging_face import transformers_quietly
 from .inspection import inspect
 from .loading import build_model, config_of, copy_of_same_weights, load_model, own_names, part_of
 from .memory import remembered
 from .model_folder import READ, check_files, check_no_adapter, loading_fault
-from .names import GENERATED, MICRO, Named, place_of, towers
+from .names import FEATURES, MICRO, WITHOUT_MODEL, Named, place_of, towers
+from .numbered import NUMBERED, FeatureTower, GeneratedTower, NumberedTower, numbered_shape
 from .pixels import FILES, HALF, USUAL_SIDE, Normalisation, Pixels, read_pixels
 from .preprocessing import CostTokenizer, PretrainedTokenizer, Tokenizer, has_tokenizer
 from .stated_pooling import POOLING_FILE, stated_pooling
@@ -33,12 +33,16 @@ _RANDOM_SEED = 20240
 
 @dataclass(frozen=True)
 class BackboneSource:
-    """One backbone as chosen: a name of the tables above, a local folder in Hugging Face layout, or a hub id."""
+    """One backbone as chosen: a name of the tables above, a local folder in Hugging Face layout, or a hub id.
+
+    `features`: what the tower of that name reads, once the dataset is.
+    """
 
     modality: Modality
     name: str
     weights: Weights = "pretrained"
     pooling: Pooling = "auto"
+    features: Features | None = None
 
     @cached_property
     def location(self) -> str:
@@ -60,9 +64,9 @@ class BackboneSource:
         return towers(self.modality)
 
     @property
-    def is_generated(self) -> bool:
-        """Whether its states come from a formula: then it reads neither texts nor pictures."""
-        return self.name == GENERATED
+    def is_model(self) -> bool:
+        """Whether there is a model, which reads texts or pictures; else states follow from an item's number."""
+        return self.name not in WITHOUT_MODEL
 
     @property
     def is_shipped(self) -> bool:
@@ -79,8 +83,8 @@ class BackboneSource:
 
         Of a hub id it is the revision that this machine has; "" when it has none yet.
         """
-        if self.is_generated:
-            return digest(GENERATED_VERSION)
+        if not self.is_model:
+            return digest(NUMBERED[self.name].version)
         if not self.is_local and self.weights == "pretrained":
             return self.revision or ""
         if self.weights == "random":
@@ -102,7 +106,7 @@ class BackboneSource:
 
         Later files are loaded from the same commit, so that what was fingerprinted is what runs.
         """
-        if self.is_local or self.is_generated:
+        if self.is_local or not self.is_model:
             return None
         from huggingface_hub import try_to_load_from_cache
 
@@ -178,8 +182,8 @@ class BackboneSource:
     @cached_property
     def shape(self) -> TowerShape:
         """Width, depth and pooling, as the loaded model has shown them."""
-        if self.is_generated:
-            return generated_shape(self.modality)
+        if not self.is_model:
+            return numbered_shape(self.name, self.modality, self.features)
         stated = self.stated_pooling if self.pooling == "auto" else None  # what else it may say does not matter then
         pooling = self.anatomy.pooling(self.modality, self.pooling, stated)
         return TowerShape.of(self.anatomy, self.modality, pooling)
@@ -189,10 +193,12 @@ class BackboneSource:
         """How the folder's own files have texts pooled, as sentence-transformers writes them; None without such."""
         return stated_pooling(Path(self.location)) if self.modality == "text" and self.is_local else None
 
-    def tower(self) -> Tower | GeneratedTower:
+    def tower(self) -> Tower | NumberedTower:
         """A fresh float32 tower. BenchError when the folder or hub id has no weights that load."""
-        if self.is_generated:
-            return GeneratedTower(self.modality)
+        if not self.is_model:
+            return (
+                FeatureTower(self.modality, self.features) if self.name == FEATURES else GeneratedTower(self.modality)
+            )
         part, made_up = self._part()
         if not any(parameter.is_meta for parameter in part.parameters()):  # else there is nothing to see
             self._seen(lambda: (copy_of_same_weights(part), made_up))  # so that it is not loaded twice
@@ -232,7 +238,7 @@ class BackboneSource:
     @cached_property
     def pixels(self) -> Pixels:
         """How pictures are prepared, as far as the model's own preprocessor says it."""
-        if self.modality == "text" or self.is_generated:
+        if self.modality == "text" or not self.is_model:
             return Pixels(None, HALF)
         if not (self.is_local or self.weights == "pretrained"):
             return Pixels(None, HALF)
@@ -241,7 +247,7 @@ class BackboneSource:
     @cached_property
     def prepared(self) -> Pixels:
         """The same with the configuration's side, where the preprocessor states none."""
-        return self.pixels if self.modality == "text" or self.is_generated else self.pixels.completed(self.config)
+        return self.pixels if self.modality == "text" or not self.is_model else self.pixels.completed(self.config)
 
     @property
     def normalisation(self) -> Normalisation:

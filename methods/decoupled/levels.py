@@ -31,6 +31,12 @@ def side_levels(method: str, layers: Layers, backbones: Backbones) -> dict[str, 
 
     BenchError for layers that a tower has not, and for those of a staged tower, which are of several widths.
     """
+    for name, shape in backbones.shapes.items():
+        if shape.depth == 0 and layers != "none":
+            raise BenchError(
+                f"method '{method}' reads layers, and the {name} tower has one state an item: use frozen-cached or "
+                "content-knn"
+            )
     chosen = {name: (0, *_layers(method, layers, name, shape.depth)) for name, shape in backbones.shapes.items()}
     for name, shape in backbones.shapes.items():
         widths = sorted({shape.width(level) for level in chosen[name]})

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...ranges import RATES, Choice
-from ..backbones.generated import GeneratedTower
+from ..backbones.numbered import NumberedTower
 from ..backbones.pair import Backbones
 from ..backbones.tower import Tower
 from ..encoder import EncoderLayout, ItemEncoder, layout_of
@@ -83,7 +83,7 @@ class LST(Method[LSTEncoder]):
         """Where the hidden states come from."""
         return SequenceReader({name: backbones.tower(name) for name in levels}, levels)
 
-    def tower(self, backbones: Backbones, name: str) -> Tower | GeneratedTower:
+    def tower(self, backbones: Backbones, name: str) -> Tower | NumberedTower:
         """The tower whose weights a ladder starts from."""
         return backbones.tower(name)
 
@@ -94,7 +94,7 @@ class LST(Method[LSTEncoder]):
         }
         return LearningRates(groups, head=2e-4)
 
-    def _prune(self, name: str, ladder: Ladder, tower: Tower | GeneratedTower, layers: tuple[int, ...]) -> None:
+    def _prune(self, name: str, ladder: Ladder, tower: Tower | NumberedTower, layers: tuple[int, ...]) -> None:
         start = time.perf_counter()
         random = prune(ladder, tower, layers) if isinstance(tower, Tower) else layers
         self.start_seconds = (self.start_seconds or 0.0) + time.perf_counter() - start
@@ -115,5 +115,5 @@ class LSTCached(LST):
     def reader(self, backbones: Backbones, levels: dict[str, tuple[int, ...]]) -> CachedSequenceReader:
         return CachedSequenceReader()
 
-    def tower(self, backbones: Backbones, name: str) -> Tower | GeneratedTower:
+    def tower(self, backbones: Backbones, name: str) -> Tower | NumberedTower:
         return backbones.load(name)  # which nothing holds once its weights were read

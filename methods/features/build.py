@@ -19,7 +19,7 @@ from ...arrays import map_array
 from ...errors import BenchError, Mended
 from ...files import file_digest, lock, read_json, write_atomic
 from ...ownership import is_ours, remove, take
-from ..backbones.generated import GeneratedTower
+from ..backbones.numbered import NumberedTower
 from ..backbones.shipping import size
 from ..backbones.tower import Tower
 from .cache import CacheKey, FeatureCache, open_features
@@ -56,7 +56,7 @@ class BuildJob:
     """
 
     key: CacheKey
-    tower: Callable[[], Tower | GeneratedTower]
+    tower: Callable[[], Tower | NumberedTower]
     content: RawContent
     device: torch.device
     progress: Advance

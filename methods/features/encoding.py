@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ...errors import BenchError
-from ..backbones.generated import GeneratedTower
 from ..backbones.last_layer import narrow_last_layer
+from ..backbones.numbered import NumberedTower
 from ..backbones.tower import Tower
 from .cache import CacheKey
 from .content import RawContent
@@ -27,7 +27,7 @@ class Encoding:
     """
 
     key: CacheKey
-    tower: Tower | GeneratedTower
+    tower: Tower | NumberedTower
     content: RawContent
     device: torch.device
     rows: Rows
@@ -35,7 +35,7 @@ class Encoding:
     shared: bool
 
     @classmethod
-    def of(cls, key: CacheKey, tower: Tower | GeneratedTower, content: RawContent, device: torch.device) -> Self:
+    def of(cls, key: CacheKey, tower: Tower | NumberedTower, content: RawContent, device: torch.device) -> Self:
         """Of an entry. The tower is changed: it loses what no level needs. BenchError for one that cannot be kept."""
         tower = tower.eval().requires_grad_(False).to(device)
         tower.drop_layers_above(key.levels)

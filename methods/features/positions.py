@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...errors import BenchError
-from ..backbones.generated import GeneratedTower
+from ..backbones.numbered import NumberedTower
 from ..backbones.tower import Tower
 from .cache import CacheKey
 from .content import RawContent
@@ -21,12 +21,12 @@ class Rows:
     offsets: np.ndarray | None = None
 
     @classmethod
-    def of(cls, key: CacheKey, tower: Tower | GeneratedTower, content: RawContent, device: torch.device) -> "Rows":
+    def of(cls, key: CacheKey, tower: Tower | NumberedTower, content: RawContent, device: torch.device) -> "Rows":
         """Those of an entry. BenchError for a tower that has no positions."""
         if key.positions == "pooled":
             return cls(content.items + 1)
         if not isinstance(tower, Tower):
-            raise BenchError(f"the {key.modality} backbone is generated and has no positions; use a method that pools")
+            raise BenchError(f"the {key.modality} tower has no positions: {tower.refusal}")
         if content.tokens is not None and tower.shape.modality == "text":
             lengths = content.tokens.lengths
         else:

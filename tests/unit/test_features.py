@@ -38,6 +38,9 @@ def test_some_of_the_items_keep_their_vectors(tmp_path: Path) -> None:
     found = Features.open(saved(tmp_path, numbers), 7).take(np.array([5, 4, 1])).take(np.array([1, 2]))
     np.testing.assert_array_equal(found.read(np.arange(2)), numbers[[4, 1]].astype(np.float32))
     assert found.zeros.tolist() == [True, False]
+    again = found.take(np.array([1, -1]))
+    np.testing.assert_array_equal(again.read(np.arange(2)), [numbers[1].astype(np.float32), np.zeros(3)])
+    assert again.zeros.tolist() == [False, True]
 
 
 def test_a_hash_covers_the_numbers_and_whose_they_are(tmp_path: Path) -> None:
