@@ -44,6 +44,10 @@ class AmazonRatings(Tabular):
         meta = metadata_of(there, stem(file), "json")
         return Contents(_taken(file), items_of(meta, self.chosen.template) if meta else None)
 
+    def without_texts(self) -> str:
+        """They are in the metadata."""
+        return f"put the category's metadata, meta_….json.gz, into {self.path}"
+
     def without_pictures(self) -> str:
         """Ratings have none, metadata addresses only."""
         return WITHOUT_PICTURES

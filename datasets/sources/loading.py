@@ -98,7 +98,7 @@ def _lacking(raw: RawData, source: Source, spec: str, modality: Modality) -> str
         both = raw.texts is None and raw.images is None and len(raw.features) == 2  # then one is as good as the other
         option = "backbones" if both else f"{modality}-backbone"
         return f"dataset '{spec}' has no {what}, but features of them: use --{option} features"
-    use = source.without_pictures() if modality == "image" else "use --modalities image"
+    use = source.without_pictures() if modality == "image" else source.without_texts()
     return f"dataset '{spec}' has no {what}: {use}"
 
 

@@ -61,6 +61,10 @@ class Source(ABC):
         del pictures, strict
         return []
 
+    def without_texts(self) -> str:
+        """What to do when texts are asked for and `read` has found none."""
+        return "use --modalities image"
+
     def without_pictures(self) -> str:
         """What to do when pictures are asked for and `read` has found none."""
         return "use --modalities text"

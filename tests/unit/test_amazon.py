@@ -163,6 +163,8 @@ def test_ratings_alone_are_read_without_texts(tmp_path: Path):
     raw = source.read()
     assert raw.texts is None and len(raw.ids) == 6
     assert raw.interactions.ratings is not None
+    with pytest.raises(BenchError, match=r"has no texts: put the category's metadata, meta_….json\.gz, into"):
+        load_dataset(f"amazon-ratings:{tmp_path}", modalities="text")
 
 
 def test_a_template_of_fields(tmp_path: Path):
