@@ -18,11 +18,10 @@ from .unpacking import unpacked
 
 BLOCK_BYTES = 1 << 22
 """As much is parsed at a time; a row is no longer."""
-TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
 def delimited_table(layout: Layout, positions: Mapping[str, int], texts: Container[str]) -> pa.Table:
-    """The columns at these positions: texts as dictionaries, others in the type that all their values have.
+    """The columns at these positions: texts as strings, others in the type that all their values have.
 
     BenchError, with the line, for a row of another width or a quote without an end.
     """
@@ -40,7 +39,7 @@ def delimited_table(layout: Layout, positions: Mapping[str, int], texts: Contain
         newlines_in_values=layout.is_quoted,
     )
     convert = pa_csv.ConvertOptions(
-        column_types={str(number): TEXTS for name, number in positions.items() if name in texts},
+        column_types={str(number): pa.string() for name, number in positions.items() if name in texts},
         include_columns=[str(number) for number in set(positions.values())],
     )
     with parsed_bytes(layout) as source:
@@ -80,12 +79,16 @@ def _fault(layout: Layout) -> BenchError | None:
     """What is wrong with the first row of another width; None when there is none."""
     width = len(layout.names)
     with suppress(csv.Error), layout.numbered() as rows:
-        for number, _, fields in rows:
-            if len(fields) != width:
-                return BenchError(
-                    f"{layout.path}, line {number}: {len(fields)} fields, where the first line has {width}: mend the "
-                    "row, or quote a field that holds a separator"
-                )
+        for number, row, fields in rows:
+            if len(fields) == width:
+                continue
+            place = f"{layout.path}, line {number}"
+            if _is_open(layout, row):
+                return _open_quote(place)
+            return BenchError(
+                f"{place}: {len(fields)} fields, where the first line has {width}: mend the row, or quote a field that "
+                "holds a separator"
+            )
     return None
 
 
@@ -96,6 +99,20 @@ def _refuse_open_quote(layout: Layout) -> None:
         with layout.numbered() as rows:
             for each in rows:
                 number, row, _ = each
-        next(csv.reader(io.StringIO(row, newline=""), **dialect(layout.parsed_delimiter, is_quoted=True), strict=True))
+    except csv.Error as error:  # more than its reader takes
+        raise _open_quote(f"{layout.path}, after line {number}") from error
+    if _is_open(layout, row):
+        raise _open_quote(f"{layout.path}, line {number}")
+
+
+def _is_open(layout: Layout, row: str) -> bool:
+    """Whether a quote encloses the end of a row."""
+    try:
+        next(csv.reader([row], **dialect(layout.parsed_delimiter, is_quoted=layout.is_quoted), strict=True), None)
     except csv.Error as error:
-        raise BenchError(f"{layout.path}, line {number} or below: a quote opens that has no end: close it") from error
+        return "end of data" in str(error)
+    return False
+
+
+def _open_quote(place: str) -> BenchError:
+    return BenchError(f"{place}: a quote opens there that has no end: close it")

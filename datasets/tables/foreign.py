@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from ...errors import BenchError
+from .unpacking import packing_of
 
 _BINARY = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)", "save its sheet as CSV (UTF-8)"),
@@ -19,6 +20,7 @@ _BINARY = (
     (b"\xff\xd8\xff", "a picture (JPEG)", "name the table"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and name the table in it"),
     (b"Rar!\x1a\x07", "a RAR archive", "unpack it and name the table in it"),
+    (b"PAR1", "Parquet that is packed", "unpack it"),
     (b"PK\x05\x06", "an empty zip archive", "name the table"),
     (b"version https://git-lfs", "a pointer of Git LFS, not the file", "fetch it with git lfs pull"),
 )
@@ -33,6 +35,8 @@ def refuse_foreign(path: Path, head: bytes) -> None:
     for magic, kind, remedy in _BINARY:
         if head.startswith(magic):
             raise _refusal(path, kind, remedy)
+    if packing := packing_of(head):
+        raise _refusal(path, f"packed twice, last with {packing}", "unpack it once")
     if head[257:262] == b"ustar":
         raise _refusal(path, "a tar archive", "unpack it and name the table in it")
     if _PICKLE.match(head):

@@ -13,7 +13,7 @@ from ...errors import BenchError, quoted
 from ...files import open_file, reason
 from .faults import errors_named
 from .foreign import refuse_foreign
-from .table import Table
+from .table import Table, encoded
 from .unpacking import packing_of, text_of, unpacked
 
 _ROWS, _LINE = 1 << 16, 1 << 24
@@ -43,18 +43,18 @@ def read_json_lines(
         while lines := [*islice(objects, _ROWS)]:
             columns: dict[str, pa.Array] = {}
             for name, texts in picks.items():
-                columns[name] = _strings([texts(value.get(name)) for _, value in lines]).dictionary_encode()
+                columns[name] = _strings([texts(value.get(name)) for _, value in lines])
             for name in numbers:
                 columns[name] = pa.array([_number(path, line, name, value.get(name)) for line, value in lines])
             parts.append(pa.table(columns))
         if not parts:
             raise BenchError(f"{path}: is empty, where a JSON object a line is needed")
-        data = pa.concat_tables(parts, promote_options="permissive").unify_dictionaries()
+        data = pa.concat_tables(parts, promote_options="permissive")
 
     def place(row: int) -> str:
         return f"{path}, line {next(islice(_objects(path), row, None))[0]}"
 
-    return Table(path, data, ", ".join(filter(None, ("JSON lines", packing))), place)
+    return Table(path, encoded(data, text), ", ".join(filter(None, ("JSON lines", packing))), place)
 
 
 def as_text(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Reading Parquet within the bounds of a table."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,8 +36,8 @@ def refuse_nested(path: Path, field: pa.Field) -> None:
         raise BenchError(f"{path}: column '{field.name}' holds {str(field.type)[:100]}: name another column")
 
 
-def parquet_table(path: Path, positions: Mapping[str, int], texts: Container[str]) -> pa.Table:
-    """The columns at these positions: texts as dictionaries of whatever they are, others plain.
+def parquet_table(path: Path, positions: Mapping[str, int]) -> pa.Table:
+    """The columns at these positions, without dictionaries, texts of every kind as strings, which may hold any bytes.
 
     BenchError when they unpack to far more than a table of its size has, or one holds lists or structures.
     """
@@ -52,13 +52,12 @@ def parquet_table(path: Path, positions: Mapping[str, int], texts: Container[str
         most = most_unpacked(path)
         if _stated_bytes(file.metadata) > most:
             raise unpacks_to_more(path, most)
-        shaped = [_encoded if name in texts else _plain for name in positions]
-        parts, held = [[shape(pa.array([], field.type)) for shape, field in zip(shaped, fields, strict=True)]], 0
-        for batch in file.iter_batches(batch_size=1 << 16, columns=names, use_threads=False):
+        parts, held = [[_plain(pa.array([], field.type)) for field in fields]], 0
+        for batch in file.iter_batches(batch_size=1 << 18, columns=names, use_threads=False):
             held += sum(map(_plain_bytes, batch.columns))
             if held > most:
                 raise unpacks_to_more(path, most)
-            parts.append([shape(batch.column(name)) for shape, name in zip(shaped, names, strict=True)])
+            parts.append([_plain(batch.column(name)) for name in names])
     return pa.table(dict(zip(positions, map(pa.chunked_array, zip(*parts, strict=True)), strict=True)))
 
 
@@ -67,24 +66,14 @@ def _stated_bytes(metadata: Any) -> int:
     return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
-def _encoded(column: pa.Array) -> pa.DictionaryArray:
-    """Values as a dictionary of whatever they are."""
-    encoded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    return pa.DictionaryArray.from_arrays(encoded.indices.cast(pa.int32()), _simple(encoded.dictionary))
-
-
 def _plain(column: pa.Array) -> pa.Array:
-    return _simple(column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column)
-
-
-def _simple(values: pa.Array) -> pa.Array:
-    """Texts of every kind as plain strings, which need not be UTF-8 yet; others unchanged."""
+    values = column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column
     return values.cast(next((simple for simple, kinds in _SIMPLE.items() if values.type in kinds), values.type))
 
 
 _SIMPLE = {
-    pa.string(): (pa.string(), pa.large_string(), pa.string_view()),
-    pa.binary(): (pa.binary(), pa.large_binary(), pa.binary_view()),
+    pa.string(): (pa.large_string(), pa.string_view()),
+    pa.binary(): (pa.large_binary(), pa.binary_view()),
 }
 
 

@@ -1,7 +1,6 @@
 """Reading the named columns of a table, whatever its format."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from .faults import errors_named
 from .parquet import is_parquet, parquet_schema, parquet_table, refuse_nested
 from .parts import Part, parts_of
 from .sniffing import layout_of
-from .table import Table
+from .table import Table, encoded
 
 
 def read_table(
@@ -32,21 +31,22 @@ def read_table(
     and the type (`user_id:token`) that a header may have. Raises BenchError for a missing file or column, for what is
     no table, and for a row with too many or too few fields.
     """
-    found: list[Table] = []
-    for part in parts_of(path):
+    parts = parts_of(path)
+    read = []
+    for part in parts:
         with errors_named(part.path):
-            found.append(_read(part, text, other or [], header, encoding))
-    if len(found) == 1:
-        return found[0]
+            read.append(_read(part, text, other or [], header, encoding))
     with errors_named(path):
-        data = pa.concat_tables([table.data for table in found], promote_options="permissive").unify_dictionaries()
-    ends = np.array([*accumulate(map(len, found))])
+        data = pa.concat_tables([each.data for each in read], promote_options="permissive")
+    form, ends = _of_parts(read[0].format, parts), np.cumsum([len(each.data) for each in read])
+    places = [each.place for each in read]
+    read.clear()  # what is encoded below is held but once
 
     def place(row: int) -> str:
         number = int(np.searchsorted(ends, row, side="right"))
-        return found[number].where(row - int(ends[number]) + len(found[number]))
+        return places[number](row - int(ends[number - 1] if number else 0))
 
-    return Table(path, data, _of_parts(found[0].format, found), place)
+    return Table(path, encoded(data, text), form, place)
 
 
 def column_names(path: Path) -> list[str]:
@@ -77,22 +77,21 @@ def _of_parts(form: str, parts: Sequence[object]) -> str:
 
 
 def _read(part: Part, text: list[str], other: list[str], header: Sequence[str] | None, encoding: str | None) -> Table:
-    """One part of a table."""
+    """One part of a table, its texts not yet encoded."""
     path, columns = part.path, [*dict.fromkeys([*text, *other])]
     if is_parquet(path):
-        names = parquet_schema(path).names
-        positions = _positions(part, columns, names, str(path))
-        data = parquet_table(path, positions, text)
-        form, place = "Parquet", None
+        form, place = "Parquet", (lambda row: f"{path}, row {row + 1}")
+        positions = _positions(part, columns, parquet_schema(path).names, str(path))
+        data = parquet_table(path, positions)
     else:
         layout = layout_of(path, columns, header, encoding)
+        form, place = layout.format, layout.place
         positions = _positions(part, columns, layout.names, f"{path}, line 1")
         data = delimited_table(layout, positions, text)
-        form, place = layout.format, layout.place
     for name, value in part.values:
         if name in columns and name not in positions:
-            data = data.append_column(name, pa.DictionaryArray.from_arrays(np.zeros(len(data), np.int32), [value]))
-    return Table(path, data.select(columns).unify_dictionaries(), form, place or (lambda row: f"{path}, row {row + 1}"))
+            data = data.append_column(name, pa.repeat(value, len(data)))
+    return Table(path, data.select(columns), form, place)
 
 
 def _positions(part: Part, columns: Sequence[str], names: Sequence[str], place: str) -> dict[str, int]:

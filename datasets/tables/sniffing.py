@@ -18,6 +18,7 @@ SAMPLE_CHARACTERS, SAMPLE_ROWS = 1 << 20, 100
 _QUOTE_ALWAYS = {",", ";"}
 _HINT = re.compile(r"sep=(.)\r?\n?$", re.I | re.M)
 """What Excel reads from a first line of its own."""
+_JSON = re.compile(r"\s*[{[]\s*[\"'{[]")
 
 
 def layout_of(
@@ -37,6 +38,8 @@ def layout_of(
         head = text.read(SAMPLE_CHARACTERS)
     if not head.strip():
         raise BenchError(f"{path}: is empty, where a table is needed: its first line names its columns")
+    if _JSON.match(head):
+        raise BenchError(f"{path}: JSON, where a table is needed: write its fields as CSV or Parquet")
     if "\0" in head.splitlines()[0]:
         raise BenchError(f"{path}, line 1: holds NUL bytes, as no table in UTF-8 does: save it as CSV (UTF-8)")
     hint = _HINT.match(head)

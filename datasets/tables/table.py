@@ -1,6 +1,6 @@
 """A table in memory: its columns as texts, codes of ids or times, and where in the file a row stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -95,15 +95,12 @@ class Table:
         return pc.if_else(pc.is_in(values, pa.array(_MISSING)), None, values)
 
     def _texts(self, column: str) -> tuple[np.ndarray, pa.Array]:
-        """A column as codes and the texts that they stand for; a missing value is an empty text."""
+        """A column as codes and the texts that they stand for, each once; a missing value is an empty text."""
         values = self.data[column]
         if not pa.types.is_dictionary(values.type):
-            values = values.dictionary_encode()
-        chunks = values.unify_dictionaries().chunks
-        if not chunks:
-            return np.zeros(0, np.int32), pa.array([], pa.string())
-        texts = self._text(column, chunks[0].dictionary)
-        indices = pa.concat_arrays([chunk.indices for chunk in chunks])
+            values = pa.chunked_array([_encoded(values)])
+        chunk = values.chunk(0)
+        indices, texts = chunk.indices, self._text(column, chunk.dictionary)
         if texts.null_count or indices.null_count:
             texts = pa.concat_arrays([pc.fill_null(texts, ""), pa.array([""])]).dictionary_encode()
             indices = texts.indices.take(pc.fill_null(indices, len(texts) - 1))
@@ -135,6 +132,18 @@ class Table:
             f"{self.where(row)}: '{'' if shown is None else str(shown)[:60]}' in column '{column}' is no timestamp: "
             "give a number or an ISO date"
         )
+
+
+def encoded(data: pa.Table, columns: Iterable[str]) -> pa.Table:
+    """A table with these columns as codes and the values that they stand for, in order of first appearance."""
+    for name in columns:
+        data = data.set_column(data.schema.get_field_index(name), name, [_encoded(data[name])])
+    return data
+
+
+def _encoded(values: pa.ChunkedArray) -> pa.DictionaryArray:
+    chunks = values.dictionary_encode().chunks or [pa.array([], values.type).dictionary_encode()]
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays([chunk.indices for chunk in chunks]), chunks[0].dictionary)
 
 
 _MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "\\N"]
