@@ -36,7 +36,7 @@ class InteractionColumns(Section):
     """Who took what, when."""
 
     file: Place
-    """CSV, TSV (both also .gz) or Parquet; paths are relative to the description."""
+    """The table, of any format that is read; paths are relative to the description."""
     user: Name
     """The column that says who."""
     item: Name
@@ -59,7 +59,7 @@ class ItemColumns(Section):
     """What an item is called and shows."""
 
     file: Place
-    """A row an item: CSV, TSV or Parquet."""
+    """A row an item, in a table of any format that is read."""
     id: Name
     """The column with the id."""
     text: Name | Annotated[list[Name], Field(min_length=1, max_length=100)] | None = None
