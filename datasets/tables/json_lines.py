@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.json as pa_json
 
 from ...errors import BenchError, quoted
 from ...files import open_file, reason
@@ -32,29 +33,65 @@ def read_json_lines(
     `pick` of that field makes of them, else their JSON (`["a", "b"]`). The file may be packed as any table. Raises
     BenchError, with the line, for what is no JSON object and for an `other` field that is no number.
     """
-    picks = {name: (pick or {}).get(name, as_text) for name in text}
-    numbers = [name for name in other or [] if name not in picks]
+    numbers = [name for name in other or [] if name not in text]
     with errors_named(path):
         with open_file(path) as file:
             packing = packing_of(file.peek(8))
         with unpacked(path) as source:
             refuse_foreign(path, source.peek(512))
-        parts, objects = [], _objects(path)
-        while lines := [*islice(objects, _ROWS)]:
-            columns: dict[str, pa.Array] = {}
-            for name, texts in picks.items():
-                columns[name] = _strings([texts(value.get(name)) for _, value in lines])
-            for name in numbers:
-                columns[name] = pa.array([_number(path, line, name, value.get(name)) for line, value in lines])
-            parts.append(pa.table(columns))
-        if not parts:
+        data = None if pick else _at_once(path, text, numbers)
+        if data is None:
+            picks = {name: (pick or {}).get(name, as_text) for name in text}
+            data = pa.concat_tables(_line_by_line(path, picks, numbers), promote_options="permissive")
+        if not len(data):
             raise BenchError(f"{path}: is empty, where a JSON object a line is needed")
-        data = pa.concat_tables(parts, promote_options="permissive")
+        data = encoded(data, text)
+        for name in numbers:
+            data = data.set_column(data.schema.get_field_index(name), name, _whole(data[name]))
 
     def place(row: int) -> str:
         return f"{path}, line {next(islice(_objects(path), row, None))[0]}"
 
-    return Table(path, encoded(data, text), ", ".join(filter(None, ("JSON lines", packing))), place)
+    return Table(path, data, ", ".join(filter(None, ("JSON lines", packing))), place)
+
+
+def _at_once(path: Path, text: list[str], numbers: list[str]) -> pa.Table | None:
+    """The fields, where each is what it should be in every line; ten times as fast as line by line."""
+    fields = [*((name, pa.string()) for name in text), *((name, pa.float64()) for name in numbers)]
+    with unpacked(path) as source:
+        try:
+            data = pa_json.read_json(
+                source,
+                read_options=pa_json.ReadOptions(use_threads=False, block_size=_LINE),
+                parse_options=pa_json.ParseOptions(
+                    explicit_schema=pa.schema(fields), unexpected_field_behavior="ignore"
+                ),
+            )
+            data.validate(full=True)  # texts need not be UTF-8 yet
+            return data
+        except pa.ArrowInvalid:  # a number among texts, say, or no JSON
+            return None
+
+
+def _line_by_line(path: Path, picks: Mapping[str, Pick], numbers: list[str]) -> Iterator[pa.Table]:
+    objects = _objects(path)
+    while True:
+        lines = [*islice(objects, _ROWS)]
+        columns = {name: _strings([pick(value.get(name)) for _, value in lines]) for name, pick in picks.items()}
+        for name in numbers:
+            found = [_number(path, line, name, value.get(name)) for line, value in lines]
+            columns[name] = pa.array(found, pa.float64())
+        yield pa.table(columns)
+        if not lines:
+            return
+
+
+def _whole(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers as int64 where all are whole and none is missing."""
+    try:
+        return values if values.null_count else values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return values
 
 
 def as_text(value: Any) -> str:
@@ -94,16 +131,14 @@ def _no_object(place: str, line: str, why: str) -> BenchError:
     return BenchError(f"{place}: not a JSON object ({why}): mend or remove the line")
 
 
-def _number(path: Path, line: int, name: str, value: Any) -> int | float | None:
+def _number(path: Path, line: int, name: str, value: Any) -> float | None:
     if value is None or value == "":
         return None
     try:
-        number = value if isinstance(value, int | float) else float(value)
-        return number if abs(number) < 2**63 else float(number)
+        return float(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BenchError(
-            f"{path}, line {line}: {quoted(value)} in field '{name}' is no number: give a number"
-        ) from error
+        place = f"{path}, line {line}"
+        raise BenchError(f"{place}: {quoted(value)} in field '{name}' is no number: give a number") from error
 
 
 def _strings(values: list[str]) -> pa.Array:

@@ -2,16 +2,19 @@
 
 import gzip
 import io
+import json
 import pickle
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.feather
+import pyarrow.feather as pa_feather
 import pyarrow.parquet as pq
 import pytest
-from bounds import bounded
+from bounds import bounded, examples
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tpmebench.datasets.tables.json_lines import as_text, read_json_lines
 from tpmebench.datasets.tables.reading import check_columns, column_names, read_table
@@ -85,7 +88,7 @@ BROKEN: dict[str, tuple[str, bytes | str, str]] = {
     ),
     "a pickle": ("a.csv", pickle.dumps({"user": 1}), r"a\.csv: a Python pickle, which is never opened"),
     "an array": ("a.csv", saved(lambda value, file: np.save(file, value), np.zeros(3)), r"a\.csv: a NumPy array"),
-    "Feather": ("a.parquet", saved(pa.feather.write_feather, TABLE), r"a\.parquet: an Arrow \(Feather\) file"),
+    "Feather": ("a.parquet", saved(pa_feather.write_feather, TABLE), r"a\.parquet: an Arrow \(Feather\) file"),
     "a picture": ("a.csv", b"\x89PNG\r\n\x1a\n" + b"\0" * 9, r"a\.csv: a picture \(PNG\)"),
     "a database": ("a.csv", b"SQLite format 3\0", r"a\.csv: an SQLite database"),
     "JSON": ("a.csv", '{"user": "u"}\n', r"a\.csv: JSON, where a table is needed"),
@@ -117,6 +120,7 @@ def test_what_is_broken_is_said(tmp_path: Path, name: str, content: bytes | str,
         ({"_SUCCESS": "", ".a.csv": GOOD, "empty": ""}, r"all: a folder without a part of a table in it"),
         ({"a.csv": GOOD, "b.csv": "user,item\nu,i\n"}, r"all/b\.csv, line 1: unknown column 'time'"),
         ({"a.csv": GOOD, "b.csv": GOOD + "w\n"}, r"all/b\.csv, line 4: 1 fields"),
+        ({"a.parquet": "x", "_delta_log/0.json": "{}"}, r"all: a table of Delta Lake, of which not every part counts"),
         ({"1/2/3/4/5/6/7/8/9/a.csv": GOOD}, r"all/1.*: more stands in it than a table's parts"),
     ],
 )
@@ -169,6 +173,24 @@ def test_what_is_broken_in_json_lines_is_said(tmp_path: Path, content: str, seen
     (tmp_path / "a.json").write_bytes(content.encode("utf-8", "surrogateescape"))
     with bounded(), pytest.raises(BenchError, match=seen):
         read_json_lines(tmp_path / "a.json", ["id"], ["n"])
+
+
+VALUES = st.one_of(st.none(), st.text(max_size=4), st.integers(-9, 9), st.floats(-9, 9), st.booleans())
+
+
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.dictionaries(st.sampled_from(["id", "n", "x"]), VALUES), min_size=1, max_size=6))
+def test_lines_read_at_once_and_one_by_one_are_the_same(tmp_path: Path, rows: list[dict]):
+    path = tmp_path / "a.json"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    tables = []
+    for pick in (None, {"id": as_text}):
+        try:
+            table = read_json_lines(path, ["id"], ["n"], pick)
+            tables.append((table.strings("id"), table.data["n"].to_pylist()))
+        except BenchError as error:
+            tables.append(str(error))
+    assert tables[0] == tables[1]
 
 
 def test_half_a_character_that_json_can_write_is_no_end(tmp_path: Path):

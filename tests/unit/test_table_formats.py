@@ -127,6 +127,16 @@ def test_parts_in_a_folder_as_spark_leaves_them(tmp_path: Path, write: Callable[
     assert table_digest(folder) != first
 
 
+def test_parts_are_in_the_order_of_their_numbers_beside_other_files(tmp_path: Path):
+    folder = tmp_path / "ratings"
+    folder.mkdir()
+    (folder / "README.md").write_text("# Ratings\n")
+    for part in range(12):
+        frame = pd.DataFrame({"id": [f"i{part}"]})
+        (folder / f"part.{part}.parquet").write_bytes(frame_bytes(frame))
+    assert read_table(folder, ["id"]).strings("id") == [f"i{part}" for part in range(12)]
+
+
 def frame_bytes(frame: pd.DataFrame) -> bytes:
     return parquet(pa.Table.from_pandas(frame, preserve_index=False))
 
