@@ -50,10 +50,13 @@ def list_datasets() -> "Table":
 
 def list_backbones() -> "Table":
     """The named pairs and towers; folders and hub ids are named by themselves."""
-    from ...methods.backbones.names import IMAGE, PAIRS, TEXT
+    from ...methods.backbones.names import FEATURES, IMAGE, PAIRS, TEXT
 
     table = wrapping_table("backbone", "text tower", "image tower")
     for name, (text, image) in PAIRS.items():
+        if name == FEATURES:
+            table.add_row(name, *["what the dataset brings"] * 2)
+            continue
         table.add_row(name, _where(TEXT[text].source, text), _where(IMAGE[image].source, image))
     table.add_row("TEXT+IMAGE", "a name above, a folder in Hugging Face layout, or a hub id", "the same")
     return table

@@ -24,6 +24,10 @@ class RankingRule(Judge):
     def __call__(self, score: ScoreUsers, sequences: Sequences, items: int, device: torch.device) -> np.ndarray:
         return rank_targets(score, sequences, items, self, device)
 
+    def users_at_once(self, items: int, device: torch.device) -> int:
+        """Of a row of scores each as many as of any judge; in tiles more of them."""
+        return max(super().users_at_once(items, device), TILES[device.type].users)
+
 
 @torch.no_grad()
 def rank_targets(
@@ -35,23 +39,26 @@ def rank_targets(
     the target; the mask covers all that the sequence holds before it. Users go in chunks, and items too where there
     are many and scores are a product, so the score matrix is never held. Diverged for scores that are not finite.
     """
-    whole, tile = rule.users_at_once(items, device), TILES[device.type]
+    chunk = rule.users_at_once(items, device)
     width = 1 + max(rule.max_length, int((sequences.stops - sequences.starts).max()) - 1)
-    ranks, chunk = np.empty(len(sequences)), max(whole, tile.users)
+    ranks = np.empty(len(sequences))
     for start in range(0, len(sequences), chunk):
         users = np.arange(start, min(start + chunk, len(sequences)))
-        slots = sequences.padded(users, width)
-        there = torch.from_numpy(slots).to(device)
-        read = there[:, -1 - rule.max_length : -1]
-        factors = score.factors(read) if whole < tile.users else None
-        if factors is not None:
-            ranks[users] = ranks_by_tiles(factors, slots, rule.repeat_targets == "miss", tile).cpu().numpy()
-            continue
-        for first in range(0, len(users), whole):
-            part = slice(first, first + whole)
-            found = rank_scores(score(read[part]), there[part, :-1], there[part, -1:], rule)
-            ranks[users[part]] = found.cpu().numpy()
+        ranks[users] = _ranks(score, sequences.padded(users, width), items, rule, device)
     return ranks
+
+
+def _ranks(score: ScoreUsers, slots: np.ndarray, items: int, rule: RankingRule, device: torch.device) -> np.ndarray:
+    """Of some users, whose sequences are the rows of `slots`. Nothing of them is left when the next are ranked."""
+    whole, tile = Judge.users_at_once(rule, items, device), TILES[device.type]
+    there = torch.from_numpy(slots).to(device)
+    read = there[:, -1 - rule.max_length : -1]
+    if whole < tile.users and (factors := score.factors(read)) is not None:
+        return ranks_by_tiles(factors, slots, rule.repeat_targets == "miss", tile).cpu().numpy()
+    parts = (slice(first, first + whole) for first in range(0, len(slots), whole))
+    return np.concatenate(
+        [rank_scores(score(read[part]), there[part, :-1], there[part, -1:], rule).cpu().numpy() for part in parts]
+    )
 
 
 def rank_scores(scores: Tensor, history: Tensor, target: Tensor, rule: RankingRule) -> Tensor:

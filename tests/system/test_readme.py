@@ -90,7 +90,9 @@ def test_every_table_shown_is_the_one_that_its_records_give(page: str, block: st
     assert refresh(text, (ROOT / page).parent) == text, "the records have changed: `make readme`"
 
 
-@pytest.mark.parametrize("study", ["demo", "converged", "converged-shops", "movielens", "base-unique", "base-every-slot"])
+@pytest.mark.parametrize(
+    "study", ["demo", "converged", "converged-shops", "movielens", "base-unique", "base-every-slot"]
+)
 def test_every_published_report_is_the_one_that_its_records_give(study: str, undrawn: None, tmp_path: Path):
     folder = ROOT / "reports" / "published" / study
     write_report([folder], ReportOptions(output=tmp_path / "report"))

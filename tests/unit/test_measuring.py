@@ -15,6 +15,7 @@ from tpmebench.bench.meters.tensor_bytes import TensorBytes
 from tpmebench.bench.tasks import task as tasks
 from tpmebench.bench.tasks.ranking import RankingRule
 from tpmebench.bench.tasks.task import Diverged
+from tpmebench.bench.tasks.tiles import TILES, Tile
 from tpmebench.bench.worker import measuring
 from tpmebench.bench.worker.build import TrainedCell
 from tpmebench.bench.worker.evaluation import Evaluator
@@ -186,15 +187,17 @@ def test_the_model_and_the_batch_with_its_inputs_are_counted_from_the_start(
 
 
 @pytest.mark.parametrize("method", ["lora", "sasrec-id"])
+@pytest.mark.parametrize("rows", [7, 3], ids=["rows", "tiles"])
 def test_the_metered_evaluation_needs_what_a_whole_one_does(
-    small_cell: Build, monkeypatch: pytest.MonkeyPatch, method: str
+    small_cell: Build, monkeypatch: pytest.MonkeyPatch, method: str, rows: int
 ):
     """It encodes one batch and ranks one chunk of the test's users, whose histories are the longest."""
     parts = small_cell(method)
     trainer = Trainer(parts)
     evaluator = evaluator_of(parts, trainer)
     monkeypatch.setattr(type(parts.content), "at_once", 16)
-    monkeypatch.setitem(tasks._SCORES_AT_ONCE, "cpu", 7 * (parts.dataset.catalogue.size + 1))
+    monkeypatch.setitem(tasks._SCORES_AT_ONCE, "cpu", rows * (parts.dataset.catalogue.size + 1))
+    monkeypatch.setitem(TILES, "cpu", Tile(users=7, items=16))
     ranked: list[Sequences] = []
     encoded: list[int] = []
     rank = Evaluator.ranks
