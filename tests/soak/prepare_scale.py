@@ -72,7 +72,16 @@ def measured(size: int, kind: str) -> tuple[Used, Used]:
     with tempfile.TemporaryDirectory() as place:
         source, out = Path(place) / "source", Path(place) / "out"
         generate(source, size, kind)
-        prepared = used("bench", "data", "prepare", str(source), "--out", str(out), "--k-core", "3")
+        prepared = used(
+            str(Path(sys.executable).with_name("bench")),
+            "data",
+            "prepare",
+            str(source),
+            "--out",
+            str(out),
+            "--k-core",
+            "3",
+        )
         loaded = used(sys.executable, "-c", _LOAD.format(str(out)))
     print(f"{size:,}: prepared in {prepared}, loaded in {loaded}", flush=True)
     return prepared, loaded
