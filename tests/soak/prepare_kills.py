@@ -18,7 +18,7 @@ from tpmebench.files import file_digest
 
 def prepare(dataset: str, out: Path, kill_after: float | None) -> bool:
     """Starts a preparation and kills it after so many seconds. Whether it came to its end."""
-    command = ["bench", "data", "prepare", dataset, "--out", str(out)]
+    command = [str(Path(sys.executable).with_name("bench")), "data", "prepare", dataset, "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         return process.wait(kill_after) == 0
