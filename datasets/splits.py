@@ -7,7 +7,7 @@ from .catalogue import Sequences
 from .protocol import Prepared, prepare, target_facts
 from .raw import SEEN, TEST, TRAIN, VALID, Interactions, RawData
 
-_PLACE = np.array([0, 1, 3, 2])
+PLACE = np.array([0, 1, 3, 2])
 """Of a part among a user's interactions: those that are but seen lie between the two targets."""
 _NAMES = {VALID: "validation", TEST: "test"}
 
@@ -76,7 +76,7 @@ def time_order(interactions: Interactions) -> np.ndarray:
     """
     parts, times = interactions.parts, interactions.times
     order = np.arange(len(interactions.users))
-    for key in (None if parts is None else _PLACE[parts], times, interactions.users):
+    for key in (None if parts is None else PLACE[parts], times, interactions.users):
         if key is not None:
             order = order[stable_order(key[order])]
     return order
@@ -112,7 +112,7 @@ def check_parts(raw: RawData) -> None:
                 f"{len(wrong) - 1:,} others, in the split that it comes with: {remedy}"
             )
     order = time_order(interactions)
-    users, places = interactions.users[order], _PLACE[interactions.parts[order]]
+    users, places = interactions.users[order], PLACE[interactions.parts[order]]
     early = np.flatnonzero((users[1:] == users[:-1]) & (places[1:] < places[:-1]))
     if len(early):
         raise BenchError(

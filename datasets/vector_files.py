@@ -42,14 +42,17 @@ class VectorFiles(Features):
     def read(self, items: np.ndarray) -> np.ndarray:
         vectors = np.zeros((len(items), self.width), dtype=np.float32)
         for vector, row in zip(vectors, self.rows[items].tolist(), strict=True):
-            if (file := self.files[row]) is not None:
+            if (file := self._file(row)) is not None:
                 vector[:] = _vector(file)
         return vectors
 
     def digest(self) -> str:
         """A hash of the bytes of each item's file."""
-        files = (self.files[row] for row in self.rows.tolist())
+        files = map(self._file, self.rows.tolist())
         return digest(*("" if file is None else file_digest(file) for file in files))
+
+    def _file(self, row: int) -> Path | None:
+        return self.files[row] if row >= 0 else None
 
 
 def _vector(file: Path) -> np.ndarray:

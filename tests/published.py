@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -423,3 +424,27 @@ LAYOUTS: dict[str, Callable[[Path], str]] = {
     )
 }
 """By name, what writes the dataset into an empty folder and says what it is called after `--dataset`."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A layout, what is done to it, a pattern of what is said; `repair`: an option that mends it, what it counts."""
+
+    layout: str
+    what: str
+    done: Callable[[Path], object]
+    said: str
+    repair: tuple[str, str, int] | None = None
+
+
+def edit(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], object]:
+    """Some text replaced in a file of a folder or of what is below it, packed or not."""
+
+    def done(folder: Path) -> None:
+        file = next(folder.rglob(name))
+        content = gzip.decompress(file.read_bytes()) if name.endswith(".gz") else file.read_bytes()
+        assert old.encode() in content
+        content = content.replace(old.encode(), new.encode(), count)
+        file.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    return done

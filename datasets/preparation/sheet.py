@@ -39,7 +39,7 @@ def draw_sheet(raw: RawData, target: Path) -> None:
 
 def _picture(raw: RawData, row: int) -> tuple[Image.Image | None, str]:
     """An item's picture as large as a place, or what stands there instead."""
-    if raw.images is None or row in set(raw.missing_images):
+    if raw.images is None:
         return None, "no picture"
     try:
         picture = raw.images.load(row + 1, _SIDE)

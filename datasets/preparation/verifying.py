@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import BenchError
 from ...ownership import MARKER
-from ..raw import SEEN, TEST, TRAIN, VALID, Interactions
+from ..raw import TEST, VALID, Interactions
+from ..splits import PLACE
 from .card import CARD, PICTURES, Card, Kind, check_bytes, read_card
 from .reading import StoredItems, read_features, read_interactions, read_items, read_users
 from .stored import StoredPictures
@@ -64,9 +65,7 @@ def _parts(folder: Path, interactions: Interactions) -> Iterator[str]:
         several = np.flatnonzero(np.bincount(users[parts == part]) > 1)
         if len(several):
             yield f"{folder}: user {several[0] + 1} has more than one {name} target"
-    place = np.zeros(4, dtype=np.int8)
-    place[[TRAIN, VALID, SEEN, TEST]] = range(4)
-    back = (users[1:] == users[:-1]) & (place[parts[1:]] < place[parts[:-1]])
+    back = (users[1:] == users[:-1]) & (PLACE[parts[1:]] < PLACE[parts[:-1]])
     if back.any():
         yield f"{folder}: user {users[1:][back][0] + 1} has a target before what is trained on"
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from .amazon import Metadata, ReviewOptions, Reviews, matching, metadata_of, no_metadata, of_category, stem
-from .published import Published
 from .registry import register
 from .tabular import Contents, Tabular
 from .texts import Template
@@ -24,7 +23,7 @@ class Amazon2018(Tabular):
     options = ReviewOptions
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         found = matching(there, _REVIEWS, "*.json", "*.json.gz")
         file = of_category(there, "reviews", found, self.chosen.category)
         meta = metadata_of(there, stem(file), "json")

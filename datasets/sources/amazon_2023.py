@@ -40,7 +40,7 @@ class Amazon2023(Tabular):
     options = Amazon2023Options
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         category, interactions = self._interactions(there)
         meta = metadata_of(there, category, "jsonl")
         if meta is None:

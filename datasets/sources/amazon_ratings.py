@@ -15,7 +15,7 @@ from ..tables.faults import errors_named
 from ..tables.unpacking import text_of
 from .amazon import ReviewOptions, matching, metadata_of, of_category, stem
 from .amazon_2018 import WITHOUT_PICTURES, items_of
-from .published import Columns, Published
+from .published import Columns
 from .registry import register
 from .tabular import Contents, Tabular
 from .taken import Taken
@@ -38,7 +38,7 @@ class AmazonRatings(Tabular):
     options = ReviewOptions
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         found = matching(there, _FILE, "*.csv", "*.csv.gz")
         file = of_category(there, "ratings", found, self.chosen.category) if found else there.one("ratings", "{C}.csv")
         meta = metadata_of(there, stem(file), "json")

@@ -41,7 +41,7 @@ class Ducho(Tabular):
     options = DuchoOptions
 
     def contents(self) -> Contents:
-        there = self._there
+        there = self.there
         split = [file for name in _SPLIT for file in there.every(name)]
         files = split if len(split) == len(_SPLIT) else [there.one("interactions", "reviews.tsv")]
         header = ("user", "item", "rating")[: len(column_names(files[0]))]
@@ -54,14 +54,10 @@ class Ducho(Tabular):
         )
 
     @cached_property
-    def _there(self) -> Published:
-        return Published.of(self.path, self.usage)
-
-    @cached_property
     def _vectors(self) -> dict[Path, list[Path]]:
         """Files of vectors by their folder."""
         found: dict[Path, list[Path]] = {}
-        for file in self._there.every("*.npy"):
+        for file in self.there.every("*.npy"):
             found.setdefault(file.parent, []).append(file)
         return found
 
@@ -71,7 +67,7 @@ class Ducho(Tabular):
         found: dict[Modality, Path] = {}
         for kind, room in _ROOMS.items():
             chosen = getattr(self.chosen, f"{kind}_features")
-            folders = sorted(folder for folder in self._vectors if _is_in(self._there, folder, room))
+            folders = sorted(folder for folder in self._vectors if _is_in(self.there, folder, room))
             names = [str(folder.relative_to(self.path)) for folder in folders]
             fitting = [place for place, name in enumerate(names) if (chosen or "").lower() in name.lower()]
             if len(fitting) != 1 and (chosen or fitting):

@@ -12,6 +12,7 @@ from ...files import read_bytes
 from ..tables.parquet import pc
 from ..tables.unpacking import TABLE_BYTES
 from .assembly import Coded, InteractionRows, ItemRows
+from .taken import in_lists
 from .texts import Template
 
 _SEPARATORS = {"\t": "tab", ",": "comma"}
@@ -65,14 +66,10 @@ def in_order(lines: Lines) -> InteractionRows:
             f"{lines.where(row)}: {lines.kind} '{lines.ids.ids[int(codes[row])].as_py()}' stands there again, "
             f"first in line {int(codes[row]) + 1 + lines.header}: give every {lines.kind} one line"
         )
-    split = pc.ascii_split_whitespace(lines.rest)
-    tokens = split.flatten()
-    named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
-    users = np.repeat(codes, split.value_lengths().to_numpy())[named]
-    items = tokens.filter(pa.array(named)).dictionary_encode()
+    users, items = in_lists(lines.rest)  # every line is a user of its own
     return InteractionRows(
         users=Coded(users, lines.ids.ids),
-        items=Coded(items.indices.to_numpy(), items.dictionary),
+        items=items,
         place=str(lines.file),
         where=lambda row: lines.where(int(users[row])),
     )

@@ -33,7 +33,7 @@ class MicroLens(Tabular):
     options = MicroLensOptions
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         titles = there.perhaps("titles", "*_titles.csv", "*_title_en.csv", "*_title.csv")
         return Contents(_interactions(there), Titles(titles) if titles else None, there.pictures())
 

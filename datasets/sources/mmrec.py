@@ -13,10 +13,9 @@ from typing import get_args
 
 import numpy as np
 
-from ...arrays import map_array
 from ...cell import Modality
 from ...errors import BenchError
-from ..features import Features
+from ..features import Features, stated
 from ..raw import RawData
 from ..tables.reading import read_table
 from .published import ITEM, RATING, USER, Columns, Published
@@ -43,7 +42,7 @@ class MMRec(Tabular):
     options = MMRecOptions
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         columns = Columns.of(there.one("interactions", "*.inter"))
         taken = Taken(
             [columns.file],
@@ -70,7 +69,7 @@ class MMRec(Tabular):
         return found[0] if found else None
 
     def completed(self, raw: RawData, contents: Contents) -> RawData:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         numbers = _numbers(raw.ids, contents.interactions.files[0])
         features = {kind: _by_number(file, numbers) for kind, file in contents.features.items()}
         ids = _called(there, "i_id_mapping.csv", raw.ids)
@@ -87,21 +86,18 @@ def _titles(there: Published, text: str | None) -> ItemTable | None:
 
 
 def _numbers(ids: Sequence[str], place: Path) -> np.ndarray:
-    try:
-        return np.array(ids, dtype=np.int64)
-    except (ValueError, OverflowError) as error:
-        wrong = next(name for name in ids if not name.isdecimal() or len(name) > 18)
-        raise BenchError(
-            f"{place}: item '{wrong}': items are numbers from 0, as the rows of the features are"
-        ) from error
+    wrong = next((name for name in ids if not (name.isascii() and name.isdecimal()) or len(name) > 18), None)
+    if wrong is not None:
+        raise BenchError(f"{place}: item '{wrong}': items are numbers from 0, as the rows of the features are")
+    return np.array(ids, dtype=np.int64)
 
 
 def _by_number(file: Path, numbers: np.ndarray) -> Features:
     """The rows of some items; BenchError when there are fewer than the highest number asks for."""
-    array = map_array(file)
-    if array.ndim == 2 and len(array) <= numbers.max(initial=-1):
-        raise BenchError(f"{file}: {len(array)} rows, and none for item {numbers.max()}: give each one, by its number")
-    return Features.open(file, len(array) if array.ndim else 0).take(numbers)
+    rows, _, _ = stated(file)
+    if rows <= numbers.max(initial=-1):
+        raise BenchError(f"{file}: {rows} rows, and none for item {numbers.max()}: give each one, by its number")
+    return Features.open(file, rows).take(numbers)
 
 
 def _called(there: Published, name: str, numbers: Sequence[str]) -> list[str]:

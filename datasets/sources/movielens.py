@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import BenchError
 from ...files import read_text
-from .published import ITEM, RATING, USER, Columns, Published
+from .published import ITEM, RATING, USER, Columns
 from .registry import register
 from .tabular import Contents, ItemTable, Tabular
 from .taken import Taken
@@ -29,7 +29,7 @@ class MovieLens(Tabular):
     """MovieLens as published (100K, 1M, 10M, CSV), with posters or without"""
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         file = there.one("ratings", "u.data", "ratings.dat", "ratings.csv")
         if file.suffix == ".csv":
             columns = Columns.of(file)

@@ -44,7 +44,7 @@ class Parquet(Tabular):
     options = ParquetOptions
 
     def contents(self) -> Contents:
-        there, chosen = Published.of(self.path, self.usage), cast(ParquetOptions, self.chosen)
+        there, chosen = self.there, cast(ParquetOptions, self.chosen)
         tables = _tables(there)
         taken = [each for each in tables if each.of.perhaps(USER, chosen.user) and each.of.perhaps(ITEM, chosen.item)]
         if not taken:

@@ -30,7 +30,7 @@ class PerPEFT(Tabular):
     """what PerPEFT is published with: pairs, images, and titles as JSON"""
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         pairs = there.one("interactions", "*_final.txt")
         name = pairs.name.removesuffix("_final.txt")
         numbers, texts = (_json(there, f"{name}_{part}_final") for part in ("item2id", "texts"))

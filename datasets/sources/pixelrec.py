@@ -22,7 +22,7 @@ class PixelRec(Tabular):
     """a dataset of PixelRec or NineRec: pairs, texts and covers"""
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         if pairs := there.perhaps("interactions", "*_pair.csv", "*_pairs.csv", "*_behaviour.tsv"):
             return _ninerec(there, pairs, self.chosen)
         tables = [Columns.of(file) for file in there.every("*.csv", "*.parquet", "*.tsv")]

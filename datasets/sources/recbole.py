@@ -22,7 +22,7 @@ class RecBole(Tabular):
     """a folder of RecBole's atomic files: .inter, .item, ready splits"""
 
     def contents(self) -> Contents:
-        there = Published.of(self.path, self.usage)
+        there = self.there
         items = Columns.of(there.one("items", "*.item", "*.text"))
         return Contents(
             interactions=_interactions(there, self.chosen),

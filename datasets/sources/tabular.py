@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
@@ -17,6 +17,7 @@ from ..raw import RawData
 from ..tables.reading import check_columns, read_table
 from .assembly import Found, InteractionRows, ItemRows, assemble
 from .policies import Policies
+from .published import Published
 from .published import listed as listed_names
 from .source import Source
 from .taken import WITHOUT_HEADER, joined, places
@@ -116,6 +117,11 @@ class Tabular(Source):
     """A source whose files are tables; which, and what their columns are, `contents` says."""
 
     options = TableOptions
+
+    @cached_property
+    def there(self) -> Published:
+        """What the folder holds, looked through once."""
+        return Published.of(self.path, self.usage)
 
     @abstractmethod
     def contents(self) -> Contents:

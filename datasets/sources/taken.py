@@ -101,19 +101,25 @@ class Histories:
                 "with the whole history; bring the interactions one a row, if there are several targets a user"
             )
         columns = [pa.array(table.strings(each)) for each in names[1:]]
-        lists = pc.ascii_split_whitespace(pc.utf8_trim_whitespace(pc.binary_join_element_wise(*columns, " ")))
-        tokens = lists.flatten()
-        owner = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
-        named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
-        owner, encoded = owner[named], tokens.filter(pa.array(named)).dictionary_encode()
+        owner, items = in_lists(pc.binary_join_element_wise(*columns, " "))
         from_end = np.cumsum(np.bincount(owner, minlength=len(ids)))[owner] - np.arange(len(owner))
         return InteractionRows(
             users=Coded(owner, ids),
-            items=Coded(encoded.indices.to_numpy(), encoded.dictionary),
+            items=items,
             place=str(self.file),
             where=lambda row: table.where(int(owner[row])),
             parts=np.maximum(3 - from_end, 0).astype(np.int8) if self.target else None,
         )
+
+
+def in_lists(texts: pa.Array) -> tuple[np.ndarray, Coded]:
+    """The ids in texts that have spaces between them: of each the number of its text, and the ids themselves."""
+    lists = pc.ascii_split_whitespace(texts)
+    tokens = lists.flatten()
+    named = pc.not_equal(tokens, "").to_numpy(zero_copy_only=False)
+    encoded = tokens.filter(pa.array(named)).dictionary_encode()
+    owner = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())[named]
+    return owner, Coded(encoded.indices.to_numpy(), encoded.dictionary)
 
 
 def joined(columns: Sequence[tuple[np.ndarray, pa.Array]]) -> Coded:

@@ -3,37 +3,14 @@
 import gzip
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from published import LAYOUTS, REVIEWERS, TITLES, microlens_100k
+from published import LAYOUTS, REVIEWERS, TITLES, Broken, edit, microlens_100k
 
 from tpmebench.datasets.sources.loading import load_dataset
 from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
-
-
-@dataclass(frozen=True)
-class Broken:
-    layout: str
-    what: str
-    done: Callable[[Path], object]
-    said: str
-
-
-def edit(name: str, old: str, new: str) -> Callable[[Path], object]:
-    """Some text replaced once in a file, packed or not."""
-
-    def done(folder: Path) -> None:
-        file = next(folder.rglob(name))
-        content = file.read_bytes()
-        text = gzip.decompress(content) if name.endswith(".gz") else content
-        assert old.encode() in text
-        text = text.replace(old.encode(), new.encode(), 1)
-        file.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
-
-    return done
 
 
 def content(name: str, content: bytes) -> Callable[[Path], object]:

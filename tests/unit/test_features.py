@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.bounds import bounded
 from tpmebench.datasets.features import Features
+from tpmebench.datasets.vector_files import VectorFiles
 from tpmebench.errors import BenchError
 
 NUMBERS = np.random.default_rng(0).standard_normal((7, 3))
@@ -104,3 +105,16 @@ def test_any_bytes_end_in_features_or_in_one_error(tmp_path_factory, noise: byte
     path.write_bytes(whole[:place] + noise + whole[place + len(noise) :])
     with bounded(str(path)):
         Features.open(path, 7)
+
+
+def test_an_item_without_a_row_has_zeros_whatever_the_features_lie_in(tmp_path: Path):
+    """Of one file for all and of a file an item: number -1 is no item, not the last one."""
+    np.save(tmp_path / "all.npy", np.ones((2, 3), np.float32))
+    for row in range(2):
+        np.save(tmp_path / f"{row}.npy", np.ones(3, np.float32))
+    files = [tmp_path / f"{row}.npy" for row in range(2)]
+    for features in (Features.open(tmp_path / "all.npy", 2), VectorFiles.gathered(tmp_path, files)):
+        taken = features.take(np.array([1, -1]))
+        assert taken.read(np.arange(2)).tolist() == [[1, 1, 1], [0, 0, 0]]
+        assert taken.zeros.tolist() == [False, True]
+        assert taken.digest() != features.take(np.array([1, 1])).digest()

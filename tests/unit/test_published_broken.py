@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +11,11 @@ import pytest
 from bounds import bounded, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from published import LAYOUTS
+from published import LAYOUTS, Broken, edit
 
 from tpmebench.datasets.sources.loading import load_dataset
 from tpmebench.datasets.sources.registry import open_source
 from tpmebench.errors import BenchError
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A layout, what is done to it, a pattern of what is said; `repair`: an option that mends it, what it counts."""
-
-    layout: str
-    what: str
-    done: Callable[[Path], object]
-    said: str
-    repair: tuple[str, str, int] | None = None
-
-
-def edit(name: str, old: str, new: str, count: int = 1) -> Callable[[Path], object]:
-    """Some text in a file replaced."""
-
-    def done(folder: Path) -> None:
-        before = (folder / name).read_bytes()
-        assert old.encode() in before
-        (folder / name).write_bytes(before.replace(old.encode(), new.encode(), count))
-
-    return done
 
 
 def add(name: str, text: str) -> Callable[[Path], object]:
@@ -226,6 +203,13 @@ def test_what_is_broken_is_named(tmp_path: Path, broken: Broken):
 def test_an_option_that_does_not_fit_is_named(tmp_path: Path, option: str, said: str):
     with pytest.raises(BenchError, match=said):
         open_source(f"{LAYOUTS['movielens_100k'](tmp_path)}:{option}").inspect(pictures=True, strict=True)
+
+
+def test_an_item_whose_number_is_no_row_of_the_features_is_named(tmp_path: Path):
+    spec = LAYOUTS["mmrec"](tmp_path)
+    edit("baby.inter", "0\t0\t", "0\t-1\t")(tmp_path)
+    with pytest.raises(BenchError, match=r"baby\.inter: item '-1': items are numbers from 0"):
+        open_source(f"{spec}:missing_items=keep").read()
 
 
 @pytest.mark.parametrize("spec", ["ducho:{}:image_features=ResNet", "movielens:{}:order=time", "recbole:{}"])
