@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ...errors import BenchError
-from ...files import open_file, reason
+from ...files import open_file
+from ..tables.faults import errors_named
 from .places import MEMBER_BYTES
 
 GROUP_BYTES = 1 << 30
@@ -51,7 +52,7 @@ class EmbeddedPicture:
 
 def picture_column(table: Path, chosen: str | None = None) -> str | None:
     """The first column that holds pictures, if any does."""
-    with open_file(table) as source:
+    with errors_named(table), open_file(table) as source:
         schema = pq.ParquetFile(cast(Any, source)).schema_arrow
     return next((field.name for field in schema if chosen in {None, field.name} and _holds_pictures(field.type)), None)
 
@@ -62,7 +63,7 @@ def embedded_pictures(tables: Sequence[Path], column: str) -> list[EmbeddedPictu
     for table in tables:
         about = table.stat()
         stamped = f"{about.st_size} {about.st_mtime_ns}"
-        with open_file(table) as source:
+        with errors_named(table), open_file(table) as source:
             metadata = pq.ParquetFile(cast(Any, source)).metadata
         for group in range(metadata.num_row_groups):
             rows = metadata.row_group(group)
@@ -95,14 +96,9 @@ def _is_whole(rows: Any, column: str) -> bool:
 def _group(table: Path, column: str, group: int, stamped: str) -> Sequence[Any]:
     """The bytes in a group's rows; neighbours are mostly asked for one after another."""
     del stamped
-    try:
-        with open_file(table) as source:
-            file = pq.ParquetFile(cast(Any, source))
-            if file.metadata.row_group(group).total_byte_size > GROUP_BYTES:
-                raise BenchError(
-                    f"{table}: a group of rows of more than {GROUP_BYTES >> 30} GB: write it in smaller ones"
-                )
-            values = file.read_row_group(group, columns=[f"{column}.bytes"], use_threads=False)[column].combine_chunks()
-    except pa.ArrowException as error:
-        raise BenchError(f"{table}: the pictures in it cannot be read ({reason(error)}): write it anew") from error
+    with errors_named(table), open_file(table) as source:
+        file = pq.ParquetFile(cast(Any, source))
+        if file.metadata.row_group(group).total_byte_size > GROUP_BYTES:
+            raise BenchError(f"{table}: a group of rows of more than {GROUP_BYTES >> 30} GB: write it in smaller ones")
+        values = file.read_row_group(group, columns=[f"{column}.bytes"], use_threads=False)[column].combine_chunks()
     return values.field("bytes")

@@ -205,6 +205,16 @@ def test_an_option_that_does_not_fit_is_named(tmp_path: Path, option: str, said:
         open_source(f"{LAYOUTS['movielens_100k'](tmp_path)}:{option}").inspect(pictures=True, strict=True)
 
 
+def test_a_table_whose_pictures_are_damaged_is_no_end_of_the_others(tmp_path: Path):
+    spec = LAYOUTS["parquet_pictures"](tmp_path)
+    table = tmp_path / "meta" / "full-00000-of-00002.parquet"
+    content = table.read_bytes()
+    table.write_bytes(content[:224] + b"\0" + content[224:])  # in a page's head, which pyarrow calls an OSError
+    facts = load_dataset(spec).facts
+    assert facts["bad pictures"] == facts["missing images"] > 0
+    assert "cannot be read as a table" in str(facts["first bad pictures"])
+
+
 def test_an_item_whose_number_is_no_row_of_the_features_is_named(tmp_path: Path):
     spec = LAYOUTS["mmrec"](tmp_path)
     edit("baby.inter", "0\t0\t", "0\t-1\t")(tmp_path)
