@@ -15,11 +15,11 @@ from ...errors import BenchError
 from ...files import digest
 from ..raw import RawData
 from ..tables.reading import column_names
-from ..vector_files import VectorFiles
 from .published import ITEM, Columns, Published, listed
 from .registry import register
 from .tabular import Contents, ItemTable, TableOptions, Tabular
 from .taken import Taken
+from .vector_files import VectorFiles
 
 _SPLIT = ("train.tsv", "val.tsv", "test.tsv")
 _ROOMS: Mapping[Modality, str] = {"text": "textual_embeddings", "image": "visual_embeddings"}

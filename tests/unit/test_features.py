@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.bounds import bounded
 from tpmebench.datasets.features import Features
-from tpmebench.datasets.vector_files import VectorFiles
+from tpmebench.datasets.sources.vector_files import VectorFiles
 from tpmebench.errors import BenchError
 
 NUMBERS = np.random.default_rng(0).standard_normal((7, 3))

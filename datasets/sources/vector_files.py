@@ -7,10 +7,10 @@ from typing import Self
 
 import numpy as np
 
-from ..arrays import map_array
-from ..errors import BenchError
-from ..files import digest, file_digest
-from .features import Features
+from ...arrays import map_array
+from ...errors import BenchError
+from ...files import digest, file_digest
+from ..features import Features
 
 _WIDEST = 1 << 16
 
