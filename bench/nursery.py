@@ -1,11 +1,13 @@
 """Processes that start at once: one that has imported the libraries of a cell forks another for each that is asked for.
 
 Importing torch and transformers takes 3 to 4 s, more than all the rest of a short cell. The nursery imports libraries
-alone: our code and the user's are read anew in each process. It runs no operation and starts no thread of Python's,
-since pools of threads do not survive a fork. What it forks has a group, standard streams and an end of its own.
+and our code, never a user's; whoever keeps one open opens another once our code has been edited (`code_state`). It runs
+no operation and starts no thread, since pools of threads do not survive a fork. What it forks has a group, standard
+streams and an end of its own.
 The standard library's forkserver would run the caller's `__main__` again in each.
 """
 
+import atexit
 import gc
 import importlib
 import os
@@ -13,21 +15,42 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import NoReturn, Protocol
 
 AVAILABLE = sys.platform == "linux"
-LIBRARIES = ("numpy", "pydantic", "torch", "safetensors.torch", "filelock", "PIL.Image")
+LIBRARIES = (
+    *("numpy.random", "pydantic.main", "pydantic.types", "pydantic.functional_validators", "pydantic.plugin._loader"),
+    *("torch", "torch.utils.flop_counter", "safetensors.torch", "filelock", "PIL.Image"),
+)
 TOWER_LIBRARIES = ("transformers.modeling_utils", "transformers.models.auto.modeling_auto", "peft")
 """What a cell with pretrained towers imports beside them."""
 
+OURS = ("tpmebench.bench.worker.run_cell", "tpmebench.bench.worker.phases", "tpmebench.bench.worker.self_check")
+"""What of our own every cell runs."""
+
+_ROOT = Path(__file__).resolve().parents[1]
 _MESSAGE = 1 << 12
 _NOBODY = -1
 _PYTHON = (sys.executable, "-P", "-X", "faulthandler")
 """-P: no module of the working directory takes the place of a library's. faulthandler: a segmentation fault leaves the
 Python lines that led to it in the log."""
+
+
+def code_state(root: Path = _ROOT) -> int:
+    """A number that changes with every edit of our packages."""
+    found = list[tuple[str, int, int]]()
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if Path(folder, name, "__init__.py").is_file()]
+        for file in (Path(folder, name) for name in files if name.endswith(".py")):
+            facts = file.stat()
+            found.append((str(file), facts.st_mtime_ns, facts.st_size))
+    return hash(tuple(sorted(found)))
 
 
 class Process(Protocol):
@@ -213,4 +236,30 @@ def _become(command: list[str], streams: list[int], door_fd: int) -> None:
     Nursery.here = Nursery(socket.socket(fileno=door_fd))
     module, *arguments = command
     sys.argv = command
-    raise SystemExit(importlib.import_module(module).main(*arguments))
+    status = _run(module, arguments)
+    _leave(status)
+
+
+def _run(module: str, arguments: list[str]) -> int:
+    """The status that an interpreter would end with after `main(*arguments)` of a module."""
+    try:
+        return importlib.import_module(module).main(*arguments) or 0
+    except SystemExit as error:
+        if error.code is None or isinstance(error.code, int):
+            return error.code or 0
+        print(error.code, file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+    return 1
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends this process as an interpreter does, but for taking its libraries apart: with torch that takes .3 s."""
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # closed, or nobody reads it any more
+            stream.flush()
+    os._exit(status)

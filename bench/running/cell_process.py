@@ -12,7 +12,7 @@ from queue import Empty, Queue
 from typing import IO, Any
 
 from ...cell import Cell
-from ..nursery import AVAILABLE, Nursery, Process, Program, start_fresh
+from ..nursery import AVAILABLE, Nursery, Process, Program, code_state, start_fresh
 
 _GRACE_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
@@ -27,24 +27,26 @@ class TimeLimitReached(Exception):
 class Start:
     """How cells' processes begin: forked from a nursery where there can be one, which stays open from cell to cell.
 
-    `libraries`: what the cells of the study import.
+    `imports`: what the cells of the study import, of libraries and of ours. What was edited during a study is what the
+    next cell runs, as its record's digest says.
     """
 
-    def __init__(self, libraries: Sequence[str]) -> None:
-        self._libraries = libraries
+    def __init__(self, imports: Sequence[str]) -> None:
+        self._imports = imports
         self._turn = threading.RLock()  # cells side by side share a nursery
         self._nursery: Nursery | None = None
-        self._environment: dict[str, str] = {}
+        self._opened_for: tuple[dict[str, str], int] | None = None
 
     def __call__(self, program: Program, environment: dict[str, str]) -> Process:
         """Starts a program whose variables are these: libraries read some of them once, while they are imported."""
         if not AVAILABLE:
             return start_fresh(program, environment)
         with self._turn:
-            if self._nursery is None or self._nursery.ended or environment != self._environment:
+            wanted = environment, code_state()
+            if self._nursery is None or self._nursery.ended or wanted != self._opened_for:
                 self.close()
-                self._nursery = Nursery.open(self._libraries, environment, log=program.streams[2])
-                self._environment = environment
+                self._nursery = Nursery.open(self._imports, environment, log=program.streams[2])
+                self._opened_for = wanted
             return self._nursery.start(program)
 
     def close(self) -> None:

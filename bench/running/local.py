@@ -13,7 +13,7 @@ from ...files import set_aside
 from ...reports.reading import read_record
 from ...reports.records import Record, Status, log_path, record_path
 from ..meters.kills import out_of_memory_kills, signal_name
-from ..nursery import LIBRARIES, TOWER_LIBRARIES
+from ..nursery import LIBRARIES, OURS, TOWER_LIBRARIES
 from ..study.blank import blank_record
 from ..study.grid import Planned, reads_towers
 from ..study.schema import Study
@@ -80,7 +80,7 @@ class Runner:
         """
         check_places(self.directory, cells)
         told, records = Told(self.study.trackers, lambda line: self.display.say(f"warning: {line}")), []
-        with closing(Start(_libraries(cells))) as start:
+        with closing(Start(_imports(cells))) as start:
             verdicts = check_cells(cells, start, self.display, self.directory)
             runnable = [planned for planned in cells if planned.cell.id not in verdicts.refused]
             batches = choose_batches(runnable, start, self.display, self.directory)
@@ -200,8 +200,9 @@ class Runner:
         return blank
 
 
-def _libraries(cells: list[Planned]) -> tuple[str, ...]:
-    return LIBRARIES + (TOWER_LIBRARIES if any(reads_towers(planned.method) for planned in cells) else ())
+def _imports(cells: list[Planned]) -> tuple[str, ...]:
+    libraries = LIBRARIES + (TOWER_LIBRARIES if any(reads_towers(planned.method) for planned in cells) else ())
+    return libraries + OURS
 
 
 def what_became(code: int, log: Path, killed_for_memory: bool) -> tuple[Status, str]:

@@ -7,18 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tpmebench.bench import nursery
 from tpmebench.bench.nursery import Forked, Nursery, Program
+from tpmebench.bench.running import cell_process
 from tpmebench.bench.running.cell_process import Start
 
 pytestmark = pytest.mark.skipif(not nursery.AVAILABLE, reason="needs Linux's fork")
 
 CHILD = """
-import json, os, signal, sys, threading, time
+import atexit, json, os, signal, sys, threading, time
 from tpmebench.bench import nursery
 
 def main(what, *arguments):
@@ -44,6 +46,12 @@ def again(what):
     code = nursery.start(nursery.Program(__name__, (what,), (0, 1, 2))).wait()
     print("it ended with", code, flush=True)
     return 0
+
+def end(reason):
+    atexit.register(print, "at the end")
+    threading.Thread(target=lambda: (time.sleep(0.2), print("a thread"))).start()
+    print("begun")
+    raise SystemExit(int(reason) if reason.isdigit() else reason)
 
 def say():
     print("a process of a process", flush=True)
@@ -100,8 +108,10 @@ def test_a_process_has_its_streams_arguments_variables_group_and_status(
     assert child.read("log") == "to the log\n"
 
 
-def test_our_code_is_read_in_each_process(start: Start, environment: dict[str, str], tmp_path: Path) -> None:
-    """What was edited during a study is what the next cell runs, as its record's digest says."""
+def test_what_the_nursery_has_not_imported_is_read_in_each_process(
+    start: Start, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """A user's code is."""
     first, second = Child(tmp_path, "say"), Child(tmp_path, "say")
     assert start(first.program, environment).wait(60) == 0
     (tmp_path / "nursery_child.py").write_text(CHILD.replace("a process of a process", "edited since"))
@@ -109,15 +119,60 @@ def test_our_code_is_read_in_each_process(start: Start, environment: dict[str, s
     assert second.read() == "a process of a process\nedited since\n"
 
 
-def test_only_libraries_are_shared() -> None:
-    """Neither our modules nor the towers' weights: the nursery itself, and what it imports of ours, and no more."""
+def test_our_code_that_was_edited_opens_another_nursery(
+    environment: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was edited during a study is what the next cell runs, as its record's digest says."""
+    (tmp_path / "nursery_child.py").write_text(CHILD)
+    monkeypatch.setattr(cell_process, "code_state", lambda: nursery.code_state(tmp_path))
+    with closing(Start(("nursery_child",))) as start:
+        first, second = Child(tmp_path, "say"), Child(tmp_path, "say")
+        assert start(first.program, environment).wait(60) == 0
+        opened = start._nursery
+        assert start(second.program, environment).wait(60) == 0
+        assert start._nursery is opened
+        (tmp_path / "nursery_child.py").write_text(CHILD.replace("a process of a process", "edited since"))
+        assert start(second.program, environment).wait(60) == 0
+    assert second.read().splitlines() == ["a process of a process"] * 2 + ["edited since"]
+
+
+def test_the_state_of_our_code_changes_with_each_edit(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (tmp_path / "no_package").mkdir()
+    states = {nursery.code_state(tmp_path)}
+    (package / "module.py").write_text("A = 1\n")
+    states.add(nursery.code_state(tmp_path))
+    (package / "module.py").write_text("A = 10\n")
+    states.add(nursery.code_state(tmp_path))
+    assert len(states) == 3
+    (tmp_path / "no_package" / "module.py").touch()
+    (package / "notes.txt").touch()
+    assert nursery.code_state(tmp_path) in states
+
+
+def test_our_code_starts_no_thread_and_reads_no_towers() -> None:
+    """A pool of threads does not survive a fork; what numpy's libraries start, they start anew in the child."""
     code = (
-        f"from {nursery.__name__} import *; import importlib, os, sys, threading\n"
+        f"from {nursery.__name__} import *; import importlib, os, sys\n"
         "for name in LIBRARIES + TOWER_LIBRARIES: importlib.import_module(name)\n"
-        "print(sorted(name for name in sys.modules if name.startswith('tpmebench')), threading.active_count())"
+        "before = len(os.listdir('/proc/self/task'))\n"
+        "for name in OURS: importlib.import_module(name)\n"
+        "print([name for name in sys.modules if name.startswith('tpmebench.methods.decoupled.')],"
+        " len(os.listdir('/proc/self/task')) - before)"
     )
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['tpmebench', 'tpmebench.bench', 'tpmebench.bench.nursery'] 1"
+    assert done.stdout.strip() == "[] 0"
+
+
+def test_a_process_ends_as_an_interpreter_does(start: Start, environment: dict[str, str], tmp_path: Path) -> None:
+    """Its threads have ended, what was to run at the end has run, what was printed has been written."""
+    child = Child(tmp_path, "end", "0")
+    assert start(child.program, environment).wait(60) == 0
+    assert child.read().splitlines() == ["begun", "a thread", "at the end"]
+    assert start(Child(tmp_path, "end", "a reason").program, environment).wait(60) == 1
+    assert child.read("log") == "a reason\n"
 
 
 def test_a_process_that_fails_leaves_its_traceback(start: Start, environment: dict[str, str], tmp_path: Path) -> None:
