@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...datasets.catalogue import Dataset, Sequences
-from ...methods.features.content import Content
+from ...methods.features.content import Content, read_in_order
 from ...methods.head.recommender import Recommender
 from ..tasks.task import Judge, ScoreUsers
 from .prefetch import prefetch
@@ -33,10 +33,11 @@ class Evaluator:
         self.recommender.eval()
         table = self.empty()
         wanted = self.batches() if batches is None else batches
-        for items, inputs in prefetch(((items, self.content.gather(items)) for items in wanted), self.device):
-            with self.autocast:
-                encoded = self.recommender.item_encoder(inputs.to(self.device))
-            table[items.to(self.device)] = encoded.float()
+        with read_in_order(self.content):
+            for items, inputs in prefetch(((items, self.content.gather(items)) for items in wanted), self.device):
+                with self.autocast:
+                    encoded = self.recommender.item_encoder(inputs.to(self.device))
+                table[items.to(self.device)] = encoded.float()
         return table
 
     def empty(self) -> Tensor:
@@ -68,6 +69,5 @@ class Evaluator:
         return read
 
     def batches(self) -> Sequence[Tensor]:
-        """Items that are encoded together, from the longest texts to the shortest: the first needs the most memory."""
-        order = torch.from_numpy(self.content.order()[::-1].copy())
-        return order.split(self.content.at_once)
+        """Items that are encoded together: the first needs the most memory."""
+        return torch.from_numpy(self.content.order().copy()).split(self.content.at_once)

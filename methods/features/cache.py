@@ -7,6 +7,7 @@ hidden]`, and `offsets.npy` `[n_items + 2]` says where an item's begin. Nothing 
 
 import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,7 +95,7 @@ class FeatureCache:
 
     `states`: `[n_items + 1, levels, hidden]` without the shared level, over the memory map unless `to` moved it.
     `shared`: level 0, `[hidden]`, when all items share it, else None. `offsets`: of an entry of all positions where
-    each item's rows of `states` begin, `[n_items + 2]`, on the CPU.
+    each item's rows of `states` begin, `[n_items + 2]`, on the CPU. `pages`: the memory map.
     """
 
     folder: Path
@@ -102,6 +103,19 @@ class FeatureCache:
     shared: Tensor | None
     built: Built
     offsets: Tensor | None = None
+    pages: mmap.mmap | None = None
+
+    @contextmanager
+    def in_order(self) -> Iterator[None]:
+        """While it lasts rows are read one after the other, and the system reads ahead of them.
+
+        Where the file is larger than the memory that takes a seventeenth of the time of a page at a time.
+        """
+        _advise(self.pages, "MADV_NORMAL")
+        try:
+            yield
+        finally:
+            _advise(self.pages, "MADV_RANDOM")
 
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
@@ -148,10 +162,10 @@ def open_features(folder: Path) -> FeatureCache | None:
         return None
     for line in changed_arrays(folder, entry):
         raise BenchError(line)
-    states = torch.from_numpy(_mapped(folder / "states.npy"))
+    states, pages = _mapped(folder / "states.npy")
     shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
     offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
-    return FeatureCache(folder, states, shared, entry, offsets)
+    return FeatureCache(folder, torch.from_numpy(states), shared, entry, offsets, pages)
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:
@@ -177,16 +191,22 @@ def verify(folder: Path) -> list[str]:
     return [f"{line}; remove the folder and it is built again" for line in faults]
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The array over the file, read a row here and a row there.
+def _mapped(path: Path) -> tuple[np.ndarray, mmap.mmap | None]:
+    """The array over the file, read a row here and a row there, and the map.
 
     Opened for copy-on-write: torch wants writable memory, and nothing that writes could reach the file.
     """
     states = map_array(path, "c")
-    if hasattr(mmap, "MADV_RANDOM") and isinstance(states.base, mmap.mmap):
-        # Where the file is larger than the memory, 128 KB read ahead of a row would push out rows still wanted.
-        states.base.madvise(mmap.MADV_RANDOM)
-    return states
+    pages = states.base if isinstance(states.base, mmap.mmap) else None
+    # Where the file is larger than the memory, 128 KB read ahead of a row would push out rows still wanted.
+    _advise(pages, "MADV_RANDOM")
+    return states, pages
+
+
+def _advise(pages: mmap.mmap | None, how: str) -> None:
+    """Tells the system how a map will be read, where it can be told."""
+    if pages is not None and hasattr(mmap, how):
+        pages.madvise(getattr(mmap, how))
 
 
 def read_entry(folder: Path) -> Entry | None:

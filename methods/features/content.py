@@ -1,6 +1,7 @@
 """Gathers what an item encoder reads for some items: tokens and pixels, cached states, or nothing but numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
@@ -28,13 +29,24 @@ class Content(Protocol):
         ...
 
     def order(self) -> np.ndarray:
-        """All item numbers 1..n in the order in which encoding them wastes least padding."""
+        """All item numbers 1..n in the order in which encoding them wastes least padding, the longest first; as they
+        are stored where all are alike.
+        """
         ...
+
+
+@contextmanager
+def read_in_order(content: Content) -> Iterator[None]:
+    """While it lasts all items are gathered in their order: a cache that holds them in the same is read ahead."""
+    with ExitStack() as stack:
+        for cache in content.caches.values() if isinstance(content, CachedContent) else ():
+            stack.enter_context(cache.in_order())
+        yield
 
 
 def typical_items(content: Content) -> list[Tensor]:
     """A few items, int64 `[1]` each, evenly spread from that with the shortest text to that with the longest."""
-    order, count = content.order(), _TYPICAL
+    order, count = content.order()[::-1], _TYPICAL
     places = [(2 * number + 1) * len(order) // (2 * count) for number in range(count)]
     return [torch.from_numpy(order[[place]]) for place in dict.fromkeys(places)]
 
@@ -81,7 +93,7 @@ class RawContent:
 
     def order(self) -> np.ndarray:
         numbers = np.arange(1, self.items + 1)
-        return numbers if self.tokens is None else numbers[np.argsort(self.tokens.lengths[1:], kind="stable")]
+        return numbers if self.tokens is None else numbers[np.argsort(self.tokens.lengths[1:], kind="stable")[::-1]]
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,7 @@ class WholeContent:
     def order(self) -> np.ndarray:
         numbers = self.pooled.order()
         lengths = sum(cache.offsets.diff().numpy()[1:] for cache in self.whole.values() if cache.offsets is not None)
-        return numbers[np.argsort(lengths, kind="stable")]
+        return numbers[np.argsort(lengths, kind="stable")[::-1]]
 
 
 @dataclass(frozen=True)

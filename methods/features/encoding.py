@@ -90,10 +90,10 @@ class Encoding:
 
 
 def batches_of(content: RawContent) -> list[np.ndarray]:
-    """All rows, padding included, in batches of about equal cost."""
-    order = np.concatenate([[0], content.order()])
+    """All rows, padding included, in batches of about equal cost, the shortest first."""
     if content.tokens is None:
-        return np.array_split(order, max(1, -(-len(order) // _IMAGES_PER_BATCH)))
+        return np.array_split(np.arange(content.items + 1), max(1, -(-(content.items + 1) // _IMAGES_PER_BATCH)))
+    order = np.concatenate([content.order(), [0]])[::-1].copy()
     lengths, batches, start = content.tokens.lengths[order], list[np.ndarray](), 0
     while start < len(order):
         stop = min(start + max(1, _TOKENS_PER_BATCH // int(lengths[start])), len(order))

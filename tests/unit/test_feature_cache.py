@@ -23,10 +23,11 @@ from tpmebench.methods.backbones.preprocessing import TokenTable
 from tpmebench.methods.backbones.tower import Tower, TowerShape
 from tpmebench.methods.backbones.trial import Frame, Items
 from tpmebench.methods.features import build as feature_build
+from tpmebench.methods.features import cache as cache_module
 from tpmebench.methods.features import encoding
 from tpmebench.methods.features.build import BuildJob, ensure_features
 from tpmebench.methods.features.cache import CacheKey, FeatureCache, open_features, read_entry, verify
-from tpmebench.methods.features.content import CachedContent, RawContent, joined
+from tpmebench.methods.features.content import CachedContent, RawContent, joined, read_in_order
 from tpmebench.ownership import MARKER
 
 ITEMS, HIDDEN, DEPTH = 40, 6, 3
@@ -149,7 +150,25 @@ def test_states_at_all_positions_are_those_of_each_token() -> None:
     content = joined(ITEMS, {}, {}, {"text": cache})
     assert content.gather(some).rows(torch.tensor([1, 3])).sequences is not None
     assert sorted(content.order().tolist()) == list(range(1, ITEMS + 1))
-    assert (np.diff(lengths[content.order()]) >= 0).all()
+    assert (np.diff(lengths[content.order()]) <= 0).all()
+
+
+def test_a_pass_over_all_items_has_the_cache_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row here and a row there in training, in the order of the file when all items are encoded."""
+    advice = list[str]()
+    monkeypatch.setattr(cache_module, "_advise", lambda pages, how: advice.append(how))
+    cache, _ = ensure_features(job())
+    content = CachedContent(ITEMS, {"text": cache})
+    assert advice == ["MADV_RANDOM"]
+    with pytest.raises(ZeroDivisionError), read_in_order(content):
+        assert advice == ["MADV_RANDOM", "MADV_NORMAL"]
+        torch.testing.assert_close(
+            content.gather(torch.arange(ITEMS + 1)).states, {"text": direct(torch.arange(ITEMS + 1))}
+        )
+        raise ZeroDivisionError
+    assert advice == ["MADV_RANDOM", "MADV_NORMAL", "MADV_RANDOM"]
+    with read_in_order(make_content()):
+        assert len(advice) == 3
 
 
 def test_a_build_at_all_positions_is_gone_on_from() -> None:
