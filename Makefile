@@ -2,7 +2,8 @@
 #   make demo             run the demo study and write runs/demo/report.md
 #   make test             run every test, on all cores
 #   make check            ruff (lint and format) and basedpyright
-#   make perf             time a training step, cache read and ranking of every method; end in the speed table
+#   make perf             time a training step, cache read and ranking of every method, ranking over many items, and the
+#                         start of cells; end in the speed tables
 #   make docs             build the pages of docs/ as a site, build/site
 #   make readme           bring the tables of README and published pages up to date with the published records
 #   make micro-backbones  pretrain the built-in towers anew (methods/micro)
@@ -32,7 +33,7 @@ perf: $(VENV)/dev.stamp
 	mkdir -p runs
 	$(BIN)/pytest tests/perf --benchmark-enable --benchmark-save-data --benchmark-json=runs/perf.json
 	$(BIN)/bench run speed
-	$(BIN)/python -m tpmebench.reports.speed runs/speed
+	$(BIN)/python -m tpmebench.reports.speed runs/speed runs/perf.json
 
 docs: $(VENV)/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir build/site

@@ -3,8 +3,8 @@
     python -m tpmebench.reports.readme PAGE…
 
 What stands between `<!-- generated: TABLE DIRECTORY -->` and `<!-- end -->` becomes a table of the study in that
-directory, which is relative to the page: `main`, the first of its report, `speed`, `planned`, of the study beside its
-plan in DIRECTORY-planned, or `beside-paper`, of plans.
+directory, which is relative to the page: `main`, the first of its report, `speed`, `scale`, of a file of benchmarks,
+`planned`, of the study beside its plan in DIRECTORY-planned, or `beside-paper`, of plans.
 """
 
 import re
@@ -20,12 +20,20 @@ from .formats.markdown import render
 from .reading import load_records
 from .tables import beside_paper
 
-_BLOCK = re.compile(r"(<!-- generated: (main|speed|planned|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(
+    r"(<!-- generated: (main|speed|scale|planned|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
 
 
 def refresh(text: str, root: Path) -> str:
     """The text with every generated block made anew. BenchError when a directory has no records."""
-    tables = {"main": main_table, "speed": speed_table, "planned": planned_table, "beside-paper": beside_paper.markdown}
+    tables = {
+        "main": main_table,
+        "speed": lambda directory: speed.markdown(load_records(directory)),
+        "scale": speed.scale_markdown,
+        "planned": planned_table,
+        "beside-paper": beside_paper.markdown,
+    }
     return _BLOCK.sub(lambda block: f"{block[1]}{tables[block[2]](root / block[3])}\n{block[4]}", text)
 
 
@@ -50,11 +58,6 @@ def _first_table(text: str) -> str:
     start = next(number for number, line in enumerate(lines) if line.startswith("|"))
     stop = next(number for number, line in enumerate(lines[start:], start) if not line.startswith("|"))
     return "\n".join(lines[start:stop])
-
-
-def speed_table(directory: Path) -> str:
-    """The table of the speed page, in markdown."""
-    return speed.markdown(load_records(directory))
 
 
 def main(paths: list[Path]) -> None:

@@ -1,11 +1,14 @@
 """The speed page: seconds for a thousand users, where they go, and how far they are from what the machine could do.
 
-    python -m tpmebench.reports.speed DIR…
+    python -m tpmebench.reports.speed DIR… [BENCHMARKS.json]
 
 The floor of an epoch is its operations at the machine's rate of matrix products plus the bytes it cannot avoid at its
 rate of copying, both measured in the same process: the trained parameters with their gradients and Adam's two moments
 (read and written), and the frozen weights and inputs (read). Work between the products (normalisation, activations,
 attention's softmax) is not in the floor.
+
+What grows with the data and with the search stands in a file of pytest-benchmark (tests/perf/test_scale.py), each
+benchmark with what was done and a floor of its own.
 """
 
 import sys
@@ -14,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..files import read_json
 from .analysis.epochs import mean_epoch
 from .analysis.machine import machine
 from .formats.markdown import escape
@@ -93,18 +97,57 @@ def markdown(records: list[Record]) -> str:
     table = speed_table(records)
     table[_SECONDS] = table[_SECONDS].map("{:.3f}".format, na_action="ignore")
     table = table.fillna("–")
-    lines = [
-        "| " + " | ".join(table.columns) + " |",
-        "| " + " | ".join("---" for _ in table.columns) + " |",
-        *("| " + " | ".join(map(escape, row)) + " |" for row in table.to_numpy()),
-    ]
     machine, rates = records[0].environment, Rates.of(records[0], records)
     about = (
         f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}; "
         f"float32 products at {rates.matrix / 1e9:.0f} GFLOP/s, copies at {rates.copy / 1e9:.1f} GB/s."
     )
-    return "\n".join([*lines, "", escape(about)])
+    return "\n".join([*_lines(table), "", escape(about)])
+
+
+def scale_table(benchmarks: Path) -> pd.DataFrame:
+    """One row a benchmark that says what it did: its quickest round, and the floor that it is held against."""
+    rows = []
+    for entry in read_json(benchmarks)["benchmarks"]:
+        about, seconds = entry["extra_info"], entry["stats"]["min"]
+        if "what" not in about:
+            continue
+        floor = about.get("floor_seconds")
+        rows.append(
+            {
+                "what": about["what"],
+                "s": f"{seconds:.3g}",
+                "floor": f"{floor:.3g} s: {about['floor']}" if floor else "–",
+                "ratio to floor": f"{seconds / floor:.2f}" if floor else "–",
+                "s beside the floor, a cell": f"{(seconds - floor) / about['cells']:.2f}" if "cells" in about else "–",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def scale_markdown(benchmarks: Path) -> str:
+    """The table in markdown, with the machine and the commit that it was measured on."""
+    content = read_json(benchmarks)
+    machine, commit = content["machine_info"]["cpu"], content["commit_info"]["id"]
+    about = f"{machine['brand_raw']}, {machine['count']} cores, commit {commit[:7]}, {content['datetime'][:10]}."
+    return "\n".join([*_lines(scale_table(benchmarks)), "", escape(about)])
+
+
+def _lines(table: pd.DataFrame) -> list[str]:
+    return [
+        "| " + " | ".join(table.columns) + " |",
+        "| " + " | ".join("---" for _ in table.columns) + " |",
+        *("| " + " | ".join(map(escape, row)) + " |" for row in table.to_numpy()),
+    ]
+
+
+def main(paths: list[Path]) -> None:
+    """Prints the tables of some studies' records and of benchmarks."""
+    print(markdown([record for path in paths if path.is_dir() for record in load_records(path)]))
+    for path in paths:
+        if not path.is_dir():
+            print("", scale_markdown(path), sep="\n")
 
 
 if __name__ == "__main__":
-    print(markdown([record for path in sys.argv[1:] for record in load_records(Path(path))]))
+    main([Path(path) for path in sys.argv[1:]])

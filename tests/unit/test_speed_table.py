@@ -1,10 +1,13 @@
 """The speed table against figures worked out by hand."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from tpmebench.cell import Training
 from tpmebench.reports.records import Compute, Epoch, Record
-from tpmebench.reports.speed import Rates, floor_seconds, markdown, speed_table
+from tpmebench.reports.speed import Rates, floor_seconds, main, markdown, scale_table, speed_table
 
 
 @pytest.fixture
@@ -66,3 +69,29 @@ def test_rows_stand_by_encoding_and_time_and_failed_ones_are_left_out(record: Re
         ("fft", "every-slot"),
     ]
     assert markdown([record]).splitlines()[2].startswith("| fft | unique | 4.000 |")
+
+
+def test_benchmarks_stand_beside_their_floors(
+    tmp_path: Path, record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = {"what": "a study of 4 cells", "floor": "their epochs", "floor_seconds": 6.0, "cells": 4}
+    benchmarks = [
+        {"extra_info": {"parameters": 5}, "stats": {"min": 1.0}},
+        {"extra_info": {"what": "a ranking", "floor": "its products", "floor_seconds": 0.5}, "stats": {"min": 1.25}},
+        {"extra_info": {"what": "a start"}, "stats": {"min": 0.012}},
+        {"extra_info": study, "stats": {"min": 8.0}},
+    ]
+    about = {"machine_info": {"cpu": {"brand_raw": "a CPU", "count": 2}}, "commit_info": {"id": "0123456789"}}
+    file = tmp_path / "perf.json"
+    file.write_text(json.dumps({"benchmarks": benchmarks, "datetime": "2026-01-02T03:04:05", **about}))
+    assert scale_table(file).to_numpy().tolist() == [
+        ["a ranking", "1.25", "0.5 s: its products", "2.50", "–"],
+        ["a start", "0.012", "–", "–", "–"],
+        ["a study of 4 cells", "8", "6 s: their epochs", "1.33", "0.50"],
+    ]
+    (tmp_path / "study" / "records").mkdir(parents=True)
+    record.save(tmp_path / "study")
+    main([tmp_path / "study", file])
+    printed = capsys.readouterr().out
+    assert "| fft | unique | 4.000 |" in printed
+    assert printed.endswith("a CPU, 2 cores, commit 0123456, 2026-01-02.\n")
