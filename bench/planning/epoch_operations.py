@@ -20,16 +20,23 @@ Form = tuple[tuple[int, ...], ...]
 """Of inputs, as of `form_of`."""
 
 
-def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
+Heads = dict[int, "Law"]
+"""What head and loss cost, by the places of a batch."""
+
+
+def epoch_operations(trainer: Trainer, heaviest: Compute, heads: Heads) -> int | None:
     """Of the first epoch, forward and backward; `heaviest` are those of its heaviest step, whose batch is known.
+
+    `heads`: as found of another method with the same batches and head, or empty; what is found here is added.
 
     The encoder's grow with the items of a batch, for each length that titles are padded to; those of head and loss with
     items, terms and their product. Both are seen from a few batches and held against others. None where they are not.
     """
-    batches, encoders, heads = list(trainer.batches.epoch(0)), dict[Form, _Law](), dict[int, _Law]()
+    batches, encoders = list(trainer.batches.epoch(0)), dict[Form, Law]()
     forms = [form_of(trainer.content.gather(batch.items)) for batch in batches]
     for places, own in _grouped([batch.places for batch in batches], batches).items():
-        heads[places] = _Law.of(own, _sizes, lambda batch: _of_head(trainer, batch))
+        if places not in heads:
+            heads[places] = Law.of(own, _sizes, lambda batch: _of_head(trainer, batch))
     known, batch, inputs = dict[tuple[Form, int], int](), *trainer.heaviest_batch()
     if "penalty" not in trainer.method.additions:  # else what of the whole is the penalty's is not known
         of_head = heads[batch.places].at(batch)
@@ -40,7 +47,7 @@ def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
         return _of_encoder(trainer, batch) if found is None else found
 
     for form, own in _grouped(forms, batches).items():
-        encoders[form] = _Law.of(own, _of_items, lambda batch, form=form: of_encoder(batch, form))
+        encoders[form] = Law.of(own, _of_items, lambda batch, form=form: of_encoder(batch, form))
     if not all(law.holds for law in (*encoders.values(), *heads.values())):
         return None
 
@@ -54,7 +61,7 @@ def epoch_operations(trainer: Trainer, heaviest: Compute) -> int | None:
     return sum(predicted(batch, form) + beside for batch, form in zip(batches, forms, strict=True))
 
 
-class _Law:
+class Law:
     """A count that is linear in some sizes of a batch, found from a few of the batches; whether it `holds` for them."""
 
     def __init__(self, sizes: Callable[[ItemBatch], Sequence[int]], factors: np.ndarray, holds: bool) -> None:
@@ -66,7 +73,7 @@ class _Law:
         batches: Sequence[ItemBatch],
         sizes: Callable[[ItemBatch], Sequence[int]],
         count: Callable[[ItemBatch], int],
-    ) -> "_Law":
+    ) -> "Law":
         """Of batches that differ in nothing else; each set of sizes is looked at once."""
         distinct = sorted({tuple(sizes(batch)): batch for batch in batches}.items())
         most = min(len(distinct), _SAMPLED if len(distinct[0][0]) > 2 else 3)

@@ -42,6 +42,7 @@ from ..worker.evaluation import Evaluator
 from ..worker.places import Places
 from ..worker.read import Materials, Tell, backbone_sources, read
 from ..worker.step import Trainer
+from .epoch_operations import Heads
 
 _CPU = torch.device("cpu")
 _MOST_ELEMENTS = 1 << 24
@@ -80,6 +81,12 @@ class Stock:
         self._sources: dict[BackboneSource, BackboneSource] = {}
         self._towers: dict[str, tuple[BackboneSource, Tower]] = {}
         self._raw: dict[tuple[BackboneSource, int], RawContent] = {}
+        self._heads: dict[str, Heads] = {}
+
+    def heads(self, cell: Cell, places: Places, batch: int) -> Heads:
+        """What is known of the head that a cell has in common with whatever reads and trains alike."""
+        alike = _read_alike(cell, places), cell.training, cell.seed, batch
+        return self._heads.setdefault(repr(alike), {})
 
     def cell(self, cell: Cell, places: Places) -> FakeCell:
         """A cell that trains, without memory. BenchError for whatever the user can mend."""
@@ -116,7 +123,7 @@ class Stock:
 
     def _materials(self, cell: Cell, places: Places) -> Materials:
         task = find_task(places.task)(cell)
-        key = repr((places.dataset, places.task, cell.modalities, cell.missing_images, cell.head, cell.evaluation))
+        key = repr(_read_alike(cell, places))
         if key not in self._datasets:
             self._datasets = {key: read(cell, places, task, self.tell).dataset}
             self._raw.clear()
@@ -259,6 +266,11 @@ class _NoPictures:
 
     def __getitem__(self, rows: np.ndarray, /) -> np.ndarray:
         return np.zeros((len(rows), 3, self.side, self.side), np.uint8)
+
+
+def _read_alike(cell: Cell, places: Places) -> tuple[Any, ...]:
+    """What decides a dataset, its users and the head."""
+    return places.dataset, places.task, cell.modalities, cell.missing_images, cell.head, cell.evaluation
 
 
 def _entry_bytes(build: Encoding) -> int:

@@ -20,7 +20,7 @@ from ..worker.places import Places
 from ..worker.step import Trainer
 from ..worker.use import count_use
 from .epoch import TypicalStep, typical_step
-from .epoch_operations import epoch_operations
+from .epoch_operations import Heads, epoch_operations
 from .fake import FakeCell, Stock, running
 from .whereabouts import Place, Whereabouts
 from .work import StepWork, observe
@@ -63,7 +63,12 @@ class NoForecast:
 
 def forecast(stock: Stock, cell: Cell, places: Places, *, timed: bool = False) -> Forecast | NoForecast:
     """Of a cell that trains; with `timed` what times are planned by, too, which takes another step."""
-    return _followed(stock, lambda: _forecast(stock.cell(cell, places), timed))
+
+    def run() -> Forecast:
+        fake = stock.cell(cell, places)
+        return _forecast(fake, stock.heads(cell, places, fake.parts.batch), timed)
+
+    return _followed(stock, run)
 
 
 def training_peak_of(stock: Stock, cell: Cell, places: Places) -> int | NoForecast:
@@ -93,10 +98,10 @@ def _work(trainer: Trainer) -> StepWork:
     return observe(lambda: trainer.step(batch, inputs))
 
 
-def _forecast(fake: FakeCell, timed: bool) -> Forecast:
+def _forecast(fake: FakeCell, heads: Heads, timed: bool) -> Forecast:
     trainer, sizes = fake.trainer, [len(batch.items) for batch in fake.parts.batches.epoch(0)]
     parameters, compute = count_parameters(trainer), count_operations(trainer)
-    operations = epoch_operations(trainer, compute)
+    operations = epoch_operations(trainer, compute, heads)
     trainer.clock = whereabouts = Whereabouts(trainer.recommender)
     training = training_peak(trainer, whereabouts.here)
     whereabouts.remove()
