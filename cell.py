@@ -35,7 +35,7 @@ Pooling = Literal["auto", "cls", "last", "mean", "pooler"]
 """How a tower's sequence of states becomes one vector: at the first position, at the last token, as the mean of all
 tokens or patches, as the model's own pooled output; `auto`: as its family does."""
 Encode = Literal["unique", "every-slot"]
-CacheDtype = Literal["float16", "float32"]
+CacheDtype = Literal["float16", "bfloat16", "float32"]
 Rate = Literal["lr", "towers", "head_lr", "learning_rate_scale"]
 """Learning rates that a study may give a method: of all that its item encoder trains, of what it trains inside the
 towers, and of the head; and a factor of its own for those that are not given."""
@@ -95,7 +95,7 @@ class Training(Schema):
     learning_rate_scale: RateScale = 1.0
     """A factor for the methods' own learning rates."""
     cache_dtype: CacheDtype = "float16"
-    """Of the feature cache's states."""
+    """Of the feature cache's states. In `bf16` a method reads a bfloat16 cache as it is; others are converted."""
     cache_on: Literal["auto", "gpu", "host"] = "auto"
     """Where training reads the feature cache: held on the `gpu`, copied from the `host` at every step, or `auto`: on
     the GPU where it takes no more than half of what is free there."""

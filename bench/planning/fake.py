@@ -28,7 +28,7 @@ from ...methods.backbones.pair import Backbones
 from ...methods.backbones.shipping import merged_size
 from ...methods.backbones.source import BackboneSource
 from ...methods.backbones.tower import Tower
-from ...methods.features.cache import Built, CacheKey, FeatureCache
+from ...methods.features.cache import Built, CacheKey, FeatureCache, as_tensor, kept_as
 from ...methods.features.content import Content, RawContent, joined
 from ...methods.features.encoding import Encoding
 from ...methods.inputs import States
@@ -202,7 +202,7 @@ class Stock:
         dtype, offsets = getattr(torch, build.key.dtype), build.rows.offsets
         with self.mode:
             states = torch.empty(0, levels, width, dtype=dtype)
-        shared = torch.from_numpy(np.zeros(width, build.key.dtype)) if build.shared else None
+        shared = as_tensor(np.zeros(width, kept_as(build.key.dtype)), build.key.dtype) if build.shared else None
         return FeatureCache(
             Path(), states, shared, Built(seconds=0), None if offsets is None else torch.from_numpy(offsets)
         )
@@ -275,6 +275,6 @@ def _read_alike(cell: Cell, places: Places) -> tuple[Any, ...]:
 
 def _entry_bytes(build: Encoding) -> int:
     rows, levels, width = build.shape
-    one = np.dtype(build.key.dtype).itemsize
+    one = getattr(torch, build.key.dtype).itemsize
     offsets = 0 if build.rows.offsets is None else build.rows.offsets.nbytes
     return one * width * (rows * levels + build.shared) + offsets

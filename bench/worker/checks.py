@@ -21,7 +21,7 @@ SAME = 1e-6
 _TOLERANCES = {"fp32": 1e-4, "fp16": 2e-2, "bf16": 1e-1}
 _ON_A_CARD = 5e-3
 """Of fp32 there: convolutions round to TF32."""
-_STORED = {"float32": 0.0, "float16": 2e-3}
+_STORED = {"float32": 0.0, "float16": 2e-3, "bfloat16": 1.6e-2}
 
 
 _NONE = torch.zeros(())

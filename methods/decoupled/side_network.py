@@ -58,9 +58,9 @@ class SideNetwork(nn.Module):
         self.dense = nn.Linear(size.hidden_size, size.between)
         self.projection = nn.Linear(size.between, size.width)
 
-    def gate_values(self) -> Sequence[Tensor] | None:
-        """Each block's gate in (0, 1), or None in the ungated variant."""
-        return None if self.gates is None else torch.sigmoid(self.gates / TEMPERATURE).unbind()
+    def gate_values(self, dtype: torch.dtype = torch.float32) -> Sequence[Tensor] | None:
+        """Each block's gate in (0, 1), of the kind of the states that it mixes, or None in the ungated variant."""
+        return None if self.gates is None else torch.sigmoid(self.gates / TEMPERATURE).to(dtype).unbind()
 
     def embed(self, hidden: Tensor) -> Tensor:
         """From the last block's output to `[n, width]`.
@@ -80,7 +80,7 @@ class IntraModalNetwork(SideNetwork):
 
     def forward(self, states: Sequence[Tensor], start: Tensor | None) -> Tensor:
         """`states`: a `[n, hidden]` a block. `start`: s before the first block, None for 0."""
-        gates, side = self.gate_values(), start
+        gates, side = self.gate_values(states[0].dtype), start
         for k, (block, state) in enumerate(zip(self.blocks, states, strict=True)):
             if gates is None:
                 side = block(state if side is None else state + side)
@@ -110,7 +110,7 @@ class InterModalNetwork(SideNetwork):
 
     def forward(self, states: dict[str, list[Tensor]]) -> Tensor:
         """`states`: per modality a `[n, hidden]` a block, the two aligned at the last."""
-        gates, mixed = self.gate_values(), None
+        gates, mixed = self.gate_values(states["text"][0].dtype), None
         for k, block in enumerate(self.blocks):
             image, text = (self._narrow(name, k, states[name][k]) for name in ("image", "text"))
             both = image + text if gates is None else torch.lerp(text, image, gates[k])

@@ -22,7 +22,7 @@ from ...ownership import is_ours, remove, take
 from ..backbones.numbered import NumberedTower
 from ..backbones.shipping import size
 from ..backbones.tower import Tower
-from .cache import CacheKey, FeatureCache, open_features
+from .cache import CacheKey, FeatureCache, as_array, kept_as, open_features
 from .content import RawContent, typical_items
 from .encoding import Encoding
 
@@ -105,13 +105,13 @@ def _build(job: BuildJob, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.partial")
     take(partial)
     work = Encoding.of(job.key, job.tower(), job.content, job.device)
-    states, done = _open_states(partial, work.shape, np.dtype(job.key.dtype), len(work.batches))
+    states, done = _open_states(partial, work.shape, kept_as(job.key.dtype), len(work.batches))
     with torch.no_grad():
         if work.rows.offsets is not None:
             np.save(partial / "offsets.npy", work.rows.offsets)
         if work.shared:
             first = work.first().to(getattr(torch, job.key.dtype))
-            np.save(partial / "shared.npy", _checked(first, job.key).cpu().numpy())
+            np.save(partial / "shared.npy", as_array(_checked(first, job.key)))
         _fill(job, work, states, done, partial / "progress.json")
         states.flush()
         seconds = done.seconds + time.monotonic() - start
@@ -164,7 +164,7 @@ def _fill(job: BuildJob, work: Encoding, states: np.memmap, done: Done, note: Pa
     items_done, start = sum(map(len, work.batches[: done.batches])), time.monotonic()
     saved = start
     for number, items in enumerate(work.batches[done.batches :], start=done.batches + 1):
-        states[work.rows.places(items)] = _checked(work.encode(items), job.key).cpu().numpy()
+        states[work.rows.places(items)] = as_array(_checked(work.encode(items), job.key))
         items_done += len(items)
         job.progress(items_done, work.rows.items)
         if time.monotonic() - saved > _SECONDS_BETWEEN_SAVES:

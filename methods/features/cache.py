@@ -2,7 +2,8 @@
 
 An entry is a folder named by its key: `states.npy` `[n_items + 1, levels, hidden]`, `shared.npy` `[hidden]` when
 state 0 is the same for every item, and `entry.json`. Of all positions `states.npy` is `[positions of all items, levels,
-hidden]`, and `offsets.npy` `[n_items + 2]` says where an item's begin. Nothing in it is executable.
+hidden]`, and `offsets.npy` `[n_items + 2]` says where an item's begin. bfloat16, which NumPy lacks, is kept as int16 of
+the same bits. Nothing in it is executable.
 """
 
 import mmap
@@ -87,6 +88,7 @@ class Entry(Built):
     """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
 
     sha256: dict[Literal["states.npy", "shared.npy", "offsets.npy"], str]
+    dtype: CacheDtype | None = None
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,28 @@ def open_features(folder: Path) -> FeatureCache | None:
         return None
     for line in changed_arrays(folder, entry):
         raise BenchError(line)
-    states, pages = _mapped(folder / "states.npy")
-    shared = torch.from_numpy(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
+    array, pages = _mapped(folder / "states.npy")
+    states = as_tensor(array, entry.dtype)
+    shared = as_tensor(read_array(folder / "shared.npy"), entry.dtype) if "shared.npy" in entry.sha256 else None
     offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
-    return FeatureCache(folder, torch.from_numpy(states), shared, entry, offsets, pages)
+    return FeatureCache(folder, states, shared, entry, offsets, pages)
+
+
+def kept_as(dtype: CacheDtype) -> np.dtype:
+    """What the file of an entry of that kind holds."""
+    return np.dtype("int16" if dtype == "bfloat16" else dtype)
+
+
+def as_array(states: Tensor) -> np.ndarray:
+    """States as a file keeps them."""
+    states = states.cpu()
+    return (states.view(torch.int16) if states.dtype == torch.bfloat16 else states).numpy()
+
+
+def as_tensor(array: np.ndarray, dtype: CacheDtype | None) -> Tensor:
+    """What a file keeps as the states that they are, over the same memory."""
+    found = torch.from_numpy(array)
+    return found.view(torch.bfloat16) if dtype == "bfloat16" else found
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:

@@ -227,12 +227,24 @@ def test_a_second_use_runs_no_tower() -> None:
     torch.testing.assert_close(cache.gather(torch.tensor([1])), direct(torch.tensor([1])))
 
 
-def test_half_precision_is_stored_as_asked() -> None:
-    cache, _ = ensure_features(job(replace(KEY, dtype="float16")))
-    found = cache.gather(torch.arange(ITEMS + 1))
-    assert {level.dtype for level in found} == {torch.float16}
-    for half, full in zip(found, direct(torch.arange(ITEMS + 1)), strict=True):
-        assert torch.equal(half, full.half())
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_is_stored_as_asked(dtype: Any) -> None:
+    """What a build gives and what a later cell opens."""
+    key, wanted = replace(KEY, dtype=dtype), getattr(torch, dtype)
+    cache, _ = ensure_features(job(key))
+    for opened in (cache, ensure_features(job(key))[0]):
+        found = opened.gather(torch.arange(ITEMS + 1))
+        assert {level.dtype for level in found} == {wanted}
+        assert opened.states.element_size() == 2
+        for half, full in zip(found, direct(torch.arange(ITEMS + 1)), strict=True):
+            assert torch.equal(half, full.to(wanted).expand_as(half))
+
+
+def test_all_positions_in_bfloat16_are_those_of_float32(folder: Path) -> None:
+    some = torch.tensor([7, 3, 7, 0])
+    kept, full = (ensure_features(job(replace(WHOLE, dtype=dtype)))[0] for dtype in ("bfloat16", "float32"))
+    for half, level in zip(kept.gather_whole(some).levels, full.gather_whole(some).levels, strict=True):
+        assert torch.equal(half, level.bfloat16())
 
 
 def test_the_tower_runs_in_the_precision_of_the_key() -> None:
