@@ -63,7 +63,7 @@ def test_a_note_is_of_the_study_as_it_is_written(overrides: dict, settings: list
 
 def test_the_demo_says_that_it_is_short_and_where_there_is_more() -> None:
     note = read_study(None, {}, []).note
-    page = "reports/published/converged/README.md"
+    page = "reports/published/converged/report.md"
     assert note.startswith("A short run") and page in note and "\n" not in note
     assert (Path(__file__).parents[2] / page).is_file()
     assert "  " not in note
