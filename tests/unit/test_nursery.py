@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not nursery.AVAILABLE, reason="needs Linux's for
 
 CHILD = """
 import atexit, json, os, signal, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
 from tpmebench.bench import nursery
 
 def main(what, *arguments):
@@ -50,6 +51,8 @@ def again(what):
 def end(reason):
     atexit.register(print, "at the end")
     threading.Thread(target=lambda: (time.sleep(0.2), print("a thread"))).start()
+    pool = ThreadPoolExecutor(1)
+    pool.submit(print, "a pool").result()
     print("begun")
     raise SystemExit(int(reason) if reason.isdigit() else reason)
 
@@ -170,7 +173,7 @@ def test_a_process_ends_as_an_interpreter_does(start: Start, environment: dict[s
     """Its threads have ended, what was to run at the end has run, what was printed has been written."""
     child = Child(tmp_path, "end", "0")
     assert start(child.program, environment).wait(60) == 0
-    assert child.read().splitlines() == ["begun", "a thread", "at the end"]
+    assert child.read().splitlines() == ["a pool", "begun", "a thread", "at the end"]
     assert start(Child(tmp_path, "end", "a reason").program, environment).wait(60) == 1
     assert child.read("log") == "a reason\n"
 
