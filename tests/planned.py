@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 
 from tpmebench.bench.planning.fake import Stock
-from tpmebench.bench.planning.forecast import Forecast, NoForecast, forecast
+from tpmebench.bench.planning.forecast import Beside, Forecast, NoForecast, forecast
 from tpmebench.bench.worker.build import TrainedCell, assemble, build_features
 from tpmebench.bench.worker.cache_build import CacheMeter
 from tpmebench.bench.worker.evaluation import Evaluator
@@ -24,7 +24,7 @@ MODALITIES = {"both": ("text", "image"), "text": ("text",), "image": ("image",)}
 def planned(stock: Stock, cell: Cell, places: Places | None = None) -> Forecast | NoForecast:
     """The forecast of a cell, with towers of random weights."""
     towers = cell.backbones.model_copy(update={"weights": "random", "fingerprint": ""})
-    return forecast(stock, cell.model_copy(update={"backbones": towers}), places or Places.of(cell))
+    return forecast(stock, cell.model_copy(update={"backbones": towers}), places or Places.of(cell), Beside())
 
 
 def assembled(cell: Cell, places: Places | None = None) -> TrainedCell:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..console import Screen
+from ..planning.forecast import Beside
 from ..planning.session import forecasts, planned_cells, record_of
 from ..study.schema import Study
 from .check import Sides, hold, known_baseline
@@ -17,6 +18,6 @@ def run_plan_check(study: Study, baseline: Path, update: bool, console: Screen) 
     baseline.
     """
     known = known_baseline(baseline, update)
-    records = [record_of(study, cost) for cost in forecasts(console, planned_cells(study))]
+    records = [record_of(study, cost) for cost in forecasts(console, planned_cells(study), Beside())]
     run = from_records(records, known.reference if known else "fft")
     return hold(run, known, Sides(f"the plan of {study.name}", baseline), update)

@@ -9,7 +9,7 @@ from .advice import Room, advice_sentences, advise, cache_pays, cache_sentences,
 from .cards import Card
 from .fake import Stock
 from .floors import Floor, floor
-from .forecast import Forecast, NoForecast, forecast, training_peak_of, work_of
+from .forecast import Beside, Forecast, NoForecast, forecast, training_peak_of, work_of
 
 Row = tuple[Planned, Forecast]
 """A cell and what it will cost."""
@@ -55,7 +55,7 @@ def _asked(stock: Stock, planned: Planned) -> tuple[Callable[..., Forecast | Non
     """Forecasts of a cell with other settings, and its training's peaks by batch; without one, more than any memory."""
 
     def foresee(**settings: object) -> Forecast | None:
-        found = forecast(stock, with_training(planned.cell, **settings), planned.places)
+        found = forecast(stock, with_training(planned.cell, **settings), planned.places, Beside(epoch=False))
         return None if isinstance(found, NoForecast) else found
 
     def training(batch: int) -> int:

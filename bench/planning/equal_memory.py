@@ -15,7 +15,7 @@ from ..worker.lifeline import begin
 from ..worker.preparation import prepare_process
 from .advice import largest_that_fits, with_training
 from .fake import Stock
-from .forecast import NoForecast, forecast, training_peak_of
+from .forecast import Beside, NoForecast, forecast, training_peak_of
 from .largest import LEAST, Fit
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def chosen_batch(subject: Subject, stock: Stock) -> Fit:
     """
     cell, memory = _without_memory(subject.cell), subject.cell.training.memory
     assert memory is not None
-    found = _known(forecast(stock, cell, subject.places), cell)
+    found = _known(forecast(stock, cell, subject.places, Beside(epoch=False)), cell)
 
     def peak(batch: int) -> int:
         return _known(training_peak_of(stock, with_training(cell, batch=batch), subject.places), cell)

@@ -34,9 +34,9 @@ class Forecast:
 
     `users`: of an epoch, `batch`: of a batch. `steps` and `items` of the first epoch: batches, and items that they
     encode. `peak`: where training needs the most memory. `operations`: of training for an epoch; None where they are in
-    no proportion to what the batches show. `cache_operations`: of building the feature cache; None of a method without
-    one. `notes`: a line for whatever a reader must know. `typical`: a step as most are, to plan times by;
-    None unless asked for.
+    no proportion to what the batches show, or not wanted. `cache_operations`: of building the feature cache; None of a
+    method without one. `notes`: a line for whatever a reader must know. `typical`: a step as most are, to plan times
+    by; None unless it is wanted.
     """
 
     users: int
@@ -61,12 +61,22 @@ class NoForecast:
     reason: str
 
 
-def forecast(stock: Stock, cell: Cell, places: Places, *, timed: bool = False) -> Forecast | NoForecast:
-    """Of a cell that trains; with `timed` what times are planned by, too, which takes another step."""
+@dataclass(frozen=True)
+class Beside:
+    """What of a cell is wanted beside the costs of a step, each for some steps more: `epoch`: the operations of one;
+    `times`: what times are planned by.
+    """
+
+    epoch: bool = True
+    times: bool = False
+
+
+def forecast(stock: Stock, cell: Cell, places: Places, wanted: Beside) -> Forecast | NoForecast:
+    """Of a cell that trains."""
 
     def run() -> Forecast:
         fake = stock.cell(cell, places)
-        return _forecast(fake, stock.heads(cell, places, fake.parts.batch), timed)
+        return _forecast(fake, stock.heads(cell, places, fake.parts.batch), wanted)
 
     return _followed(stock, run)
 
@@ -98,14 +108,14 @@ def _work(trainer: Trainer) -> StepWork:
     return observe(lambda: trainer.step(batch, inputs))
 
 
-def _forecast(fake: FakeCell, heads: Heads, timed: bool) -> Forecast:
+def _forecast(fake: FakeCell, heads: Heads, wanted: Beside) -> Forecast:
     trainer, sizes = fake.trainer, [len(batch.items) for batch in fake.parts.batches.epoch(0)]
     parameters, compute = count_parameters(trainer), count_operations(trainer)
-    operations = epoch_operations(trainer, compute, heads)
+    operations = epoch_operations(trainer, compute, heads) if wanted.epoch else None
     trainer.clock = whereabouts = Whereabouts(trainer.recommender)
     training = training_peak(trainer, whereabouts.here)
     whereabouts.remove()
-    typical = typical_step(trainer) if timed else None
+    typical = typical_step(trainer) if wanted.times else None
     trainer.reset()
     memory = Memory(
         origin="cpu-tensors",

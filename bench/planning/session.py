@@ -28,7 +28,7 @@ from .calibration import Calibration
 from .cards import Card
 from .epoch import PlannedEpoch
 from .fake import Stock
-from .forecast import Forecast, NoForecast, forecast
+from .forecast import Beside, Forecast, NoForecast, forecast
 from .times import kept_calibration, measure
 
 
@@ -59,7 +59,7 @@ def plan_study(
     describe_data(study, console, read=False)
     claim(directory, "--out", beside=True)
     kept = None if calibrated else kept_calibration(study.threads)  # a damaged one is said before the work
-    costs = list(forecasts(console, cells, timed=calibrated or kept is not None))
+    costs = list(forecasts(console, cells, Beside(times=calibrated or kept is not None)))
     calibration = _measured(console, costs, study.threads) if calibrated else kept
     costs = [_timed(cost, calibration) for cost in costs]
     for cost in costs:
@@ -118,15 +118,15 @@ def record_of(study: Study, cost: PlannedCost) -> Record:
     return record.model_copy(update=known)
 
 
-def forecasts(console: Screen, cells: Sequence[Planned], *, timed: bool = False) -> Iterator[PlannedCost]:
-    """What each cell will cost, one after the other; the console shows how far it is. `timed`: as of `forecast`."""
+def forecasts(console: Screen, cells: Sequence[Planned], wanted: Beside) -> Iterator[PlannedCost]:
+    """What each cell will cost, one after the other; the console shows how far it is."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task, stock = progress.add_task("planning", total=len(cells)), Stock()
         for planned in cells:
             progress.update(task, description=f"planning {planned.label}")
             unfit = NoForecast(planned.unfit) if planned.unfit else None
-            yield PlannedCost(planned, unfit or forecast(stock, planned.cell, planned.places, timed=timed))
+            yield PlannedCost(planned, unfit or forecast(stock, planned.cell, planned.places, wanted))
             progress.advance(task)
 
 

@@ -14,7 +14,7 @@ from tpmebench.bench.guard.findings import Finding
 from tpmebench.bench.guard.planned import run_plan_check
 from tpmebench.bench.planning import session
 from tpmebench.bench.planning.fake import Stock
-from tpmebench.bench.planning.forecast import Forecast, NoForecast, forecast
+from tpmebench.bench.planning.forecast import Beside, Forecast, NoForecast, forecast
 from tpmebench.bench.study.schema import Study
 from tpmebench.bench.worker.places import Places
 from tpmebench.cell import Cell
@@ -36,10 +36,10 @@ def remembered() -> Iterator[None]:
     """Each plan is made once, but for one that is planted."""
     known: dict[str, Forecast | NoForecast] = {}
 
-    def once(stock: Stock, cell: Cell, places: Places, *, timed: bool) -> Forecast | NoForecast:
-        key = f"{cell.id} {bitfit._biases.__name__ if cell.method == 'bitfit' else ''}"
+    def once(stock: Stock, cell: Cell, places: Places, wanted: Beside) -> Forecast | NoForecast:
+        key = f"{cell.id} {wanted} {bitfit._biases.__name__ if cell.method == 'bitfit' else ''}"
         if key not in known:
-            known[key] = forecast(stock, cell, places, timed=timed)
+            known[key] = forecast(stock, cell, places, wanted)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patched:
