@@ -1,15 +1,16 @@
 """Processes that start at once: one that has imported the libraries of a cell forks another for each that is asked for.
 
 Importing torch and transformers takes 3 to 4 s, more than all the rest of a short cell. The nursery imports libraries
-and our code, never a user's; whoever keeps one open opens another once our code has been edited (`code_state`). It runs
-no operation and starts no thread, since pools of threads do not survive a fork. What it forks has a group, standard
-streams and an end of its own.
+and our code, never a user's; whoever keeps one open opens another once our code has been edited (`code_state`). It
+starts no thread, since pools of threads do not survive a fork. What it forks has a group, standard streams and an end
+of its own.
 The standard library's forkserver would run the caller's `__main__` again in each.
 """
 
 import atexit
 import gc
 import importlib
+import io
 import os
 import signal
 import socket
@@ -35,6 +36,9 @@ OURS = ("tpmebench.bench.worker.run_cell", "tpmebench.bench.worker.phases", "tpm
 """What of our own every cell runs."""
 
 _ROOT = Path(__file__).resolve().parents[1]
+_PARTS = ("bench", "datasets", "methods", "reports")
+"""Below which our code stands; a checkout has more in it."""
+_NO_CODE = ("__pycache__", "published")
 _MESSAGE = 1 << 12
 _NOBODY = -1
 _PYTHON = (sys.executable, "-P", "-X", "faulthandler")
@@ -46,10 +50,11 @@ def code_state(root: Path = _ROOT) -> int:
     """A number that changes with every edit of our packages."""
     found = list[tuple[str, int, int]]()
     for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if Path(folder, name, "__init__.py").is_file()]
+        folders[:] = [name for name in folders if name in _PARTS or (folder != str(root) and name not in _NO_CODE)]
         for file in (Path(folder, name) for name in files if name.endswith(".py")):
-            facts = file.stat()
-            found.append((str(file), facts.st_mtime_ns, facts.st_size))
+            with suppress(OSError):  # an editor's link to nowhere, or gone since it was listed
+                facts = file.stat()
+                found.append((str(file), facts.st_mtime_ns, facts.st_size))
     return hash(tuple(sorted(found)))
 
 
@@ -171,6 +176,10 @@ class Nursery:
             socket.send_fds(self._door, [request], [*program.streams, keeper.fileno(), self._door.fileno()])
         return Forked(here)
 
+    def retire(self) -> None:
+        """Asks it for no more: it ends once nothing that it started can ask it for another process."""
+        self._door.close()
+
     def close(self) -> None:
         """Ends the nursery, none of what it started."""
         self._door.close()
@@ -258,7 +267,8 @@ def _leave(status: int) -> NoReturn:
     # As an interpreter does it: pools are told to end, threads are waited for, what was to run at the end runs.
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed, or nobody reads it any more
-            stream.flush()
+    for each in gc.get_objects():
+        if issubclass(type(each), io.TextIOWrapper | io.BufferedWriter):  # some objects warn when they are asked
+            with suppress(Exception):  # closed, or nobody reads it any more
+                each.flush()
     os._exit(status)

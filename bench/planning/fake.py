@@ -202,7 +202,7 @@ class Stock:
         dtype, offsets = getattr(torch, build.key.dtype), build.rows.offsets
         with self.mode:
             states = torch.empty(0, levels, width, dtype=dtype)
-        shared = as_tensor(np.zeros(width, kept_as(build.key.dtype)), build.key.dtype) if build.shared else None
+        shared = as_tensor(np.zeros(width, kept_as(build.key.dtype))) if build.shared else None
         return FeatureCache(
             Path(), states, shared, Built(seconds=0), None if offsets is None else torch.from_numpy(offsets)
         )

@@ -35,6 +35,7 @@ class Start:
         self._imports = imports
         self._turn = threading.RLock()  # cells side by side share a nursery
         self._nursery: Nursery | None = None
+        self._retired: list[Nursery] = []
         self._opened_for: tuple[dict[str, str], int] | None = None
 
     def __call__(self, program: Program, environment: dict[str, str]) -> Process:
@@ -44,7 +45,9 @@ class Start:
         with self._turn:
             wanted = environment, code_state()
             if self._nursery is None or self._nursery.ended or wanted != self._opened_for:
-                self.close()
+                if self._nursery is not None:  # cells that run may still ask it for processes
+                    self._nursery.retire()
+                    self._retired.append(self._nursery)
                 self._nursery = Nursery.open(self._imports, environment, log=program.streams[2])
                 self._opened_for = wanted
             return self._nursery.start(program)
@@ -52,9 +55,9 @@ class Start:
     def close(self) -> None:
         """Keeps nothing open, and ends a nursery that is still importing: no cell begins any more."""
         with self._turn:
-            if self._nursery is not None:
-                self._nursery.close()
-                self._nursery = None
+            for nursery in (*self._retired, *([self._nursery] if self._nursery else [])):
+                nursery.close()
+            self._retired, self._nursery = [], None
 
 
 class CellProcess:

@@ -5,7 +5,7 @@ The suite's own tests run them over every method on many towers, `tpmebench.test
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -201,11 +201,20 @@ def check_cached(build: Build, build_uncached: Build, most: float = CACHED) -> N
 
 
 def check_half_precision(case: Case) -> None:
-    """In bfloat16 the loss is that of full precision as far as its digits go, and gradients are finite."""
+    """In bfloat16 the loss is that of full precision as far as its digits go, and gradients are finite; over a feature
+    cache of bfloat16, too.
+    """
     case.recommender.eval()
     expected = float(case.recommender.loss(case.batch, case.inputs).detach())
+    kept = {name: [level.bfloat16() for level in levels] for name, levels in (case.inputs.states or {}).items()}
+    for inputs in (case.inputs, *([replace(case.inputs, states=kept)] if kept else [])):
+        _check_half(case, inputs, expected)
+
+
+def _check_half(case: Case, inputs: ItemInputs, expected: float) -> None:
+    case.recommender.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = case.recommender.loss(case.batch, case.inputs)
+        loss = case.recommender.loss(case.batch, inputs)
     loss.backward()
     gradients = [parameter.grad for parameter in case.recommender.parameters() if parameter.grad is not None]
     if not all(gradient.isfinite().all() for gradient in gradients):

@@ -10,7 +10,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -192,7 +192,10 @@ class Trial:
         encoder = method.item_encoder(self.materials.backbones, width).to(device)
         several = any(isinstance(module, BatchNorm) for module in encoder.modules())  # of one it knows no variance
         inputs = replace(inputs, states=cached.states, sequences=cached.sequences)
-        checks.check_trains(method, encoder, inputs.rows(torch.arange(len(inputs.items))[: 1 + several]))
+        some = inputs.rows(torch.arange(len(inputs.items))[: 1 + several])
+        # In fp16 gradients would vanish without a scaler.
+        with self._precise() if self.materials.cell.training.precision == "bf16" else nullcontext():
+            checks.check_trains(method, encoder, some)
 
     @cached_property
     def inputs(self) -> ItemInputs:

@@ -175,9 +175,8 @@ def _fill(job: BuildJob, work: Encoding, states: np.memmap, done: Done, note: Pa
 
 def _checked(values: torch.Tensor, key: CacheKey) -> torch.Tensor:
     if not torch.isfinite(values).all():
-        raise BenchError(
-            f"{key.modality} backbone '{key.backbone}': states overflow {key.dtype}; use cache_dtype float32"
-        )
+        what = "overflow float16; use cache_dtype float32" if key.dtype == "float16" else "are not finite"
+        raise BenchError(f"{key.modality} backbone '{key.backbone}': states {what}")
     return values
 
 

@@ -88,7 +88,6 @@ class Entry(Built):
     """What `entry.json` must say beside the key: a checksum for each array, and what building took."""
 
     sha256: dict[Literal["states.npy", "shared.npy", "offsets.npy"], str]
-    dtype: CacheDtype | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ class FeatureCache:
     def to(self, device: torch.device) -> "FeatureCache":
         """The entry held on a device, from where states are gathered without crossing the bus at every step."""
         shared = None if self.shared is None else self.shared.to(device)
-        return replace(self, states=self.states.to(device), shared=shared)
+        return replace(self, states=self.states.to(device), shared=shared, pages=None)
 
     @property
     def nbytes(self) -> int:
@@ -165,8 +164,8 @@ def open_features(folder: Path) -> FeatureCache | None:
     for line in changed_arrays(folder, entry):
         raise BenchError(line)
     array, pages = _mapped(folder / "states.npy")
-    states = as_tensor(array, entry.dtype)
-    shared = as_tensor(read_array(folder / "shared.npy"), entry.dtype) if "shared.npy" in entry.sha256 else None
+    states = as_tensor(array)
+    shared = as_tensor(read_array(folder / "shared.npy")) if "shared.npy" in entry.sha256 else None
     offsets = torch.from_numpy(read_array(folder / "offsets.npy")) if "offsets.npy" in entry.sha256 else None
     return FeatureCache(folder, states, shared, entry, offsets, pages)
 
@@ -182,10 +181,10 @@ def as_array(states: Tensor) -> np.ndarray:
     return (states.view(torch.int16) if states.dtype == torch.bfloat16 else states).numpy()
 
 
-def as_tensor(array: np.ndarray, dtype: CacheDtype | None) -> Tensor:
+def as_tensor(array: np.ndarray) -> Tensor:
     """What a file keeps as the states that they are, over the same memory."""
     found = torch.from_numpy(array)
-    return found.view(torch.bfloat16) if dtype == "bfloat16" else found
+    return found.view(torch.bfloat16) if found.dtype == torch.int16 else found
 
 
 def changed_arrays(folder: Path, entry: Entry) -> Iterator[str]:

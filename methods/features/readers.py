@@ -92,8 +92,8 @@ class CachedSequenceReader(nn.Module):
 
 
 class CacheReader(nn.Module):
-    """Gives the states that the batch brought from the feature cache, in float32; as they are kept where the method
-    computes in the same half precision, since converting so many of them costs more than it saves.
+    """Gives the states that the batch brought from the feature cache, in float32; as they are kept where they are
+    bfloat16 and the method computes in that, since converting so many of them costs more than it saves.
     """
 
     def forward(self, inputs: ItemInputs) -> dict[str, list[Tensor]]:
@@ -104,5 +104,5 @@ class CacheReader(nn.Module):
 
 def _readable(level: Tensor) -> Tensor:
     kind = level.device.type
-    alike = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) == level.dtype
-    return level if alike else level.float()
+    computing = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else torch.float32
+    return level if level.dtype == computing == torch.bfloat16 else level.float()

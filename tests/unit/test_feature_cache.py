@@ -262,8 +262,15 @@ def test_states_that_overflow_are_an_error(folder: Path) -> None:
         nn.init.constant_(tower.model.get_submodule("embedding").weight, 1e6)  # type: ignore[arg-type]
         return tower
 
+    def endless() -> Tower:
+        tower = make_tower()
+        nn.init.constant_(tower.model.get_submodule("embedding").weight, torch.inf)  # type: ignore[arg-type]
+        return tower
+
     with pytest.raises(BenchError, match="overflow float16; use cache_dtype float32"):
         ensure_features(job(replace(KEY, dtype="float16"), huge))
+    with pytest.raises(BenchError, match=r"text backbone 'toy': states are not finite$"):
+        ensure_features(job(replace(KEY, dtype="bfloat16"), endless))
     assert read_entry(folder / replace(KEY, dtype="float16").name) is None
 
 

@@ -36,6 +36,7 @@ def test_a_step_over_a_half_precision_cache_is_near_that_of_full_precision(
         (None, torch.bfloat16, torch.float32),
         (torch.bfloat16, torch.bfloat16, torch.bfloat16),
         (torch.bfloat16, torch.float16, torch.float32),
+        (torch.float16, torch.float16, torch.float32),
         (torch.bfloat16, torch.float32, torch.float32),
     ],
 )

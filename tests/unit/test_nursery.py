@@ -20,7 +20,7 @@ from tpmebench.bench.running.cell_process import Start
 pytestmark = pytest.mark.skipif(not nursery.AVAILABLE, reason="needs Linux's fork")
 
 CHILD = """
-import atexit, json, os, signal, sys, threading, time
+import atexit, json, os, pathlib, signal, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from tpmebench.bench import nursery
 
@@ -51,10 +51,19 @@ def again(what):
 def end(reason):
     atexit.register(print, "at the end")
     threading.Thread(target=lambda: (time.sleep(0.2), print("a thread"))).start()
+    global kept
+    kept = pathlib.Path(__file__).with_name("kept").open("w")
+    kept.write("of a module")
     pool = ThreadPoolExecutor(1)
     pool.submit(print, "a pool").result()
     print("begun")
     raise SystemExit(int(reason) if reason.isdigit() else reason)
+
+def later():
+    print("begun", flush=True)
+    while not (pathlib.Path(__file__).parent / "go on").exists():
+        time.sleep(0.02)
+    return again("say")
 
 def say():
     print("a process of a process", flush=True)
@@ -140,19 +149,50 @@ def test_our_code_that_was_edited_opens_another_nursery(
 
 
 def test_the_state_of_our_code_changes_with_each_edit(tmp_path: Path) -> None:
-    package = tmp_path / "package"
+    package = tmp_path / "datasets"
     package.mkdir()
-    (package / "__init__.py").touch()
-    (tmp_path / "no_package").mkdir()
+    (tmp_path / "elsewhere").mkdir()
     states = {nursery.code_state(tmp_path)}
-    (package / "module.py").write_text("A = 1\n")
-    states.add(nursery.code_state(tmp_path))
-    (package / "module.py").write_text("A = 10\n")
-    states.add(nursery.code_state(tmp_path))
+    for text in ("A = 1\n", "A = 10\n"):
+        (package / "module.py").write_text(text)
+        states.add(nursery.code_state(tmp_path))
     assert len(states) == 3
-    (tmp_path / "no_package" / "module.py").touch()
+    (tmp_path / "elsewhere" / "module.py").touch()
     (package / "notes.txt").touch()
+    (package / ".#module.py").symlink_to("somebody@somewhere")  # an editor's, where a file is being edited
     assert nursery.code_state(tmp_path) in states
+
+
+def test_all_of_our_code_that_is_shared_is_watched(tmp_path: Path) -> None:
+    code = (
+        f"from {nursery.__name__} import *; import importlib, sys\n"
+        "for name in OURS: importlib.import_module(name)\n"
+        "print(*(module.__file__ for name, module in sys.modules.items() if name.startswith('tpmebench')))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    for file in map(Path, done.stdout.split()):
+        copy = tmp_path / file.resolve().relative_to(nursery._ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.touch()
+    before = nursery.code_state(tmp_path)
+    for copy in tmp_path.rglob("*.py"):
+        copy.write_text("edited = True\n")
+        after = nursery.code_state(tmp_path)
+        assert after != before, copy
+        before = after
+
+
+def test_a_cell_that_runs_still_starts_processes_when_another_nursery_was_opened(
+    start: Start, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Cells run side by side, and our code was edited, or the next cell has other variables."""
+    first = Child(tmp_path, "later")
+    process = start(first.program, environment)
+    first.until("begun")
+    assert start(Child(tmp_path, "say").program, environment | {"TOLD": "otherwise"}).wait(60) == 0
+    (tmp_path / "go on").touch()
+    assert process.wait(60) == 0
+    assert first.read().splitlines()[-2:] == ["a process of a process", "it ended with 0"]
 
 
 def test_our_code_starts_no_thread_and_reads_no_towers() -> None:
@@ -174,6 +214,7 @@ def test_a_process_ends_as_an_interpreter_does(start: Start, environment: dict[s
     child = Child(tmp_path, "end", "0")
     assert start(child.program, environment).wait(60) == 0
     assert child.read().splitlines() == ["a pool", "begun", "a thread", "at the end"]
+    assert child.read("kept") == "of a module", "what is still open is written"
     assert start(Child(tmp_path, "end", "a reason").program, environment).wait(60) == 1
     assert child.read("log") == "a reason\n"
 
