@@ -24,7 +24,8 @@ def narrow_last_layer(tower: Tower) -> None:
     """
     if tower.shape.pooling != "cls":
         return
-    with _moved(tower.layers[-1]):
+    # Autocast would keep the halves of what was moved, and run with them once it had been put back.
+    with torch.autocast(next(tower.parameters()).device.type, enabled=False), _moved(tower.layers[-1]):
         try:
             maps, before = maps_after_attention(tower), _trial(tower)
         except Exception:  # whatever a model raises: it stays whole

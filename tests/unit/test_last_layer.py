@@ -94,6 +94,20 @@ def test_methods_keep_their_embeddings_and_gradients(
         torch.testing.assert_close(gradients[1][key], gradient, rtol=1e-3, atol=1e-5 * float(1 + gradient.abs().max()))
 
 
+@pytest.mark.parametrize(("modality", "family"), AT_CLS)
+def test_in_half_precision_nothing_is_left_of_the_trial(
+    tiny_tower: MakeTower, items: ItemInputs, modality: str, family: str
+) -> None:
+    """Autocast keeps the halves of whatever weights it was first asked for."""
+    whole, cut = (tiny_tower(modality, family).eval().requires_grad_() for _ in range(2))
+    cut.load_state_dict(whole.state_dict())
+    last = len(whole.layers)
+    with torch.autocast("cpu", torch.bfloat16):
+        narrow_last_layer(cut)
+        [expected], [found] = whole.states(items, (last,)), cut.states(items, (last,))
+    assert float((found - expected).detach().abs().max()) < 0.02 * float(expected.detach().abs().max())
+
+
 def test_towers_read_at_the_last_token_are_left_as_they_are(tiny_tower: MakeTower, items: ItemInputs) -> None:
     tower = tiny_tower("text", "qwen2").eval()
     assert len(maps_after_attention(tower)) == 4  # its feed-forward is gated
