@@ -177,6 +177,10 @@ def test_turns_go_a_b_b_a_and_begin_with_the_other_side_in_the_next_pair() -> No
     assert [steps_of_a_block(each) for each in (0.1, 2.0, 1e-9, 0.0)] == [5, 1, 1000, 1000]
 
 
+ENVIRONMENT = threading.Lock()
+"""Who changes it at the same time as another puts a changed one back, and all later tests have that."""
+
+
 class FakeSide:
     """A side whose cell takes turns in a thread, and writes each of its blocks into a list that both share."""
 
@@ -193,7 +197,7 @@ class FakeSide:
         said = "done"
         try:
             if not self.fails:
-                with pytest.MonkeyPatch.context() as patch:
+                with ENVIRONMENT, pytest.MonkeyPatch.context() as patch:
                     patch.setattr(os, "environ", {VARIABLE: address})
                     turns = Turns.joined()
                 assert turns is not None
