@@ -53,7 +53,7 @@ def test_ranking_over_many_items(benchmark, timed: bool, one_thread: None, items
     users, count = (USERS, items) if timed else (10, items // 100)
     rate = matrix_rate(torch.device("cpu")) if timed else 1.0
     ranks = benchmark.pedantic(ranking(users, count), rounds=3, warmup_rounds=1)
-    assert len(ranks) == users and ranks.max() <= count
+    assert len(ranks) == users and ranks.min() >= 1
     benchmark.extra_info.update(
         what=f"ranking {users:,} users over {count:,} items of width 64, one thread",
         floor="the products alone, at the rate of products of 2048³",
@@ -85,10 +85,12 @@ def test_a_study_of_cached_cells(benchmark, timed: bool, tmp_path: Path) -> None
     benchmark.pedantic(run, rounds=1)
     records = load_records(tmp_path / "out")
     assert [record.status for record in records] == ["ok"] * cells
-    work = sum(epoch.total + epoch.evaluation for record in records for epoch in record.time.epochs)
+    epochs_alone = sum(epoch.total + epoch.evaluation for record in records for epoch in record.time.epochs)
+    # The test users are ranked after each epoch, too, which takes what ranking the valid users does.
+    ranked_again = sum(each.ranking for record in records if record.use for each in record.use.passes)
     benchmark.extra_info.update(
         what=f"a study of {cells} cells of iisan-cached, {epochs} epochs each",
-        floor="their epochs, ranked each",
-        floor_seconds=work,
+        floor="their epochs, and both rankings after each",
+        floor_seconds=epochs_alone + ranked_again,
         cells=cells,
     )
