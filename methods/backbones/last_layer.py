@@ -1,7 +1,7 @@
 """Spares a tower's last layer what nothing reads: all that follows its attention, but at the pooled position."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -24,8 +24,7 @@ def narrow_last_layer(tower: Tower) -> None:
     """
     if tower.shape.pooling != "cls":
         return
-    # Autocast would keep the halves of what was moved, and run with them once it had been put back.
-    with torch.autocast(next(tower.parameters()).device.type, enabled=False), _moved(tower.layers[-1]):
+    with _in_full_precision(tower), _moved(tower.layers[-1]):
         try:
             maps, before = maps_after_attention(tower), _trial(tower)
         except Exception:  # whatever a model raises: it stays whole
@@ -38,6 +37,13 @@ def narrow_last_layer(tower: Tower) -> None:
         if not alike:
             for handle in handles:
                 handle.remove()
+
+
+def _in_full_precision(tower: Tower) -> AbstractContextManager[Any]:
+    """Autocast would keep the halves of what is moved, and run with them once it has been put back."""
+    kind = next(tower.parameters()).device.type
+    autocast = kind != "meta" and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if autocast else nullcontext()
 
 
 @contextmanager
