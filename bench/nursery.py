@@ -245,8 +245,7 @@ def _become(command: list[str], streams: list[int], door_fd: int) -> None:
     Nursery.here = Nursery(socket.socket(fileno=door_fd))
     module, *arguments = command
     sys.argv = command
-    status = _run(module, arguments)
-    _leave(status)
+    _leave(_run(module, arguments))
 
 
 def _run(module: str, arguments: list[str]) -> int:
