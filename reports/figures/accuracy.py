@@ -27,7 +27,8 @@ AXES = {
 FEW = 10
 """Points in a plot that can all be named beside it; of more, those off the front have numbers."""
 NAME = 20
-"""Characters of a name beside its point, and of one with a number in the legend."""
+"""Characters of a name beside its point, and of one in a legend of three columns."""
+_TWO_COLUMNS = 36
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ class Names:
     kept: frozenset[str]
 
     def of(self, label: str, front: bool) -> str:
-        """What stands beside a point."""
+        """What stands beside a point. Of a name that is too long the end, which tells settings apart, would be lost."""
         number = self.numbers.get(label)
-        return written(label, NAME) if number is None or front or label in self.kept else str(number)
+        named = number is None or label in self.kept or (front and len(label) <= NAME)
+        return written(label, NAME) if named else str(number)
 
 
 def accuracy_panels(comparison: Comparison, scores: pd.Series, reference: str) -> Picture | None:
@@ -90,7 +92,9 @@ def accuracy_panels(comparison: Comparison, scores: pd.Series, reference: str) -
     caption = "Accuracy against each cost. Filled: on the Pareto front, which the steps join; hollow: dominated."
     caption += " Numbers: see beneath." * bool(numbers)
     entries = len(anchors) + 1 + (len(numbers) or 4)
-    height = -(-len(plots) // 2) * (3.9 if numbers else 2.95) + 0.4 + 0.23 * -(-entries // 3)
+    longest = max((len(written(label)) for label in numbers), default=0)
+    columns = 3 if longest <= NAME else 2 if longest <= _TWO_COLUMNS else 1
+    height = -(-len(plots) // 2) * (3.9 if numbers else 2.95) + 0.4 + 0.23 * -(-entries // columns)
     alt = f"{metric} against costs. On the Pareto fronts: {'; '.join(fronts)}."
     return draw("accuracy-costs", caption, alt, height, paint)
 
@@ -175,7 +179,7 @@ def _handles(comparison: Comparison, known: dict[str, Look], anchors: pd.Series,
     if names.numbers:
         marks = [
             Line2D([], [], marker=known[label].marker, color=known[label].colour, label=text, **plain)
-            for label, text in ((label, f"{number} {written(label, NAME)}") for label, number in names.numbers.items())
+            for label, text in ((label, f"{number} {written(label)}") for label, number in names.numbers.items())
         ]
     else:
         families = [name for name in COLOURS if name in set(comparison.methods["family"].drop(anchors.index))]

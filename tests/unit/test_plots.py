@@ -241,3 +241,13 @@ def test_the_plot_of_tpme_is_there_when_there_is_a_score(make_record) -> None:
     for known, count in ((scores, 4), (scores.iloc[:0], 3)):
         picture = plot_accuracy.accuracy_panels(one, known, "fft")
         assert picture is not None and picture.alt.count(":") == count + 1
+
+
+def test_a_name_that_is_cut_beside_its_point_is_a_number_with_the_whole_name_beneath():
+    """Rows of one method differ at the ends of their names, which cutting would leave alike."""
+    long = "hybrid-cached (side=False, trained=0)"
+    names = plot_accuracy.Names({long: 2, "lora": 3, "fft": 1}, frozenset({"fft"}))
+    assert names.of(long, front=True) == "2" and plots.written(long) == long
+    assert [names.of("lora", front) for front in (True, False)] == ["lora", "3"]
+    assert names.of("fft", front=False) == "fft"
+    assert plot_accuracy.Names({}, frozenset()).of(long, front=True).startswith("hybrid-cac")
