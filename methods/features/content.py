@@ -37,9 +37,15 @@ class Content(Protocol):
 
 @contextmanager
 def read_in_order(content: Content) -> Iterator[None]:
-    """While it lasts all items are gathered in their order: a cache that holds them in the same is read ahead."""
+    """While it lasts all items are gathered in their order: caches that hold them in the same are read ahead.
+
+    Those of all positions are read ahead in whatever order items are gathered: one item's states are many pages.
+    """
+    cached = content.cached if isinstance(content, MixedContent) else content
+    whole = cached.whole.values() if isinstance(cached, WholeContent) else ()
+    pooled = content.caches.values() if isinstance(content, CachedContent) else ()
     with ExitStack() as stack:
-        for cache in content.caches.values() if isinstance(content, CachedContent) else ():
+        for cache in (*pooled, *whole):
             stack.enter_context(cache.in_order())
         yield
 
@@ -126,7 +132,7 @@ class WholeContent:
     def order(self) -> np.ndarray:
         numbers = self.pooled.order()
         lengths = sum(cache.offsets.diff().numpy()[1:] for cache in self.whole.values() if cache.offsets is not None)
-        return numbers[np.argsort(lengths, kind="stable")[::-1]]
+        return numbers[np.argsort(-lengths, kind="stable")]
 
 
 @dataclass(frozen=True)

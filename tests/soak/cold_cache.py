@@ -2,9 +2,10 @@
 
     python tests/soak/cold_cache.py [GIBIBYTES]
 
-Passes in the order of the file, as validation makes them, and passes a page at a time take turns; before each the
-file is put out of memory. Writes the cache below the working directory and removes it. Ends with status 1 unless a pass
-in order is at least twice as fast.
+Passes that are read ahead, as validation makes them, and passes a page at a time take turns; before each the file is
+put out of memory. The same file is read as pooled states, in its order, and as states of titles at all positions, the
+longest first. Writes the cache below the working directory and removes it. Ends with status 1 unless passes read ahead
+are at least twice as fast.
 """
 
 import mmap
@@ -19,31 +20,38 @@ import numpy as np
 import torch
 
 from tpmebench.methods.features.cache import Built, FeatureCache, _mapped
-from tpmebench.methods.features.content import CachedContent, read_in_order
+from tpmebench.methods.features.content import CachedContent, WholeContent, read_in_order
 
 LEVELS, WIDTH, TURNS, LEAST = 13, 384, 2, 2.0
 
 
-def seconds(file: Path, ordered: bool) -> float:
+def opened(file: Path, whole: bool) -> CachedContent | WholeContent:
+    """The content of the file, its rows those of an item each or those of titles of 5 to 30 tokens."""
+    states, pages = _mapped(file)
+    rows = len(states)
+    ends = np.cumsum(np.random.default_rng(0).integers(5, 31, rows))
+    offsets = torch.from_numpy(np.r_[0, ends[ends <= rows]]) if whole else None
+    items = rows - 1 if offsets is None else len(offsets) - 2
+    cache = FeatureCache(file.parent, torch.from_numpy(states), None, Built(seconds=0), offsets, pages)
+    return WholeContent(CachedContent(items, {}), {"text": cache}) if whole else CachedContent(items, {"text": cache})
+
+
+def seconds(file: Path, whole: bool, ahead: bool) -> float:
     """Of gathering every item once."""
     descriptor = os.open(file, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(descriptor)
-    states, pages = _mapped(file)
-    content = CachedContent(
-        len(states) - 1,
-        {"text": FeatureCache(file.parent, torch.from_numpy(states), None, Built(seconds=0), None, pages)},
-    )
+    content = opened(file, whole)
     start = time.perf_counter()
-    with read_in_order(content) if ordered else nullcontext():
-        for items in torch.from_numpy(content.order()).split(content.at_once):
+    with read_in_order(content) if ahead else nullcontext():
+        for items in torch.from_numpy(content.order().copy()).split(content.at_once):
             content.gather(items)
     return time.perf_counter() - start
 
 
 def main(gibibytes: float) -> int:
-    """Takes turns and prints both times."""
-    rows = int(gibibytes * 2**30 / (LEVELS * WIDTH * 4))
+    """Takes turns and prints both times of both kinds."""
+    rows, slow = int(gibibytes * 2**30 / (LEVELS * WIDTH * 4)), False
     with tempfile.TemporaryDirectory(dir=".") as folder:
         file = Path(folder, "states.npy")
         written = np.lib.format.open_memmap(file, "w+", np.float32, (rows, LEVELS, WIDTH))
@@ -52,10 +60,13 @@ def main(gibibytes: float) -> int:
         assert isinstance(written.base, mmap.mmap)
         written.base.close()
         os.sync()
-        turns = [(seconds(file, ordered=True), seconds(file, ordered=False)) for _ in range(TURNS)]
-    in_order, by_page = (min(turn[place] for turn in turns) for place in (0, 1))
-    print(f"{rows:,} items, {gibibytes:g} GiB: in order {in_order:.2f} s, a page at a time {by_page:.2f} s")
-    return int(by_page < LEAST * in_order)
+        for whole in (False, True):
+            turns = [(seconds(file, whole, ahead=True), seconds(file, whole, ahead=False)) for _ in range(TURNS)]
+            ahead, by_page = (min(turn[place] for turn in turns) for place in (0, 1))
+            kind = "all positions" if whole else "pooled"
+            print(f"{kind}, {gibibytes:g} GiB: read ahead {ahead:.2f} s, a page at a time {by_page:.2f} s")
+            slow |= by_page < LEAST * ahead
+    return int(slow)
 
 
 if __name__ == "__main__":

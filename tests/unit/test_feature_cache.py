@@ -171,6 +171,19 @@ def test_a_pass_over_all_items_has_the_cache_read_ahead(monkeypatch: pytest.Monk
         assert len(advice) == 3
 
 
+def test_a_pass_over_all_items_has_states_of_all_positions_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside raw pictures too; pooled states beside them are read a row here and a row there, the longest item first."""
+    whole, pooled = ensure_features(job(WHOLE))[0], ensure_features(job())[0]
+    asked = list[tuple[object, str]]()
+    monkeypatch.setattr(cache_module, "_advise", lambda pages, how: asked.append((pages, how)))
+    raw = {"image": RawContent(ITEMS, None, np.zeros((ITEMS + 1, 3, 2, 2), np.uint8), "")}
+    for content in (joined(ITEMS, {}, {"image": pooled}, {"text": whole}), joined(ITEMS, raw, {}, {"text": whole})):
+        with read_in_order(content):
+            assert asked == [(whole.pages, "MADV_NORMAL")]
+        assert asked.pop() == (whole.pages, "MADV_RANDOM")
+        asked.clear()
+
+
 def test_a_build_at_all_positions_is_gone_on_from() -> None:
     def stops() -> Tower:
         return make_tower(fails_at=5)
