@@ -99,8 +99,10 @@ class Training(Schema):
     cache_on: Literal["auto", "gpu", "host"] = "auto"
     """Where training reads the feature cache: held on the `gpu`, copied from the `host` at every step, or `auto`: on
     the GPU where it takes no more than half of what is free there."""
-    compile: bool = False
-    """Whether towers are compiled."""
+    compile: bool | Literal["reduce-overhead"] = False
+    """Whether torch compiles towers that gradients cross, networks beside them and, on a card, the head.
+    `reduce-overhead` has it record CUDA graphs as well, which launch what they hold at once: on a card, of
+    `encode = "every-slot"`, where batches are of one size."""
     gradient_checkpointing: bool = False
     """Whether towers that gradients cross compute activations again instead of keeping them."""
 

@@ -1,6 +1,5 @@
 """What makes a recommender's step cheaper and changes none of its results: narrowing, checkpointing, compilation."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _CHECKPOINTING, _COMPILE = "gradient_checkpointing", "compile"
-_COMPILER: dict[str, str | int | bool | Callable[..., Any]] = {"triton.coalesce_tiling_analysis": False}
+_COMPILER: dict[str, Any] = {"triton.coalesce_tiling_analysis": False}
 """torch's analysis is made for fixed shapes; over ours it fails an assertion on a GPU (pytorch/pytorch#181563)."""
 
 
@@ -34,13 +33,33 @@ def speed_up(recommender: Recommender, training: Training, device: torch.device)
             cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
             reached.add(_CHECKPOINTING)
     if training.compile:
+        options = _compiler(training, device)
         # Towers that no gradient crosses hand out hidden states through hooks, which compiled code does not run.
         # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
         head = [] if device.type == "cpu" else [recommender.head]
         for module in (*(tower.model for tower in layout.crossed), *layout.beside, *head):
-            module.compile(dynamic=True, options=_COMPILER)
+            module.compile(dynamic=True, options=options)
             reached.add(_COMPILE)
     return reached
+
+
+def _compiler(training: Training, device: torch.device) -> dict[str, Any]:
+    """What the compiler is told. BenchError for CUDA graphs where there are none, or where hardly one would serve
+    twice: each is of tensors of one size.
+    """
+    if training.compile != "reduce-overhead":
+        return _COMPILER
+    if device.type != "cuda":
+        raise BenchError(
+            "training.compile = reduce-overhead records CUDA graphs, and this cell runs on the CPU; "
+            "give --set training.compile=true"
+        )
+    if training.encode != "every-slot":
+        raise BenchError(
+            "training.compile = reduce-overhead records a CUDA graph for each number of distinct items in a batch; "
+            "give --set training.encode=every-slot as well, or --set training.compile=true"
+        )
+    return _COMPILER | {"triton.cudagraphs": True}
 
 
 def unused_settings(reached: set[str], method: Method[Any], training: Training) -> list[str]:

@@ -66,6 +66,7 @@ CELL = (
     Field("cache_dtype", "text", "of the feature cache"),
     Field("cache_on", "text", "where training read the feature cache"),
     Field("compile", "yes or no", "whether torch compiled the training step"),
+    Field("cuda_graphs", "yes or no", "whether it recorded CUDA graphs of it"),
     Field("gradient_checkpointing", "yes or no", "whether activations were computed again"),
     Field("width", "integer", "columns of an item's embedding"),
     Field("dropout", "number", "of the head"),
@@ -186,6 +187,8 @@ def _question(record: Record) -> dict[str, Any]:
     cell, towers = record.cell, record.cell.backbones
     sections = {**cell.training.model_dump(), **cell.head.model_dump(), **cell.evaluation.model_dump()}
     sections |= {"epochs_asked": sections.pop("epochs"), "patience": str(sections["patience"])}
+    sections["cuda_graphs"] = sections["compile"] == "reduce-overhead"
+    sections["compile"] = bool(sections["compile"])
     sections["equal_memory"] = sections.pop("memory")
     del sections["batch"]  # "published" leaves it to the method: the record says what it was
     plain = ("task", "dataset", "dataset_fingerprint", "modalities", "missing_images", "device", "deterministic")

@@ -22,7 +22,8 @@ from tpmebench.bench.worker.places import Places
 from tpmebench.bench.worker.preparation import prepare_process
 from tpmebench.bench.worker.speedups import speed_up
 from tpmebench.bench.worker.step import Trainer
-from tpmebench.cell import SECTIONS, BackboneChoice, Cell
+from tpmebench.cell import SECTIONS, BackboneChoice, Cell, Training
+from tpmebench.errors import BenchError
 from tpmebench.methods.backbones.source import BackboneSource
 from tpmebench.methods.features.build import BuildJob
 from tpmebench.methods.features.cache import Built, CacheKey, FeatureCache
@@ -325,6 +326,20 @@ def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: B
     assert head_of(parts)._compiled_call_impl is None
     speed_up(parts.recommender, parts.cell.training, torch.device("cuda"))
     assert head_of(parts)._compiled_call_impl is not None
+
+
+def test_cuda_graphs_are_asked_for_where_one_serves_again(small_cell: Build, monkeypatch: pytest.MonkeyPatch):
+    parts, asked = small_cell("iisan"), list[dict[str, Any]]()
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda _module, **given: asked.append(given))
+    graphs = Training(compile="reduce-overhead", encode="every-slot")
+    with pytest.raises(BenchError, match="runs on the CPU; give --set training.compile=true"):
+        speed_up(parts.recommender, graphs, torch.device("cpu"))
+    with pytest.raises(BenchError, match="give --set training.encode=every-slot as well"):
+        speed_up(parts.recommender, Training(compile="reduce-overhead"), torch.device("cuda"))
+    assert not asked
+    assert speed_up(parts.recommender, graphs, torch.device("cuda")) == {"compile"}
+    assert len(asked) == 2, "side networks and head"
+    assert all(given["options"]["triton.cudagraphs"] for given in asked)
 
 
 STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {
