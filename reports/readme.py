@@ -4,7 +4,8 @@
 
 What stands between `<!-- generated: TABLE DIRECTORY -->` and `<!-- end -->` becomes a table of the study in that
 directory, which is relative to the page: `main`, the first of its report, `speed`, `scale`, of a file of benchmarks,
-`planned`, of the study beside its plan in DIRECTORY-planned, or `beside-paper`, of plans.
+`kept`, of what a script of tests/soak left, `planned`, of the study beside its plan in DIRECTORY-planned, or
+`beside-paper`, of plans.
 """
 
 import re
@@ -21,7 +22,7 @@ from .reading import load_records
 from .tables import beside_paper
 
 _BLOCK = re.compile(
-    r"(<!-- generated: (main|speed|scale|planned|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
+    r"(<!-- generated: (main|speed|scale|kept|planned|beside-paper) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
 )
 
 
@@ -31,6 +32,7 @@ def refresh(text: str, root: Path) -> str:
         "main": main_table,
         "speed": lambda directory: speed.markdown(load_records(directory)),
         "scale": speed.scale_markdown,
+        "kept": speed.kept_markdown,
         "planned": planned_table,
         "beside-paper": beside_paper.markdown,
     }

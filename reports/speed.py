@@ -107,7 +107,7 @@ def markdown(records: list[Record]) -> str:
 
 def scale_table(benchmarks: Path) -> pd.DataFrame:
     """One row a benchmark that says what it did: its quickest round, and the floor that it is held against."""
-    rows = []
+    rows = list[dict[str, str]]()
     for entry in read_json(benchmarks)["benchmarks"]:
         about, seconds = entry["extra_info"], entry["stats"]["min"]
         if "what" not in about:
@@ -122,6 +122,9 @@ def scale_table(benchmarks: Path) -> pd.DataFrame:
                 "s beside the floor, a cell": f"{(seconds - floor) / about['cells']:.2f}" if "cells" in about else "–",
             }
         )
+        if "between" in about:
+            alone = {"what": about["between_what"], "s": f"{about['between']:.3g}"}
+            rows.append({name: alone.get(name, "–") for name in rows[-1]})
     return pd.DataFrame(rows)
 
 
@@ -131,6 +134,19 @@ def scale_markdown(benchmarks: Path) -> str:
     machine, commit = content["machine_info"]["cpu"], content["commit_info"]["id"]
     about = f"{machine['brand_raw']}, {machine['count']} cores, commit {commit[:7]}, {content['datetime'][:10]}."
     return "\n".join([*_lines(scale_table(benchmarks)), "", escape(about)])
+
+
+def kept_markdown(file: Path) -> str:
+    """The table that a script of tests/soak left, with the machine and the commit that it was measured on."""
+    content = read_json(file)
+    about = content["about"]
+    changed = ", changed" if about["dirty"] else ""
+    line = (
+        f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] != 1)}, torch {about['torch']}, "
+        f"commit {about['commit'][:7]}{changed}, {about['when'][:10]}."
+    )
+    table = pd.DataFrame(content["rows"], columns=content["headings"])
+    return "\n".join([*_lines(table), "", escape(line)])
 
 
 def _lines(table: pd.DataFrame) -> list[str]:

@@ -9,7 +9,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
@@ -19,6 +22,7 @@ from tpmebench.bench.meters.rates import matrix_rate
 from tpmebench.bench.nursery import AVAILABLE, LIBRARIES, OURS, Program
 from tpmebench.bench.running.cell_process import WORKER, Start
 from tpmebench.reports.reading import load_records
+from tpmebench.reports.records import Record
 
 ITEMS = (20_000, 200_000, 1_000_000)
 USERS = 1_000
@@ -93,4 +97,15 @@ def test_a_study_of_cached_cells(benchmark, timed: bool, tmp_path: Path) -> None
         floor="their epochs, and both rankings after each",
         floor_seconds=epochs_alone + ranked_again,
         cells=cells,
+        between=median(_between(records)),
+        between_what="of these cells, from one to the next what is no epoch and no ranking: the median",
     )
+
+
+def _between(records: list[Record]) -> Iterator[float]:
+    """Seconds from the start of each cell to that of the next, without its epochs and rankings."""
+    cells = sorted(records, key=lambda record: record.started)
+    for one, after in pairwise(cells):
+        whole = (datetime.fromisoformat(after.started) - datetime.fromisoformat(one.started)).total_seconds()
+        epochs = sum(epoch.total + epoch.evaluation for epoch in one.time.epochs)
+        yield whole - epochs - sum(each.ranking for each in (one.use.passes if one.use else []))

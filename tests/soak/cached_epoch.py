@@ -1,9 +1,11 @@
 """What an epoch of `iisan-cached` takes over states of 768-wide towers, in products of 2048 × 2048 for 1,000 users.
 
-    python tests/soak/cached_epoch.py [THREADS] [ROUNDS] [--profile]
+    python tests/soak/cached_epoch.py [THREADS] [ROUNDS] [FILE]
 
-Full and half precision, each as it is and compiled, take turns; of each the quickest epoch counts. The states are
-random, the data stated. `--profile` ends with where the time of the first went, by operator.
+Full and half precision, as they are, compiled, and over a cache that is converted at every step, take turns; of each
+the quickest epoch counts. The states are random, the data stated. The first's operators follow, those that take a
+hundredth of its epoch or more; what is left is Python and the rest. FILE keeps it all for the speed page
+(`reports/published/speed/cached-epoch.json`).
 """
 
 import sys
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from kept import keep
 from torch.profiler import ProfilerActivity, profile
 
 from tpmebench.bench.planning.fake import Stock
@@ -28,12 +31,16 @@ from tpmebench.methods.registry import make_method
 USERS, BATCH, SIDE = 2000, 64, 2048
 DATA = f"stated:users={USERS},items=20000,length=12"
 HALF = {"precision": "bf16", "cache_dtype": "bfloat16"}
+WHOLE = "float32 over a float16 cache"
 VARIANTS = {
-    "fp32": {},
-    "fp32, compiled": {"compile": True},
-    "bf16 throughout": HALF,
-    "bf16 throughout, compiled": HALF | {"compile": True},
+    WHOLE: {},
+    "the same, `training.compile`": {"compile": True},
+    "bf16 over a float16 cache, which every step converts": {"precision": "bf16"},
+    "bf16 over a bfloat16 cache": HALF,
+    "the same two, `training.compile`": HALF | {"compile": True},
 }
+LEAST = 0.01
+HEADINGS = ("epoch of iisan-cached, states 768 wide", "products of 2048³ for 1,000 users", "of float32")
 
 
 def trainer_of(stock: Stock, fields: dict[str, object]) -> Trainer:
@@ -85,8 +92,18 @@ def quickest(work: Callable[[], object], rounds: int) -> float:
     return min(times)
 
 
-def main(threads: int, rounds: int, profiled: bool) -> None:
-    """Takes turns and prints a line a variant."""
+def operators(run: Callable[[], object]) -> dict[str, float]:
+    """Which share of the time each operator takes by itself, of those that take enough of it."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        start = time.perf_counter()
+        run()
+        seconds = time.perf_counter() - start
+    shares = {each.key: each.self_cpu_time_total / 1e6 / seconds for each in seen.key_averages()}
+    return {name: share for name, share in sorted(shares.items(), key=lambda one: -one[1]) if share >= LEAST}
+
+
+def main(threads: int, rounds: int, file: Path | None) -> None:
+    """Takes turns and prints a line a variant, then one an operator."""
     torch.set_num_threads(threads)
     stock, square = Stock(), torch.randn(SIDE, SIDE)
     trainers = {name: trainer_of(stock, fields) for name, fields in VARIANTS.items()}
@@ -99,14 +116,18 @@ def main(threads: int, rounds: int, profiled: bool) -> None:
             unit = quickest(lambda: square @ square, 3)
             seconds = quickest(lambda trainer=trainer, number=number: trainer.epoch(number), 1)
             found[name] = min(found[name], seconds / unit)
-    for name, units in found.items():
-        print(f"{name}: {1000 * units / USERS:.1f} products for 1,000 users, {units / found['fp32']:.2f} of fp32")
-    if profiled:
-        with profile(activities=[ProfilerActivity.CPU]) as seen:
-            trainers["fp32"].epoch(rounds + 1)
-        print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=16, max_name_column_width=40))
+    rows = [
+        (name, f"{1000 * units / USERS:.1f}", f"{units / found[WHOLE]:.2f}" if name != WHOLE else "1")
+        for name, units in found.items()
+    ]
+    shares = operators(lambda: trainers[WHOLE].epoch(rounds + 1))
+    rows += [(f"of float32, `{name}`", "–", f"{share:.0%}") for name, share in shares.items()]
+    print("\n".join("  ".join(row) for row in rows))
+    if file:
+        keep(file, HEADINGS, rows)
 
 
 if __name__ == "__main__":
     numbers = [int(each) for each in sys.argv[1:] if each.isdecimal()]
-    main(*(numbers + [2, 3][len(numbers) :]), profiled="--profile" in sys.argv)
+    files = [Path(each) for each in sys.argv[1:] if not each.isdecimal()]
+    main(*(numbers + [2, 3][len(numbers) :]), file=files[0] if files else None)

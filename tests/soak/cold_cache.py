@@ -1,11 +1,11 @@
 """What encoding all items from a feature cache takes when nothing of the file is in memory, as where it is larger.
 
-    python tests/soak/cold_cache.py [GIBIBYTES]
+    python tests/soak/cold_cache.py [GIBIBYTES] [FILE]
 
 Passes that are read ahead, as validation makes them, and passes a page at a time take turns; before each the file is
 put out of memory. The same file is read as pooled states, in its order, and as states of titles at all positions, the
-longest first. Writes the cache below the working directory and removes it. Ends with status 1 unless passes read ahead
-are at least twice as fast.
+longest first. FILE keeps it for the speed page (`reports/published/speed/cold-cache.json`). Writes the cache below the
+working directory and removes it. Ends with status 1 unless passes read ahead are at least twice as fast.
 """
 
 import mmap
@@ -18,10 +18,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from kept import keep
 
 from tpmebench.methods.features.cache import Built, FeatureCache, _mapped
 from tpmebench.methods.features.content import CachedContent, WholeContent, read_in_order
 
+HEADINGS = ("a cold pass over", "s, read ahead", "s, a page at a time")
 LEVELS, WIDTH, TURNS, LEAST = 13, 384, 2, 2.0
 
 
@@ -49,25 +51,30 @@ def seconds(file: Path, whole: bool, ahead: bool) -> float:
     return time.perf_counter() - start
 
 
-def main(gibibytes: float) -> int:
+def main(gibibytes: float, file: Path | None) -> int:
     """Takes turns and prints both times of both kinds."""
-    rows, slow = int(gibibytes * 2**30 / (LEVELS * WIDTH * 4)), False
+    kept, slow = list[tuple[str, str, str]](), False
+    rows = int(gibibytes * 2**30 / (LEVELS * WIDTH * 4))
     with tempfile.TemporaryDirectory(dir=".") as folder:
-        file = Path(folder, "states.npy")
-        written = np.lib.format.open_memmap(file, "w+", np.float32, (rows, LEVELS, WIDTH))
+        states = Path(folder, "states.npy")
+        written = np.lib.format.open_memmap(states, "w+", np.float32, (rows, LEVELS, WIDTH))
         written[:] = 1.0
         written.flush()
         assert isinstance(written.base, mmap.mmap)
         written.base.close()
         os.sync()
         for whole in (False, True):
-            turns = [(seconds(file, whole, ahead=True), seconds(file, whole, ahead=False)) for _ in range(TURNS)]
+            turns = [(seconds(states, whole, ahead=True), seconds(states, whole, ahead=False)) for _ in range(TURNS)]
             ahead, by_page = (min(turn[place] for turn in turns) for place in (0, 1))
-            kind = "all positions" if whole else "pooled"
-            print(f"{kind}, {gibibytes:g} GiB: read ahead {ahead:.2f} s, a page at a time {by_page:.2f} s")
+            kind = "of all positions, the longest first" if whole else "pooled, in their order"
+            kept.append((f"{gibibytes:g} GiB of states, {kind}", f"{ahead:.2f}", f"{by_page:.2f}"))
+            print("  ".join(kept[-1]))
             slow |= by_page < LEAST * ahead
+    if file:
+        keep(file, HEADINGS, kept)
     return int(slow)
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else 1.0))
+    size, place = (*sys.argv[1:], "", "")[:2]
+    sys.exit(main(float(size or 1), Path(place) if place else None))

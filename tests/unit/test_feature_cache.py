@@ -172,7 +172,7 @@ def test_a_pass_over_all_items_has_the_cache_read_ahead(monkeypatch: pytest.Monk
 
 
 def test_a_pass_over_all_items_has_states_of_all_positions_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside raw pictures too; pooled states beside them are read a row here and a row there, the longest item first."""
+    """Beside raw pictures too; pooled states beside them are read a row here and a row there."""
     whole, pooled = ensure_features(job(WHOLE))[0], ensure_features(job())[0]
     asked = list[tuple[object, str]]()
     monkeypatch.setattr(cache_module, "_advise", lambda pages, how: asked.append((pages, how)))

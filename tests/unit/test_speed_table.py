@@ -7,7 +7,7 @@ import pytest
 
 from tpmebench.cell import Training
 from tpmebench.reports.records import Compute, Epoch, Record
-from tpmebench.reports.speed import Rates, floor_seconds, main, markdown, scale_table, speed_table
+from tpmebench.reports.speed import Rates, floor_seconds, kept_markdown, main, markdown, scale_table, speed_table
 
 
 @pytest.fixture
@@ -75,6 +75,7 @@ def test_benchmarks_stand_beside_their_floors(
     tmp_path: Path, record: Record, capsys: pytest.CaptureFixture[str]
 ) -> None:
     study = {"what": "a study of 4 cells", "floor": "their epochs", "floor_seconds": 6.0, "cells": 4}
+    study |= {"between": 0.4567, "between_what": "of these, from one to the next"}
     benchmarks = [
         {"extra_info": {"parameters": 5}, "stats": {"min": 1.0}},
         {"extra_info": {"what": "a ranking", "floor": "its products", "floor_seconds": 0.5}, "stats": {"min": 1.25}},
@@ -88,6 +89,7 @@ def test_benchmarks_stand_beside_their_floors(
         ["a ranking", "1.25", "0.5 s: its products", "2.50", "–"],
         ["a start", "0.012", "–", "–", "–"],
         ["a study of 4 cells", "8", "6 s: their epochs", "1.33", "0.50"],
+        ["of these, from one to the next", "0.457", "–", "–", "–"],
     ]
     (tmp_path / "study" / "records").mkdir(parents=True)
     record.save(tmp_path / "study")
@@ -95,3 +97,14 @@ def test_benchmarks_stand_beside_their_floors(
     printed = capsys.readouterr().out
     assert "| fft | unique | 4.000 |" in printed
     assert printed.endswith("a CPU, 2 cores, commit 0123456, 2026-01-02.\n")
+
+
+def test_what_a_script_kept_becomes_a_table_with_its_machine(tmp_path: Path) -> None:
+    about = {"cpu": "a CPU", "threads": 1, "torch": "2.13", "commit": "0123456789", "dirty": False}
+    kept = {"about": about | {"when": "2026-01-02T03:04"}, "headings": ["what", "s"], "rows": [["a | pass", "1.5"]]}
+    file = tmp_path / "kept.json"
+    file.write_text(json.dumps(kept))
+    lines = "| what | s |\n| --- | --- |\n| a \\| pass | 1.5 |\n\n"
+    assert kept_markdown(file) == f"{lines}a CPU, 1 thread, torch 2.13, commit 0123456, 2026-01-02."
+    file.write_text(json.dumps(kept | {"about": kept["about"] | {"dirty": True}}))
+    assert "commit 0123456, changed, 2026-01-02." in kept_markdown(file)
