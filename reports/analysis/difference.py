@@ -17,14 +17,16 @@ class Difference:
 
     `share`: of the other's metric, nan where that is 0. `p`: of the sign-flip test, Holm-corrected. `told`: "better",
     "worse" or NOT_TOLD_APART; UNTESTED without ranks of both: then bounds and p are nan, `seeds` and `users` 0.
-    `worse`: whether the row is shown to be worse, or, untested, is so on average.
+    `behind`: whether its interval alone says that the row is worse, or, untested, its average. The correction for many
+    rows keeps chance from passing for a difference; a row that lies behind by itself is not as good for being one of
+    many.
     """
 
     interval: Interval
     share: float
     p: float
     told: str
-    worse: bool
+    behind: bool
     seeds: int
     users: int
 
@@ -35,12 +37,13 @@ def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, oth
         row = tests.T[name]
         bounds = Interval(*(float(row[f"{metric.name} {part}"]) for part in ("difference", "low", "high")))
         told, p = verdict(row, metric), float(row[f"{metric.name} flip p"])
-        worse, seeds, users = told == "worse", int(row["seeds"]), int(row["users"])
+        behind = bounds.excludes(0.0) and is_better(0.0, bounds.value, metric.better)
+        seeds, users = int(row["seeds"]), int(row["users"])
     else:
         bounds, told, p = Interval(value - other, float("nan"), float("nan")), UNTESTED, float("nan")
-        worse, seeds, users = is_better(other, value, metric.better), 0, 0
+        behind, seeds, users = is_better(other, value, metric.better), 0, 0
     share = bounds.value / other if other else float("nan")
-    return Difference(bounds, share, p, told, worse, seeds, users)
+    return Difference(bounds, share, p, told, behind, seeds, users)
 
 
 def verdict(row: pd.Series, metric: Metric) -> str:

@@ -76,8 +76,8 @@ class Verdicts:
     `held`: whether rows could be held against the reference, as it has all numbers.
 
     `status`: the reference's, "" where it is no row. `ranked`: how many rows are; `lone`: the name of the only one.
-    `front`: rows that none dominates, the cheapest first. `equal`: the cheapest of them that is not shown to be less
-    accurate than the reference. `best`: the most accurate of them. `cheapest`: where accuracies are not judged or there
+    `front`: rows that none dominates, the cheapest first. `equal`: the cheapest of them that does not lie behind
+    the reference in accuracy. `best`: the most accurate of them. `cheapest`: where accuracies are not judged or there
     is no reference. `bounded`: rows whose accuracy is a lower bound. `accuracies`: of every row that has one.
     """
 
@@ -186,8 +186,8 @@ class _Deciding:
         return difference(self.tests, row, self.metric, self.accuracy(row), self.accuracy(self.reference))
 
     def equal(self, front: list[str]) -> Choice | None:
-        """The cheapest on the front of the rows that are not shown to be less accurate than the reference."""
-        return self.cheapest([row for row in front if row == self.reference or not self.against(row).worse])
+        """The cheapest on the front of the rows that do not lie behind the reference in accuracy."""
+        return self.cheapest([row for row in front if row == self.reference or not self.against(row).behind])
 
     def savings(self, front: list[str]) -> Iterable[Saving]:
         """For each cost and large saving the most accurate row of the front that saves as much."""
