@@ -80,7 +80,7 @@ class SequentialRecommender(Recommender):
 
     def factors(self, history: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         """The head's vectors, and the embeddings as they are."""
-        return self.head(embeddings[history], history > 0)[:, -1], embeddings
+        return self.head.last(embeddings[history], history > 0), embeddings
 
     def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
         """The product of user vectors and embeddings."""

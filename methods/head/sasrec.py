@@ -49,12 +49,15 @@ class SelfAttention(nn.Module):
         self.norm = nn.LayerNorm(size.width, eps=_EPSILON)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Of the last positions of `hidden`, as many as `mask` has rows."""
+        rows = mask.shape[-2]
+        asked = hidden if rows == hidden.shape[1] else hidden[:, -rows:]
         query, key, value = (
-            projection(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projection in (self.query, self.key, self.value)
+            projection(read).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection, read in ((self.query, asked), (self.key, hidden), (self.value, hidden))
         )
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
-        return self.norm(hidden + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
+        return self.norm(asked + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
 
 
 class FeedForward(nn.Module):
@@ -91,10 +94,27 @@ class SASRec(nn.Module):
 
         `present` bool `[users, length]`: False at padding.
         """
+        hidden, mask = self._read(history, present)
+        for attention, feed_forward in self._blocks():
+            hidden = feed_forward(attention(hidden, mask))
+        return hidden
+
+    def last(self, history: Tensor, present: Tensor) -> Tensor:
+        """The vectors at the last position alone, `[users, width]`: what users are ranked by needs no other, and the
+        last block computes none.
+        """
+        hidden, mask = self._read(history, present)
+        *below, (attention, feed_forward) = self._blocks()
+        for attention_below, feed_forward_below in below:
+            hidden = feed_forward_below(attention_below(hidden, mask))
+        return feed_forward(attention(hidden, mask[..., -1:, :]))[:, 0]
+
+    def _read(self, history: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """What the first block reads, and what attention adds to the scores of what it must not see."""
         hidden = self.dropout(self.norm(history + self.positions.weight[: history.shape[1]]))
         causal = torch.ones(history.shape[1], history.shape[1], dtype=torch.bool, device=history.device).tril()
         visible = causal & present[:, None, None, :]
-        mask = torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
-        for attention, feed_forward in cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks):
-            hidden = feed_forward(attention(hidden, mask))
-        return hidden
+        return hidden, torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
+
+    def _blocks(self) -> Iterable[tuple[SelfAttention, FeedForward]]:
+        return cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks)
