@@ -101,8 +101,8 @@ class Training(Schema):
     the GPU where it takes no more than half of what is free there."""
     compile: bool | Literal["reduce-overhead"] = False
     """Whether torch compiles towers that gradients cross, networks beside them and, on a card, the head.
-    `reduce-overhead` has it record CUDA graphs as well, which launch what they hold at once: on a card, of
-    `encode = "every-slot"`, where batches are of one size."""
+    `reduce-overhead` has it record CUDA graphs as well, which launch what they hold at once, one for each size of a
+    batch: on a card, with `encode = "every-slot"`, for what reads a cache: texts are padded to their longest."""
     gradient_checkpointing: bool = False
     """Whether towers that gradients cross compute activations again instead of keeping them."""
 

@@ -151,7 +151,7 @@ def kept_markdown(file: Path) -> str:
 
 def _lines(table: pd.DataFrame) -> list[str]:
     return [
-        "| " + " | ".join(table.columns) + " |",
+        "| " + " | ".join(map(escape, table.columns)) + " |",
         "| " + " | ".join("---" for _ in table.columns) + " |",
         *("| " + " | ".join(map(escape, row)) + " |" for row in table.to_numpy()),
     ]

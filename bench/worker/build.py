@@ -21,7 +21,7 @@ from ..tasks.task import Batches, Task
 from .content import BuildApart, CacheUse, build_entry, content_of, shelf_of
 from .places import Places
 from .read import Tell, read
-from .speedups import speed_up, unused_settings
+from .speedups import check_compiler, speed_up, unused_settings
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def assemble(
     stand, unless what they are called says it. `batch`: users a batch in place of what the cell says, which its rates
     are of.
     """
+    check_compiler(cell.training, torch.device(cell.device))
     places = places or Places.of(cell)
     method, task = make_method(places.method, cell.options), find_task(places.task)(cell)
     materials = read(cell, places, task, tell)

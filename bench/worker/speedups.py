@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch import nn
+from torch.utils._pytree import tree_map_only
 
 from ...cell import Training
 from ...errors import BenchError
@@ -14,7 +16,7 @@ from ...methods.method import Method
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_CHECKPOINTING, _COMPILE = "gradient_checkpointing", "compile"
+_CHECKPOINTING, _COMPILE, _GRAPHS = "gradient_checkpointing", "compile", "reduce-overhead"
 _COMPILER: dict[str, Any] = {"triton.coalesce_tiling_analysis": False}
 """torch's analysis is made for fixed shapes; over ours it fails an assertion on a GPU (pytorch/pytorch#181563)."""
 
@@ -33,33 +35,45 @@ def speed_up(recommender: Recommender, training: Training, device: torch.device)
             cast("PreTrainedModel", tower.model).gradient_checkpointing_enable({"use_reentrant": False})
             reached.add(_CHECKPOINTING)
     if training.compile:
-        options = _compiler(training, device)
+        graphs = training.compile == _GRAPHS
         # Towers that no gradient crosses hand out hidden states through hooks, which compiled code does not run.
         # On a CPU the head is slower compiled: its masks and dropout draws fuse badly.
         head = [] if device.type == "cpu" else [recommender.head]
         for module in (*(tower.model for tower in layout.crossed), *layout.beside, *head):
-            module.compile(dynamic=True, options=options)
+            module.compile(dynamic=True, options=_COMPILER | {"triton.cudagraphs": graphs})
+            if graphs:
+                _copy_what_it_gives(module)
             reached.add(_COMPILE)
     return reached
 
 
-def _compiler(training: Training, device: torch.device) -> dict[str, Any]:
-    """What the compiler is told. BenchError for CUDA graphs where there are none, or where hardly one would serve
-    twice: each is of tensors of one size.
+def check_compiler(training: Training, device: torch.device) -> None:
+    """BenchError for CUDA graphs where there are none, or where hardly one would serve twice: each is of tensors of one
+    size.
     """
-    if training.compile != "reduce-overhead":
-        return _COMPILER
+    if training.compile != _GRAPHS:
+        return
     if device.type != "cuda":
         raise BenchError(
-            "training.compile = reduce-overhead records CUDA graphs, and this cell runs on the CPU; "
+            f"training.compile = {_GRAPHS} records CUDA graphs, and this cell runs on the CPU; "
             "give --set training.compile=true"
         )
     if training.encode != "every-slot":
         raise BenchError(
-            "training.compile = reduce-overhead records a CUDA graph for each number of distinct items in a batch; "
+            f"training.compile = {_GRAPHS} records a CUDA graph for each number of distinct items in a batch; "
             "give --set training.encode=every-slot as well, or --set training.compile=true"
         )
-    return _COMPILER | {"triton.cudagraphs": True}
+
+
+def _copy_what_it_gives(module: nn.Module) -> None:
+    """A graph gives memory of its own, which the next call of any graph writes again where no gradient is awaited."""
+    run = module._compiled_call_impl
+    assert run is not None, "it was compiled"
+
+    def copied(*args: Any, **kwargs: Any) -> Any:
+        return tree_map_only(torch.Tensor, torch.clone, run(*args, **kwargs))
+
+    module._compiled_call_impl = copied
 
 
 def unused_settings(reached: set[str], method: Method[Any], training: Training) -> list[str]:

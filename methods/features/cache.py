@@ -108,9 +108,9 @@ class FeatureCache:
 
     @contextmanager
     def in_order(self) -> Iterator[None]:
-        """While it lasts rows are read one after the other, and the system reads ahead of them.
+        """While it lasts the system reads ahead: rows one after the other, or long rows in whatever order.
 
-        Where the file is larger than the memory that takes a seventeenth of the time of a page at a time.
+        Where the file is larger than the memory that takes less than a tenth of the time of a page at a time.
         """
         _advise(self.pages, "MADV_NORMAL")
         try:

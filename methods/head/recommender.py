@@ -79,8 +79,8 @@ class SequentialRecommender(Recommender):
         return in_batch_loss(vectors, encoded, candidates, batch.slots, batch.users, batch.labels)
 
     def factors(self, history: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """The head's vectors, and the embeddings as they are."""
-        return self.head.last(embeddings[history], history > 0), embeddings
+        """The head's vectors at the last position, and the embeddings as they are."""
+        return self.head(embeddings[history], history > 0, last=True), embeddings
 
     def scores(self, history: Tensor, embeddings: Tensor) -> Tensor:
         """The product of user vectors and embeddings."""

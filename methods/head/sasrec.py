@@ -89,32 +89,19 @@ class SASRec(nn.Module):
             if isinstance(module, nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, history: Tensor, present: Tensor) -> Tensor:
+    def forward(self, history: Tensor, present: Tensor, *, last: bool = False) -> Tensor:
         """Vectors `[users, length, width]` from embeddings of the same shape; those at padded positions mean nothing.
 
-        `present` bool `[users, length]`: False at padding.
+        `present` bool `[users, length]`: False at padding. `last`: the vectors at the last position alone, `[users,
+        width]`: users are ranked by no other, so the last block computes none.
         """
-        hidden, mask = self._read(history, present)
-        for attention, feed_forward in self._blocks():
-            hidden = feed_forward(attention(hidden, mask))
-        return hidden
-
-    def last(self, history: Tensor, present: Tensor) -> Tensor:
-        """The vectors at the last position alone, `[users, width]`: what users are ranked by needs no other, and the
-        last block computes none.
-        """
-        hidden, mask = self._read(history, present)
-        *below, (attention, feed_forward) = self._blocks()
-        for attention_below, feed_forward_below in below:
-            hidden = feed_forward_below(attention_below(hidden, mask))
-        return feed_forward(attention(hidden, mask[..., -1:, :]))[:, 0]
-
-    def _read(self, history: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """What the first block reads, and what attention adds to the scores of what it must not see."""
         hidden = self.dropout(self.norm(history + self.positions.weight[: history.shape[1]]))
         causal = torch.ones(history.shape[1], history.shape[1], dtype=torch.bool, device=history.device).tril()
         visible = causal & present[:, None, None, :]
-        return hidden, torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
-
-    def _blocks(self) -> Iterable[tuple[SelfAttention, FeedForward]]:
-        return cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks)
+        mask = torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
+        *below, (attention, feed_forward) = cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks)
+        for attention_below, feed_forward_below in below:
+            hidden = feed_forward_below(attention_below(hidden, mask))
+        if last:
+            return feed_forward(attention(hidden, mask[..., -1:, :]))[:, 0]
+        return feed_forward(attention(hidden, mask))

@@ -89,23 +89,27 @@ def test_a_study_of_cached_cells(benchmark, timed: bool, tmp_path: Path) -> None
     benchmark.pedantic(run, rounds=1)
     records = load_records(tmp_path / "out")
     assert [record.status for record in records] == ["ok"] * cells
-    epochs_alone = sum(epoch.total + epoch.evaluation for record in records for epoch in record.time.epochs)
-    # The test users are ranked after each epoch, too, which takes what ranking the valid users does.
-    ranked_again = sum(each.ranking for record in records if record.use for each in record.use.passes)
     benchmark.extra_info.update(
         what=f"a study of {cells} cells of iisan-cached, {epochs} epochs each",
         floor="their epochs, and both rankings after each",
-        floor_seconds=epochs_alone + ranked_again,
+        floor_seconds=sum(map(_busy, records)),
         cells=cells,
         between=median(_between(records)),
         between_what="of these cells, from one to the next what is no epoch and no ranking: the median",
     )
 
 
+def _busy(record: Record) -> float:
+    """Seconds of a cell's epochs and rankings: after each epoch of the test users, too, which takes what ranking the
+    valid users does.
+    """
+    epochs = sum(epoch.total + epoch.evaluation for epoch in record.time.epochs)
+    return epochs + sum(each.ranking for each in (record.use.passes if record.use else []))
+
+
 def _between(records: list[Record]) -> Iterator[float]:
     """Seconds from the start of each cell to that of the next, without its epochs and rankings."""
     cells = sorted(records, key=lambda record: record.started)
     for one, after in pairwise(cells):
-        whole = (datetime.fromisoformat(after.started) - datetime.fromisoformat(one.started)).total_seconds()
-        epochs = sum(epoch.total + epoch.evaluation for epoch in one.time.epochs)
-        yield whole - epochs - sum(each.ranking for each in (one.use.passes if one.use else []))
+        whole = datetime.fromisoformat(after.started) - datetime.fromisoformat(one.started)
+        yield whole.total_seconds() - _busy(one)

@@ -34,10 +34,10 @@ HALF = {"precision": "bf16", "cache_dtype": "bfloat16"}
 WHOLE = "float32 over a float16 cache"
 VARIANTS = {
     WHOLE: {},
-    "the same, `training.compile`": {"compile": True},
+    "the same, training.compile": {"compile": True},
     "bf16 over a float16 cache, which every step converts": {"precision": "bf16"},
     "bf16 over a bfloat16 cache": HALF,
-    "the same two, `training.compile`": HALF | {"compile": True},
+    "bf16 over a bfloat16 cache, training.compile": HALF | {"compile": True},
 }
 LEAST = 0.01
 HEADINGS = ("epoch of iisan-cached, states 768 wide", "products of 2048³ for 1,000 users", "of float32")
@@ -121,7 +121,7 @@ def main(threads: int, rounds: int, file: Path | None) -> None:
         for name, units in found.items()
     ]
     shares = operators(lambda: trainers[WHOLE].epoch(rounds + 1))
-    rows += [(f"of float32, `{name}`", "–", f"{share:.0%}") for name, share in shares.items()]
+    rows += [(f"of float32, {name}", "–", f"{share:.0%}") for name, share in shares.items()]
     print("\n".join("  ".join(row) for row in rows))
     if file:
         keep(file, HEADINGS, rows)

@@ -20,7 +20,7 @@ from tpmebench.bench.worker.build import TrainedCell, build_features
 from tpmebench.bench.worker.job import Job
 from tpmebench.bench.worker.places import Places
 from tpmebench.bench.worker.preparation import prepare_process
-from tpmebench.bench.worker.speedups import speed_up
+from tpmebench.bench.worker.speedups import check_compiler, speed_up
 from tpmebench.bench.worker.step import Trainer
 from tpmebench.cell import SECTIONS, BackboneChoice, Cell, Training
 from tpmebench.errors import BenchError
@@ -328,18 +328,33 @@ def test_the_side_network_is_compiled_and_the_head_on_a_card_alone(small_cell: B
     assert head_of(parts)._compiled_call_impl is not None
 
 
-def test_cuda_graphs_are_asked_for_where_one_serves_again(small_cell: Build, monkeypatch: pytest.MonkeyPatch):
-    parts, asked = small_cell("iisan"), list[dict[str, Any]]()
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda _module, **given: asked.append(given))
+def test_cuda_graphs_are_asked_for_and_what_they_give_is_copied(small_cell: Build, monkeypatch: pytest.MonkeyPatch):
+    parts, asked, given = small_cell("iisan"), list[dict[str, Any]](), torch.zeros(2)
+
+    def compile_(module: torch.nn.Module, **how: Any) -> None:
+        asked.append(how)
+        module._compiled_call_impl = lambda: (given, None)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_)
     graphs = Training(compile="reduce-overhead", encode="every-slot")
-    with pytest.raises(BenchError, match="runs on the CPU; give --set training"):
-        speed_up(parts.recommender, graphs, torch.device("cpu"))
-    with pytest.raises(BenchError, match="encode=every-slot as well"):
-        speed_up(parts.recommender, Training(compile="reduce-overhead"), torch.device("cuda"))
-    assert not asked
     assert speed_up(parts.recommender, graphs, torch.device("cuda")) == {"compile"}
     assert len(asked) == 2, "side networks and head"
-    assert all(given["options"]["triton.cudagraphs"] for given in asked)
+    assert all(each["options"]["triton.cudagraphs"] for each in asked)
+    copied, nothing = head_of(parts)()
+    assert torch.equal(copied, given) and copied.data_ptr() != given.data_ptr() and nothing is None
+
+
+@pytest.mark.parametrize(
+    ("training", "device", "said"),
+    [
+        ({"encode": "every-slot"}, "cpu", "runs on the CPU; give --set training"),
+        ({"encode": "unique"}, "cuda", "encode=every-slot as well"),
+    ],
+)
+def test_cuda_graphs_are_refused_where_none_would_serve_again(training: dict[str, Any], device: str, said: str):
+    with pytest.raises(BenchError, match=said):
+        check_compiler(Training(compile="reduce-overhead", **training), torch.device(device))
+    check_compiler(Training(compile=True, **training), torch.device(device))
 
 
 STUDY: dict[str, tuple[Any, Callable[[Cell], Any], Any]] = {

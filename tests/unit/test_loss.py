@@ -139,7 +139,7 @@ def test_half_precision_stays_close(dtype: torch.dtype) -> None:
 
 
 def test_user_vectors_read_the_last_position() -> None:
-    model, table = recommender().eval(), torch.randn(N_ITEMS + 1, 4)
+    model, table = recommender(), torch.randn(N_ITEMS + 1, 4)
     history = torch.tensor([[0, 0, 3, 1], [0, 0, 0, 2], [4, 1, 2, 3], [0, 1, 1, 4]])
     expected = model.head(table[history], history > 0)[:, -1]
     users, items = model.factors(history, table)

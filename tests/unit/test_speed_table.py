@@ -101,10 +101,10 @@ def test_benchmarks_stand_beside_their_floors(
 
 def test_what_a_script_kept_becomes_a_table_with_its_machine(tmp_path: Path) -> None:
     about = {"cpu": "a CPU", "threads": 1, "torch": "2.13", "commit": "0123456789", "dirty": False}
-    kept = {"about": about | {"when": "2026-01-02T03:04"}, "headings": ["what", "s"], "rows": [["a | pass", "1.5"]]}
+    kept = {"about": about | {"when": "2026-01-02T03:04"}, "headings": ["what", "s_1"], "rows": [["a | pass", "1.5"]]}
     file = tmp_path / "kept.json"
     file.write_text(json.dumps(kept))
-    lines = "| what | s |\n| --- | --- |\n| a \\| pass | 1.5 |\n\n"
+    lines = "| what | s\\_1 |\n| --- | --- |\n| a \\| pass | 1.5 |\n\n"
     assert kept_markdown(file) == f"{lines}a CPU, 1 thread, torch 2.13, commit 0123456, 2026-01-02."
     file.write_text(json.dumps(kept | {"about": kept["about"] | {"dirty": True}}))
     assert "commit 0123456, changed, 2026-01-02." in kept_markdown(file)
