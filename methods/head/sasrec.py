@@ -49,15 +49,15 @@ class SelfAttention(nn.Module):
         self.norm = nn.LayerNorm(size.width, eps=_EPSILON)
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Of the last positions of `hidden`, as many as `mask` has rows."""
-        rows = mask.shape[-2]
-        asked = hidden if rows == hidden.shape[1] else hidden[:, -rows:]
+        """At the last positions of `hidden`, as many as `mask` has rows."""
+        seen, rows = hidden, mask.shape[-2]
+        hidden = seen if rows == seen.shape[1] else seen[:, -rows:]
         query, key, value = (
             projection(read).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for projection, read in ((self.query, asked), (self.key, hidden), (self.value, hidden))
+            for projection, read in ((self.query, hidden), (self.key, seen), (self.value, seen))
         )
         attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
-        return self.norm(asked + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
+        return self.norm(hidden + self.dropout(self.output(attended.transpose(1, 2).flatten(2))))
 
 
 class FeedForward(nn.Module):

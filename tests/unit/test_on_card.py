@@ -173,7 +173,7 @@ def stray_in_the_method(patch: pytest.MonkeyPatch) -> None:
 
 def stray_in_the_head(patch: pytest.MonkeyPatch) -> None:
     forward = SASRec.forward
-    patch.setattr(SASRec, "forward", lambda self, history, present: forward(self, history, present.cpu()))
+    patch.setattr(SASRec, "forward", lambda self, history, present, **how: forward(self, history, present.cpu(), **how))
 
 
 def stray_in_the_batches(patch: pytest.MonkeyPatch) -> None:
