@@ -99,9 +99,9 @@ class SASRec(nn.Module):
         causal = torch.ones(history.shape[1], history.shape[1], dtype=torch.bool, device=history.device).tril()
         visible = causal & present[:, None, None, :]
         mask = torch.zeros_like(visible, dtype=hidden.dtype).masked_fill(~visible, _MASKED)
-        *below, (attention, feed_forward) = cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks)
-        for attention_below, feed_forward_below in below:
-            hidden = feed_forward_below(attention_below(hidden, mask))
-        if last:
-            return feed_forward(attention(hidden, mask[..., -1:, :]))[:, 0]
-        return feed_forward(attention(hidden, mask))
+        blocks = cast(Iterable[tuple[SelfAttention, FeedForward]], self.blocks)
+        for number, (attention, feed_forward) in enumerate(blocks, 1):
+            if last and number == len(self.blocks):
+                mask = mask[..., -1:, :]
+            hidden = feed_forward(attention(hidden, mask))
+        return hidden[:, -1] if last else hidden
