@@ -98,8 +98,9 @@ def markdown(records: list[Record]) -> str:
     table[_SECONDS] = table[_SECONDS].map("{:.3f}".format, na_action="ignore")
     table = table.fillna("–")
     machine, rates = records[0].environment, Rates.of(records[0], records)
+    commit = _commit(machine.commit or "unknown", machine.dirty, max(record.started for record in records))
     about = (
-        f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}; "
+        f"{machine.cpu}, {machine.threads} threads, torch {machine.versions.get('torch', '?')}, {commit}; "
         f"float32 products at {rates.matrix / 1e9:.0f} GFLOP/s, copies at {rates.copy / 1e9:.1f} GB/s."
     )
     return "\n".join([*_lines(table), "", escape(about)])
@@ -131,8 +132,9 @@ def scale_table(benchmarks: Path) -> pd.DataFrame:
 def scale_markdown(benchmarks: Path) -> str:
     """The table in markdown, with the machine and the commit that it was measured on."""
     content = read_json(benchmarks)
-    machine, commit = content["machine_info"]["cpu"], content["commit_info"]["id"]
-    about = f"{machine['brand_raw']}, {machine['count']} cores, commit {commit[:7]}, {content['datetime'][:10]}."
+    machine, info = content["machine_info"]["cpu"], content["commit_info"]
+    commit = _commit(info["id"], info["dirty"], content["datetime"])
+    about = f"{machine['brand_raw']}, {machine['count']} cores, {commit}."
     return "\n".join([*_lines(scale_table(benchmarks)), "", escape(about)])
 
 
@@ -140,13 +142,16 @@ def kept_markdown(file: Path) -> str:
     """The table that a script of tests/soak left, with the machine and the commit that it was measured on."""
     content = read_json(file)
     about = content["about"]
-    changed = ", changed" if about["dirty"] else ""
     line = (
         f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] != 1)}, torch {about['torch']}, "
-        f"commit {about['commit'][:7]}{changed}, {about['when'][:10]}."
+        f"{_commit(about['commit'], about['dirty'], about['when'])}."
     )
     table = pd.DataFrame(content["rows"], columns=content["headings"])
     return "\n".join([*_lines(table), "", escape(line)])
+
+
+def _commit(commit: str, dirty: bool | None, when: str) -> str:
+    return f"commit {commit[:7]}{', changed' if dirty else ''}, {when[:10]}"
 
 
 def _lines(table: pd.DataFrame) -> list[str]:

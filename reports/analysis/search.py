@@ -21,6 +21,8 @@ from .rows import LOOSE
 
 AS_IT_IS = "as it is"
 """The setting of a method of which nothing was given."""
+_WHERE = ("device", "threads", "deterministic")
+"""What of a cell says where it ran: a choice made on a card may have its runs on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,10 @@ def settle(results: Sequence[Result]) -> tuple[list[Result], list[Search]]:
 
 
 def question(cell: Cell, keys: Sequence[str], length: bool = True) -> str:
-    """What is the same for all points of a search over `keys`, and for runs of its choice; without its `length`, for
-    runs of other epochs or patience, too.
+    """What is the same for all points of a search over `keys`, and for runs of its choice, wherever they ran; without
+    its `length`, for runs of other epochs or patience, too.
     """
-    settings = cell.identity() | {"search": None, "seed": None, "repeat": None}
+    settings = cell.identity() | dict.fromkeys(("search", "seed", "repeat", *_WHERE))
     for part, values in (("options", cell.options), ("rates", cell.rates)):
         settings[part] = {key: value for key, value in values.items() if key not in keys}
     if not length:

@@ -10,7 +10,7 @@ from tpmebench.metrics import METRICS
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
-from tpmebench.reports.analysis.search import searches
+from tpmebench.reports.analysis.search import searches, settle
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Compute, Record, Slice
 from tpmebench.reports.tables.main import main_table
@@ -42,6 +42,13 @@ def cell_of(make_record: Make) -> Callable[..., Result]:
         return Result(record)
 
     return make
+
+
+def on(result: Result, place: dict[str, Any]) -> Result:
+    """The same, run elsewhere."""
+    result.record.cell = result.record.cell.model_copy(update=place)
+    result.record.cell_id = result.record.cell.id
+    return result
 
 
 def row(comparison: Comparison) -> list[Record]:
@@ -113,6 +120,15 @@ def test_runs_of_the_choice_are_the_row_and_those_of_what_was_passed_over_are_no
     [search] = comparison.searches
     assert [r.record.cell_id for r in search.fresh] == [r.record.cell_id for r in runs]
     assert [r.record.cell_id for r in search.passed_over] == [before.record.cell_id]
+
+
+def test_a_choice_made_on_a_card_has_its_runs_on_a_cpu(cell_of: Callable[..., Result]):
+    card = {"device": "cuda", "threads": 0, "deterministic": True}
+    tried = [on(cell_of(4, None, 0.20), card), on(cell_of(8, 3.0, 0.25), card)]
+    runs = [cell_of(8, 3.0, 0.22, seed=seed, keys=[]) for seed in (0, 1)]
+    rows, [search] = settle([*tried, *runs])
+    assert [r.record.cell_id for r in rows] == [r.record.cell_id for r in runs]
+    assert search.fresh == runs
 
 
 def test_searches_of_other_length_or_of_what_stands_fixed_are_searches_of_their_own(cell_of: Callable[..., Result]):
