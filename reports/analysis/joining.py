@@ -10,6 +10,7 @@ from ...files import canonical_json
 from ..records import Record
 from .conditions import OF_THE_DEVICE, conditions, trains_nothing
 from .results import Result
+from .search import settle
 
 Question = dict[str, str]
 """What a cell was asked, in words, but for seed, length and where it ran."""
@@ -26,7 +27,8 @@ def question(record: Record) -> Question:
 def partners(results: Sequence[Result]) -> dict[str, list[Result]]:
     """Id of each accuracy cell → the cells that measured its costs alone, where there are any.
 
-    The points of a search stay together: where the costs of one setting of the method are, all of them go.
+    The points of a search and the runs of what they tried stay together: where the costs of one setting of the method
+    are, all of them go.
     """
     costs: dict[str, list[Result]] = {}
     for result in results:
@@ -35,16 +37,21 @@ def partners(results: Sequence[Result]) -> dict[str, list[Result]]:
                 costs.setdefault(name, []).append(result)
     if not costs:
         return {}
+    together = _of_searches(results)
     found = {
-        result.record.cell_id: costs.get(_text(_asked(result.record)), [])
-        for result in results
-        if not result.record.cell.costs and not trains_nothing(result.record)
+        record.cell_id: costs.get(_text(_of_method(record) if record.cell_id in together else question(record)), [])
+        for record in (result.record for result in results)
+        if not record.cell.costs and not trains_nothing(record)
     }
     return {cell_id: of_cell for cell_id, of_cell in found.items() if of_cell}
 
 
-def _asked(record: Record) -> Question:
-    return _of_method(record) if record.cell.search else question(record)
+def _of_searches(results: Sequence[Result]) -> set[str]:
+    """Ids of the points of all searches, and of other runs of what they tried: apart they would be another search."""
+    _, found = settle(results)
+    tried = (result for search in found for point in search.points for result in point.results)
+    runs = (result for search in found for result in (*search.fresh, *search.passed_over))
+    return {result.record.cell_id for result in (*tried, *runs)}
 
 
 def _of_method(record: Record) -> Question:

@@ -178,7 +178,8 @@ def question(cell: Cell, keys: Sequence[str], length: bool = True) -> str:
 def _with_runs(search: Search, ordinary: Iterable[Result]) -> Search:
     """The search with those of other cells that are of a setting that it tried."""
     wanted = question(search.points[0].cell, search.keys, length=False)
-    alike = [r for r in ordinary if question(r.record.cell, search.keys, length=False) == wanted]
+    of_method = (r for r in ordinary if r.record.cell.method == search.method)
+    alike = [r for r in of_method if question(r.record.cell, search.keys, length=False) == wanted]
     tried = [(point.cell.options, point.cell.rates) for point in search.points]
     chosen = search.chosen
     settings = (chosen.cell.options, chosen.cell.rates) if chosen else None

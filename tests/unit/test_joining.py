@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tpmebench.cell import Head, Training
+from tpmebench.metrics import METRICS
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.joining import apart
@@ -12,7 +13,7 @@ from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.analysis.uncertainty import peaks, times_by_run
 from tpmebench.reports.figures.learning import mean_curve
-from tpmebench.reports.records import Record
+from tpmebench.reports.records import Record, Slice
 
 Make = Callable[..., Record]
 LONG = Training(epochs=300, patience="1900 steps")
@@ -128,6 +129,23 @@ def test_costs_of_two_machines_are_never_put_together(make_record: Make) -> None
         "Other": pytest.approx(mean_time(other)),
     }
     assert all(len(each.methods) == 1 and each.methods["HR@10"].notna().all() for each in found)
+
+
+@pytest.mark.parametrize("measured", [8, 16])
+def test_a_search_and_the_runs_of_its_choice_go_together_where_costs_of_any_of_its_settings_are(
+    make_record: Make, measured: int
+) -> None:
+    tried = [accuracy(make_record, "lora", 9, options={"r": r}, search=["r"], point=r) for r in (8, 16)]
+    for record, valid in zip(tried, (0.2, 0.25), strict=True):
+        assert record.accuracy
+        record.accuracy.valid = Slice(users=100, metrics=dict.fromkeys(METRICS, valid))
+    runs = [accuracy(make_record, "lora", seed, options={"r": 16}) for seed in range(3)]
+    others = [accuracy(make_record, "fft"), costs(make_record, "fft")]
+    [one] = comparisons(*tried, *runs, *others, costs(make_record, "lora", options={"r": measured}))
+    assert one.conditions["CPU"] == "A quiet CPU"
+    assert [result.record for result in one.searches[0].fresh] == runs
+    row = next(label for label in one.methods.index if label in {"lora", "lora (r=16)"})
+    assert one.methods["seeds"].to_dict()[row] == 3, "the fresh runs, not the search's own"
 
 
 def test_costs_belong_to_the_longest_of_several_lengths(make_record: Make) -> None:
