@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, get_args
 
+import pandas as pd
+
 from ...cell import Family
 from ...metrics import headline
 from ..records import Epoch, Record
@@ -24,6 +26,16 @@ def origin(record: Record) -> str:
 
 KEPT = ("epochs", "validation", "test_time", "total_time", "energy")
 """What is told of the run of an accuracy cell whose costs were measured by another."""
+
+
+def of_whole_runs(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells, of which those of costs alone say nothing of KEPT where a whole run of their row does.
+
+    They train for seconds and judge nobody: averaged with the others, they would shorten a run.
+    """
+    whole = cells["label"].isin(cells["label"][(cells["status"] == "ok") & ~cells["costs"]])
+    kept = cells[list(KEPT)].astype(float).where(~(whole & cells["costs"]))
+    return cells.assign(**{name: kept[name] for name in KEPT})
 
 
 def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
@@ -69,7 +81,7 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "cache_build": time.cache_build if disturbed or alone(record) else None,
         "cache_reused": time.cache_reused,
         "start": time.start,
-        "validation": mean(lambda epoch: epoch.evaluation),
+        "validation": None if record.cell.costs else mean(lambda epoch: epoch.evaluation),
         "test_time": time.test,
         "total_time": time.total,
         "energy": record.energy,

@@ -14,7 +14,7 @@ import pandas as pd
 from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
-from .cells import KEPT, row, sizes, times
+from .cells import KEPT, of_whole_runs, row, sizes, times
 from .conditions import EQUAL_MEMORY, OF_THE_DEVICE, PLANNED, conditions, trains_nothing
 from .joining import partners
 from .machine import MACHINE, machine
@@ -108,8 +108,9 @@ class Comparison:
     @cached_property
     def methods(self) -> pd.DataFrame:
         """One row a method: means over seeds, `… sd` their std (None with one), states and counts of cells."""
-        metrics = [f"{metric.name} {name}" for metric in self.headline for name in self.slices]
-        return summarise(self.cells, ["time", "memory", *(metric.name for metric in self.metrics), *metrics])
+        sliced = [f"{metric.name} {name}" for metric in self.headline for name in self.slices]
+        spread = ["time", "memory", *(metric.name for metric in self.metrics), *sliced]
+        return summarise(of_whole_runs(self.cells), spread)
 
     @cached_property
     def ranked(self) -> pd.DataFrame:

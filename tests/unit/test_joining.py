@@ -1,5 +1,6 @@
 """Accuracy of one run, costs of another: what is put together, what is not, and where the report says each is from."""
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -82,6 +83,24 @@ def test_learning_curves_take_the_seconds_of_the_run_that_measured_them(make_rec
     assert curve["seconds"].iloc[1] == pytest.approx(
         21.5 + sum(epoch.total for epoch in alone.results[0].record.time.epochs[:2])
     )
+
+
+def test_a_whole_run_is_not_averaged_with_the_one_that_measured_costs(make_record: Make) -> None:
+    """Which validates nothing and takes seconds; where nothing else was run, what it took is told."""
+    of_cost, alone = costs(make_record, "lora"), costs(make_record, "fft")
+    reached = make_record("lora", training=LONG).model_copy(deep=True)
+    reached.environment, reached.energy = of_cost.environment, 7.0
+    of_cost.time.total, of_cost.time.test, of_cost.energy = 1.0, None, None
+    for epoch in of_cost.time.epochs:
+        epoch.evaluation = 0.0
+    [one] = comparisons(of_cost, alone, reached)
+    row = one.methods.loc["lora"].to_dict()
+    told = {name: row[name] for name in ("validation", "test_time", "total_time", "energy", "epochs")}
+    own = {"test_time": reached.time.test, "total_time": reached.time.total, "energy": 7.0, "epochs": 12}
+    assert told == pytest.approx({"validation": 0.3, **own})
+    assert one.cells.set_index("cell_id").loc[of_cost.cell_id, "total_time"] == 1.0, "as every cell's own"
+    assert one.methods.loc["fft", "total_time"] == alone.time.total
+    assert math.isnan(float(one.methods.loc["fft", "validation"]))  # type: ignore[arg-type]
 
 
 def test_a_cell_s_own_costs_hold_where_nothing_else_measured_them(make_record: Make) -> None:
