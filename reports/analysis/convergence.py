@@ -2,7 +2,8 @@
 
 A run that ended by its patience holds the answer for half of it, too, since a shorter run is the beginning of a longer
 one. Its row has converged when the doubling changed its valid metric by less than the metric's interval. Every other
-trained row, above all one that was stopped by its limit of epochs, is a lower bound.
+trained row, above all one that was stopped by its limit of epochs, is a lower bound; so is one whose epochs are so long
+that half the patience ends with the same epoch, which tells nothing.
 """
 
 import math
@@ -19,6 +20,7 @@ from .comparison import Comparison
 BOUND = "‡"
 """What stands behind an accuracy that is a lower bound."""
 CONVERGED, LOWER = "converged", "lower bound"
+BY_PATIENCE = "by patience"
 Z = 1.959964
 """Of a normal distribution, 95 % lie within so many deviations."""
 
@@ -47,8 +49,8 @@ class Ending:
     """How a cell's training ended, and what it would have been with half the patience.
 
     `by_limit`: by that of its epochs, before its patience was over. `valid` and `earlier`: the valid primary metric
-    reached, and reached with half the patience, None where the curve does not tell. `width`: half of the interval of
-    `valid`.
+    reached, and reached with half the patience, None where the curve does not tell or where that would have ended no
+    earlier. `width`: half of the interval of `valid`.
     """
 
     epochs: int
@@ -76,7 +78,8 @@ class Ending:
         by_limit = not is_over(training.patience, steps, accuracy.best_epoch)
         earlier = None
         if half is not None and not by_limit and len(curve) == len(epochs):
-            earlier = curve[chosen(curve, steps, half, better) - 1]
+            best = chosen(curve, steps, half, better)
+            earlier = curve[best - 1] if is_over(half, steps[:-1], best) else None
         return cls(
             epochs=len(epochs),
             best_epoch=accuracy.best_epoch,
@@ -126,6 +129,12 @@ def bounds(comparison: Comparison) -> set[str]:
     return set(map(str, found.index[found["verdict"] == LOWER])) if len(found) else set()
 
 
+def unchecked(comparison: Comparison) -> list[str]:
+    """The rows that ended by their patience, and that half of it tells nothing of."""
+    found = convergence(comparison)
+    return [str(label) for label, row in found.iterrows() if row["ended"] == BY_PATIENCE and math.isnan(row["change"])]
+
+
 def doubts(comparison: Comparison) -> list[str]:
     """What a reader must know of the accuracies before any table, a line each; of random towers they say nothing."""
     if comparison.random_towers:
@@ -163,5 +172,5 @@ def _below_popularity(comparison: Comparison, trained: list[str]) -> list[str]:
 
 def _ended(limited: int, cells: int) -> str:
     if not limited:
-        return "by patience"
+        return BY_PATIENCE
     return "by the limit of epochs" if limited == cells else f"by the limit of epochs in {limited} of {cells}"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ...errors import BenchError
 from ..analysis.comparison import Comparison, compare
-from ..analysis.convergence import bounds
 from ..analysis.paired import user_tests
 from ..analysis.results import Result
 from ..analysis.tpme import CostWeights
@@ -51,7 +50,7 @@ def summary_table(results: list[Result], weights: CostWeights | None = None) -> 
         for label, texts, marks in zip(main.texts.index, main.texts.to_numpy(), main.marks.to_numpy(), strict=True):
             values = [plain(text, "bold" if mark == "best" else "") for text, mark in zip(texts, marks, strict=True)]
             grid.add_row(str(label), *values)
-        notes = tables.disturbance_notes(main.frame) + tables.bound_notes(bounds(comparison))
+        notes = tables.disturbance_notes(main.frame) + tables.bound_notes(comparison)
         notes += tables.choices_note(comparison)
         parts += [*(plain(line) for line in said(comparison, weights)), grid]
         parts += [plain(note, "yellow") for note in notes]

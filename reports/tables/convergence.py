@@ -1,7 +1,8 @@
 """The check of convergence, row by row."""
 
 from ..analysis.comparison import Comparison
-from ..analysis.convergence import convergence
+from ..analysis.convergence import convergence, unchecked
+from ..quantities import NONE
 from .table import Column, Table, present
 
 
@@ -20,9 +21,14 @@ def convergence_table(comparison: Comparison) -> Table | None:
         Column("width", "interval, ±", "metric"),
         Column("verdict", "verdict"),
     )
-    notes = (
+    notes = [
         f"Converged: training ended by its patience, and the second half of that changed valid {metric} by less than "
         "its 95 % interval over the users of one seed. What half the patience would have chosen is read off the run's "
         "own curve, of which a shorter run is the beginning. Every other row is a lower bound.",
-    )
-    return Table("convergence", "Whether accuracies have converged", frame, present(frame, columns), notes=notes)
+    ]
+    if rows := unchecked(comparison):
+        notes.append(
+            f"{NONE}: half the patience ends no earlier, or the curve does not tell, so that nothing was checked: "
+            f"{', '.join(rows)}."
+        )
+    return Table("convergence", "Whether accuracies have converged", frame, present(frame, columns), notes=tuple(notes))

@@ -81,7 +81,7 @@ def main_table(
     ]
     if "verdict" in methods:
         notes.append(f"Against {reference}: whether {comparison.primary.name} is told apart, tested over users.")
-    notes += bound_notes(bounded)
+    notes += bound_notes(comparison)
     if methods["single_epoch"].any():
         single = ", ".join(map(str, methods.index[methods["single_epoch"]]))
         notes.append(f"One epoch only, so T is that of the first: {single}.")

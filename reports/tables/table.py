@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from ..analysis.comparison import Comparison
-from ..analysis.convergence import BOUND
+from ..analysis.convergence import BOUND, bounds, unchecked
 from ..analysis.epochs import LEFT_OUT, MARKED, SIGN
 from ..quantities import NONE, Kind, Unit, missing, show, unit
 
@@ -116,13 +116,14 @@ def present(frame: pd.DataFrame, columns: Iterable[Column]) -> tuple[Column, ...
     return tuple(column for column in columns if column.key in frame and not frame[column.key].map(missing).all())
 
 
-def bound_notes(bounded: set[str]) -> list[str]:
+def bound_notes(comparison: Comparison) -> list[str]:
     """What the mark behind an accuracy means, if there is any."""
-    if not bounded:
+    if not bounds(comparison):
         return []
+    same = ", or half of it ends no earlier and so checks nothing" if unchecked(comparison) else ""
     return [
         f"{BOUND}: a bound, not what the method reaches: training was stopped by its limit of epochs, or doubling the "
-        "patience still changed the result."
+        f"patience still changed the result{same}."
     ]
 
 

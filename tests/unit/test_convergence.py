@@ -10,10 +10,20 @@ from tpmebench.cell import Training
 from tpmebench.metrics import Metric
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
-from tpmebench.reports.analysis.convergence import CONVERGED, LOWER, bounds, chosen, convergence, doubts, half_width
+from tpmebench.reports.analysis.convergence import (
+    CONVERGED,
+    LOWER,
+    bounds,
+    chosen,
+    convergence,
+    doubts,
+    half_width,
+    unchecked,
+)
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.records import Record, Slice
+from tpmebench.reports.tables.convergence import convergence_table
 from tpmebench.reports.tables.main import main_table
 
 Make = Callable[..., Record]
@@ -117,6 +127,29 @@ def test_an_old_record_without_a_curve_is_a_lower_bound(make_record: Make) -> No
     for epoch in record.time.epochs:
         epoch.valid = {}
     assert bounds(comparison(record)) == {"lora"}
+
+
+@pytest.mark.parametrize(
+    ("patience", "waits", "verdict"),
+    [
+        ("9 steps", 1, LOWER),  # more than 9, and more than 4, are over with the first epoch of 10
+        ("19 steps", 2, CONVERGED),  # more than 9 are over an epoch earlier
+        (2, 3, CONVERGED),
+        (1, 2, LOWER),  # there is no half of it
+    ],
+)
+def test_half_a_patience_that_ends_no_earlier_checks_nothing(
+    make_record: Make, patience: int | str, waits: int, verdict: str
+) -> None:
+    one = comparison(run(make_record, "lora", [0.10, 0.12, *[0.11] * waits], patience))
+    row, checked = row_of(one), verdict == CONVERGED
+    assert (row["ended"], row["verdict"]) == ("by patience", verdict)
+    assert math.isnan(row["change"]) != checked
+    assert unchecked(one) == ([] if checked else ["lora"])
+    table = convergence_table(one)
+    assert table is not None
+    assert any("nothing was checked: lora" in note for note in table.notes) != checked
+    assert any("checks nothing" in note for note in main_table(one, CostWeights()).notes) != checked
 
 
 def test_the_change_of_a_row_is_the_mean_over_its_seeds(make_record: Make) -> None:
