@@ -39,8 +39,7 @@ class Point:
     @property
     def given(self) -> dict[str, Any]:
         """Its options and rates among those searched. A rate that the method's own stands for is not in it."""
-        settings = {**self.cell.options, **self.cell.rates}
-        return {key: settings[key] for key in self.cell.search if key in settings}
+        return _given(self.cell, self.cell.search)
 
     @property
     def used(self) -> dict[str, Any]:
@@ -48,6 +47,11 @@ class Point:
         own = {"learning_rate_scale": self.cell.training.learning_rate_scale}
         head = self.results[0].record.rates.get("head")
         return (own | ({} if head is None else {"head_lr": head}) | self.given) if self.cell.search else {}
+
+    @property
+    def seeds(self) -> set[int]:
+        """On which it ran, however that ended."""
+        return {result.record.cell.seed for result in self.results}
 
     @property
     def status(self) -> str:
@@ -89,7 +93,7 @@ class Point:
 class Search:
     """The points of one search. `keys`: what was searched. `fresh`: runs of the choice that are no part of the search.
 
-    `passed_over`: runs of settings that were tried here and not chosen.
+    `passed_over`: runs of its own length, of settings that were tried here and not chosen.
     """
 
     points: list[Point]
@@ -119,9 +123,17 @@ class Search:
     @property
     def choice(self) -> str:
         """What was chosen, as it is written."""
-        if self.chosen is None:
-            return "none, as no setting ended well"
-        return written_settings(self.chosen.given) or AS_IT_IS
+        return "none, as no setting ended well" if self.chosen is None else self.setting(self.chosen.cell)
+
+    def setting(self, cell: Cell) -> str:
+        """That of a cell among those searched, as it is written."""
+        return written_settings(_given(cell, self.keys)) or AS_IT_IS
+
+    @property
+    def unfinished(self) -> dict[str, list[int]]:
+        """Settings that were not run on all seeds of the search → the seeds that they lack."""
+        every = {seed for point in self.points for seed in point.seeds}
+        return {self.setting(each.cell): sorted(every - each.seeds) for each in self.points if every - each.seeds}
 
     @property
     def rows(self) -> list[Result]:
@@ -132,10 +144,15 @@ class Search:
 
 
 def choose(points: Sequence[Point]) -> Point | None:
-    """The point that is best on valid; of equal ones as said above. None when no point ended well."""
-    tried = [(point, valid) for point in points if (valid := point.valid) is not None]
-    if not tried:
+    """The point that is best on valid; of equal ones as said above. None when no point ended well.
+
+    Where a search was interrupted only points of the most seeds count: one seed alone may be an easy one.
+    """
+    ended = [(point, valid) for point in points if (valid := point.valid) is not None]
+    if not ended:
         return None
+    most = max(len(point.seeds) for point, _ in ended)
+    tried = [(point, valid) for point, valid in ended if len(point.seeds) == most]
     record = tried[0][0].results[0].record
     sign = -1 if headline(record.metrics, record.primary_metric)[0].better == "more" else 1
     return min(tried, key=lambda pair: (sign * round(pair[1], 12), pair[0].costs, pair[0].cell.point))[0]
@@ -175,17 +192,32 @@ def question(cell: Cell, keys: Sequence[str], length: bool = True) -> str:
     return canonical_json(settings)
 
 
+def _given(cell: Cell, keys: Sequence[str]) -> dict[str, Any]:
+    settings = {**cell.options, **cell.rates}
+    return {key: settings[key] for key in keys if key in settings}
+
+
 def _with_runs(search: Search, ordinary: Iterable[Result]) -> Search:
-    """The search with those of other cells that are of a setting that it tried."""
-    wanted = question(search.points[0].cell, search.keys, length=False)
-    of_method = (r for r in ordinary if r.record.cell.method == search.method)
-    alike = [r for r in of_method if question(r.record.cell, search.keys, length=False) == wanted]
-    tried = [(point.cell.options, point.cell.rates) for point in search.points]
-    chosen = search.chosen
-    settings = (chosen.cell.options, chosen.cell.rates) if chosen else None
-    runs = [(result, (result.record.cell.options, result.record.cell.rates)) for result in alike]
-    return Search(
-        search.points,
-        fresh=[result for result, its in runs if its == settings],
-        passed_over=[result for result, its in runs if its != settings and its in tried],
-    )
+    """The search with those of other cells that are of a setting that it tried.
+
+    A choice may be trained longer than it was searched. Of what was not chosen only runs of the search's own length are
+    passed over: what a short search preferred says nothing against a long run.
+    """
+    chosen, first = search.chosen, search.points[0].cell
+    if chosen is None:
+        return search
+    tried = [_setting(point.cell) for point in search.points]
+    wanted, at_length = question(first, search.keys, length=False), question(first, search.keys)
+    of_method = (result for result in ordinary if result.record.cell.method == search.method)
+    fresh, passed_over = [], []
+    for result in of_method:
+        cell = result.record.cell
+        if _setting(cell) == _setting(chosen.cell):
+            fresh += [result] if question(cell, search.keys, length=False) == wanted else []
+        elif _setting(cell) in tried:
+            passed_over += [result] if question(cell, search.keys) == at_length else []
+    return Search(search.points, fresh, passed_over)
+
+
+def _setting(cell: Cell) -> tuple[object, object]:
+    return cell.options, cell.rates

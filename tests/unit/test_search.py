@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tpmebench.bench.guard import pairing
+from tpmebench.cell import Training
 from tpmebench.metrics import METRICS
 from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
@@ -120,6 +121,52 @@ def test_runs_of_the_choice_are_the_row_and_those_of_what_was_passed_over_are_no
     [search] = comparison.searches
     assert [r.record.cell_id for r in search.fresh] == [r.record.cell_id for r in runs]
     assert [r.record.cell_id for r in search.passed_over] == [before.record.cell_id]
+
+
+def test_what_was_passed_over_is_named_and_only_runs_of_the_search_s_own_length_are(cell_of: Callable[..., Result]):
+    tried = [cell_of(4, None, 0.20), cell_of(8, 3.0, 0.25)]
+    alike = [cell_of(4, None, 0.21, seed=seed, keys=[]) for seed in (0, 1)]
+    longer = [on(cell_of(4, None, 0.21, seed=seed, keys=[]), {"training": Training(epochs=300)}) for seed in (0, 1)]
+    [comparison] = compare([*tried, *alike, *longer])
+    assert {r.cell_id for r in row(comparison)} == {r.record.cell_id for r in (tried[1], *longer)}
+    [line] = [line for line in pages.build(comparison, CostWeights(), "lora").warnings if "only the chosen one" in line]
+    assert line.endswith("is a row. Left out: 2 runs of lora (r=4).")
+
+
+def test_a_choice_may_be_trained_longer_than_it_was_searched(cell_of: Callable[..., Result]):
+    tried = [cell_of(4, None, 0.20), cell_of(8, 3.0, 0.25)]
+    runs = [on(cell_of(8, 3.0, 0.22, seed=seed, keys=[]), {"training": Training(epochs=300)}) for seed in (0, 1)]
+    rows, [search] = settle([*tried, *runs])
+    assert rows == search.fresh == runs
+
+
+def test_a_search_without_a_choice_passes_nothing_over(cell_of: Callable[..., Result]):
+    tried, run = cell_of(4, None, 0.20), cell_of(4, None, 0.21, seed=0, keys=[])
+    tried.record.status, tried.record.error, tried.record.accuracy = "oom", "no memory left", None
+    rows, [search] = settle([tried, run])
+    assert run in rows and search.passed_over == []
+
+
+def test_an_interrupted_search_chooses_among_settings_of_the_most_seeds_and_says_what_lacks_some(
+    cell_of: Callable[..., Result],
+):
+    tried = [cell_of(4, None, valid, seed=seed) for seed, valid in enumerate((0.30, 0.20, 0.20))]
+    tried.append(cell_of(8, None, 0.29, seed=0))
+    [comparison] = compare(tried)
+    [search] = comparison.searches
+    assert search.choice == "r=4", "seed 0 is an easy one"
+    [line] = [line for line in pages.build(comparison, CostWeights(), "lora").warnings if "unfinished" in line]
+    assert line.startswith("The search of lora is unfinished: r=8 lacks seeds 1, 2.")
+    tried += [cell_of(8, None, 0.29, seed=seed) for seed in (1, 2)]
+    [search] = searches(tried)
+    assert (search.choice, search.unfinished) == ("r=8", {})
+
+
+def test_a_setting_that_ended_badly_keeps_no_other_from_being_chosen(cell_of: Callable[..., Result]):
+    tried = [cell_of(4, None, 0.3, seed=seed) for seed in (0, 1)] + [cell_of(8, None, 0.2, seed=0)]
+    tried[1].record.status, tried[1].record.error = "diverged", "loss is nan"
+    [search] = searches(tried)
+    assert (search.choice, search.unfinished) == ("r=8", {"r=8": [1]})
 
 
 def test_a_choice_made_on_a_card_has_its_runs_on_a_cpu(cell_of: Callable[..., Result]):
