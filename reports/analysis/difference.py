@@ -15,6 +15,7 @@ NOT_TOLD_APART, UNTESTED = "not told apart", "untested"
 class Difference:
     """A row's primary metric less another's, with its 95 % interval, and what the test says.
 
+    `value` and `other`: the two, over the seeds that both rows have (`footing.pair`).
     `share`: of the other's metric, nan where that is 0. `p`: of the sign-flip test, Holm-corrected. `told`: "better",
     "worse" or NOT_TOLD_APART; UNTESTED without ranks of both: then bounds and p are nan, `seeds` and `users` 0.
     `behind`: whether its interval alone says that the row is worse, or, untested, its average. The correction for many
@@ -22,6 +23,8 @@ class Difference:
     many.
     """
 
+    value: float
+    other: float
     interval: Interval
     share: float
     p: float
@@ -32,7 +35,7 @@ class Difference:
 
 
 def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, other: float) -> Difference:
-    """That of a row of `paired.tests`; where there is none of that name, of two means that nobody tested."""
+    """That of a row of `paired.tests` and its two means; where there is none of that name, nobody tested them."""
     if name in tests.index:
         row = tests.T[name]
         bounds = Interval(*(float(row[f"{metric.name} {part}"]) for part in ("difference", "low", "high")))
@@ -43,7 +46,7 @@ def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, oth
         bounds, told, p = Interval(value - other, float("nan"), float("nan")), UNTESTED, float("nan")
         behind, seeds, users = is_better(other, value, metric.better), 0, 0
     share = bounds.value / other if other else float("nan")
-    return Difference(bounds, share, p, told, behind, seeds, users)
+    return Difference(value, other, bounds, share, p, told, behind, seeds, users)
 
 
 def verdict(row: pd.Series, metric: Metric) -> str:

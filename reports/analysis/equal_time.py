@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ import pandas as pd
 from ...metrics import Metric, is_better
 from ..records import Record
 from .comparison import Comparison
+from .footing import first, pair
 from .statistics import Interval, mean_interval
 
 TARGETS = (0.90, 0.95, 1.00)
@@ -123,7 +125,7 @@ def _steps(found: dict[str, Curve], unit: float) -> list[int]:
 
 @dataclass(frozen=True)
 class Lead:
-    """Who leads after some time, and by how much before the `second`, over the seeds that both have.
+    """Who leads after some time, and by how much before the `second`; `value` and `lead` over the seeds that both have.
 
     `apart`: the rows from which the leader is told apart, by the interval of its lead; `close`: those from which it is
     not; `untold`: those with which it has fewer than two seeds in common, so that nothing can be told.
@@ -159,21 +161,22 @@ def leaders(comparison: Comparison, reference: str, metric: Metric) -> dict[int,
 def _lead(reached: dict[str, dict[int, float]], better: str) -> Lead:
     """Given what each row had reached by seed."""
     sign = 1 if better == "more" else -1
-    means = {label: float(np.mean(list(of_row.values()))) for label, of_row in reached.items()}
-    leader, second, *_ = order = sorted(means, key=lambda label: -sign * means[label])
+    leader, second = first(reached, better)
+    value, of_second = pair(reached[leader], reached[second])
+    others = {label: sign * fmean(of_row.values()) for label, of_row in reached.items() if label != leader}
     leads: dict[str, Interval] = {}
-    for other in order[1:]:
+    for other in sorted(others, key=lambda label: -others[label]):
         common = sorted(reached[leader].keys() & reached[other].keys())
         differences = [sign * (reached[leader][seed] - reached[other][seed]) for seed in common]
         leads[other] = mean_interval(differences) if len(common) > 1 else NOTHING
-    of_second = leads[second]
-    if of_second is NOTHING:
-        of_second = Interval(sign * (means[leader] - means[second]), NOTHING.low, NOTHING.high)
+    lead = leads[second]
+    if lead is NOTHING:
+        lead = Interval(sign * (value - of_second), NOTHING.low, NOTHING.high)
     return Lead(
         leader=leader,
-        value=means[leader],
+        value=value,
         second=second,
-        lead=of_second,
+        lead=lead,
         apart=tuple(label for label, lead in leads.items() if lead.low > 0),
         close=tuple(label for label, lead in leads.items() if lead is not NOTHING and not lead.low > 0),
         untold=tuple(label for label, lead in leads.items() if lead is NOTHING),

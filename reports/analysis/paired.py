@@ -5,7 +5,7 @@ from drawing seeds and users together, both with replacement and the same for al
 Annals of Applied Statistics, 2007): it says what other users and other seeds of training would have given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain, combinations
 
 import numpy as np
@@ -14,6 +14,7 @@ import pandas as pd
 from ...metrics import of_users, to_test
 from . import statistics
 from .comparison import Comparison
+from .footing import untrained
 from .ranks import kept_ranks
 
 DRAWS = 2000
@@ -28,12 +29,20 @@ Pairs = Mapping[str, tuple[str, str]]
 """By what a pair is called: the row that is judged, and that which it is held against."""
 
 
-def ranks_by_seed(comparison: Comparison, label: str) -> BySeed:
-    """A method's kept ranks by seed; repeats of a seed only time it again, so the first one stands for all."""
-    found: BySeed = {}
-    for result in comparison.ok(label):
-        if result.ranks is not None and result.record.cell.seed not in found:
-            found[result.record.cell.seed] = kept_ranks(result.ranks, result.record)
+def ranks_by_seed(comparison: Comparison, labels: Iterable[str]) -> dict[str, BySeed]:
+    """Each method's kept ranks by seed; repeats of a seed only time it again, so the first one stands for all. What
+    trains nothing and ran once has the same on every seed of the others.
+    """
+    found: dict[str, BySeed] = {}
+    for label in dict.fromkeys(labels):
+        found[label] = {}
+        for result in comparison.ok(label):
+            if result.ranks is not None and result.record.cell.seed not in found[label]:
+                found[label][result.record.cell.seed] = kept_ranks(result.ranks, result.record)
+    seeds = sorted({seed for of_row in found.values() for seed in of_row})
+    for label in untrained(comparison) & found.keys():
+        if len(found[label]) == 1:
+            found[label] = dict.fromkeys(seeds, *found[label].values())
     return found
 
 
@@ -64,26 +73,26 @@ def within_families(comparison: Comparison) -> Pairs:
 def tests(comparison: Comparison, pairs: Pairs) -> pd.DataFrame:
     """Paired tests, one row a pair: of the headline metrics `… difference`, `… low`, `… high`, `… flip p`, `… sign p`.
 
-    A user's difference is the mean over the seeds that both have (a method with one seed, such as popularity, meets
-    every seed of the other). `low` and `high`: the 95 % interval, seeds and users drawn together; of one seed of users
-    alone. p-values are Holm-corrected over all pairs and metrics, for each test. Empty without ranks.
+    A user's difference is the mean over the seeds that both have (what trains nothing, such as popularity, is the same
+    on every seed). Rows without a seed in common are not tested. `low` and `high`: the 95 % interval, seeds and users
+    drawn together; of one seed of users alone. p-values are Holm-corrected over all pairs and metrics, for each test.
+    Empty without ranks.
     """
     metrics = [metric.name for metric in to_test(comparison.metrics, comparison.primary.name)]
-    ranks = {label: ranks_by_seed(comparison, label) for label in dict.fromkeys(chain(*pairs.values()))}
+    ranks = ranks_by_seed(comparison, chain(*pairs.values()))
     resampled = _Resampled({metric: _values(metric, ranks) for metric in metrics})
     rows: dict[str, dict[str, float]] = {}
     for name, (one, other) in pairs.items():
-        seeds = seed_pairs(ranks[one], ranks[other])
+        seeds = common_seeds(ranks[one], ranks[other])
         if not seeds:
             continue
-        rows[name] = {"seeds": float(len(seeds)), "users": float(ranks[one][seeds[0][0]].size)}
+        rows[name] = {"seeds": float(len(seeds)), "users": float(ranks[one][seeds[0]].size)}
         for metric in metrics:
             ours, theirs = (
-                np.array([of_users(metric, ranks[label][seed]) for seed in of_row])
-                for label, of_row in zip((one, other), zip(*seeds, strict=True), strict=True)
+                np.array([of_users(metric, ranks[label][seed]) for seed in seeds]) for label in (one, other)
             )
             of_each = (ours - theirs).mean(axis=0)
-            drawn = resampled.differences(metric, [((one, a), (other, b)) for a, b in seeds])
+            drawn = resampled.differences(metric, [((one, seed), (other, seed)) for seed in seeds])
             bounds = statistics.interval(float(of_each.mean()), drawn)
             rows[name] |= {
                 f"{metric} difference": bounds.value,
@@ -99,14 +108,9 @@ def tests(comparison: Comparison, pairs: Pairs) -> pd.DataFrame:
     return frame
 
 
-def seed_pairs(ours: BySeed, theirs: BySeed) -> list[tuple[int, int]]:
-    """The seeds of two rows that belong together; only arrays over the same number of users can be paired."""
-    lone, others = (len(ours) == 1 < len(theirs)), (len(theirs) == 1 < len(ours))
-    if lone or others:
-        pairs = [(a, b) for a in sorted(ours) for b in sorted(theirs)]
-    else:
-        pairs = [(seed, seed) for seed in sorted(ours.keys() & theirs.keys())]
-    return [(a, b) for a, b in pairs if ours[a].size == theirs[b].size]
+def common_seeds(ours: BySeed, theirs: BySeed) -> list[int]:
+    """The seeds that two rows have; only arrays over the same number of users can be paired."""
+    return [seed for seed in sorted(ours.keys() & theirs.keys()) if ours[seed].size == theirs[seed].size]
 
 
 Run = tuple[str, int]

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from ...metrics import Metric
+from ...metrics import Metric, is_better
 from . import paired, statistics
 from .comparison import Comparison
-from .conditions import trains_nothing
 from .convergence import bounds
 from .difference import Difference, difference
+from .footing import by_seed, level, pair, untrained
 from .tpme import COSTS, CostWeights, cost_ratio
 from .uncertainty import times_by_run
 
@@ -132,7 +132,8 @@ class _Deciding:
         self.ratio = {
             str(row): float(ratio) for row, ratio in cost_ratio(comparison.ranked, weights, reference).items()
         }
-        self.points = points(comparison)
+        self.values = by_seed(comparison)
+        self.points = points(comparison, level(self.values, reference))
         self.known = [row for row in self.ranked if row in self.points]
         self.held = reference in self.known
 
@@ -141,7 +142,7 @@ class _Deciding:
         if not judged:
             costs = {row: tuple(self.numbers[row][cost] for cost in COSTS) for row in self.ranked}
             return {"cheapest": self.cheapest([row for row in costs if not dominating(costs, row)])}
-        by = {row: dominating(self.points, row) for row in self.points}
+        by = {row: [other for other in dominating(self.points, row) if self.keeps(other, row)] for row in self.points}
         front = sorted((row for row in self.known if not by[row]), key=self.cost)
         accuracies = {row: self.accuracy(row) for row in self.numbers}
         return {
@@ -183,7 +184,16 @@ class _Deciding:
 
     def against(self, row: str) -> Difference:
         """A row's accuracy held against the reference's."""
-        return difference(self.tests, row, self.metric, self.accuracy(row), self.accuracy(self.reference))
+        return difference(self.tests, row, self.metric, *self.pair(row, self.reference))
+
+    def pair(self, one: str, other: str) -> tuple[float, float]:
+        """The accuracies of two rows over the seeds that both have."""
+        return pair(self.values[one], self.values[other])
+
+    def keeps(self, one: str, other: str) -> bool:
+        """Whether a row is as good as another on the seeds that both have."""
+        ours, theirs = self.pair(one, other)
+        return not is_better(theirs, ours, self.metric.better)
 
     def equal(self, front: list[str]) -> Choice | None:
         """The cheapest on the front of the rows that do not lie behind the reference in accuracy."""
@@ -227,7 +237,7 @@ class _Deciding:
                 by=other,
                 ratios=ratios,
                 time=self.time_ratio(other, row, ratios["time"], tested=row in shown),
-                difference=difference(tests, row, self.metric, self.accuracy(other), self.accuracy(row)),
+                difference=difference(tests, row, self.metric, *self.pair(other, row)),
             )
 
     def _with_cache(self, row: str) -> float:
@@ -245,17 +255,13 @@ Point = tuple[float, ...]
 """A row's numbers, all the higher the worse."""
 
 
-def points(comparison: Comparison) -> dict[str, Point]:
-    """COSTS and the primary metric of each row that has them, reference rows too. A row that trains nothing costs
-    nothing.
-    """
-    metric = comparison.primary
-    sign = -1.0 if metric.better == "more" else 1.0
-    found = {}
-    for row, numbers in _numbers(comparison.methods, [*COSTS, metric.name]).items():
-        ended = comparison.ok(row)
-        free = bool(ended) and all(trains_nothing(result.record) for result in ended)
-        point = (*(0.0 if free else numbers[cost] for cost in COSTS), sign * numbers[metric.name])
+def points(comparison: Comparison, accuracies: Mapping[str, float]) -> dict[str, Point]:
+    """COSTS and the accuracy of each row that has them, reference rows too. A row that trains nothing costs nothing."""
+    sign = -1.0 if comparison.primary.better == "more" else 1.0
+    free, found = untrained(comparison), {}
+    for row, numbers in _numbers(comparison.methods, list(COSTS)).items():
+        accuracy = accuracies.get(row, math.nan)
+        point = (*(0.0 if row in free else numbers[cost] for cost in COSTS), sign * accuracy)
         if not any(map(math.isnan, point)):
             found[row] = point
     return found

@@ -110,7 +110,8 @@ def _dominated(found: Verdicts) -> Iterable[str]:
 
 
 def _domination(found: Verdicts, each: Domination) -> str:
-    accuracies = f"{found.metric.name} {_accuracy(found, each.by)} against {_accuracy(found, each.row)}"
+    ours = _accuracy(found, each.by, each.difference.value)
+    accuracies = f"{found.metric.name} {ours} against {_accuracy(found, each.row, each.difference.other)}"
     accuracy = f"{accuracies}, {_told(each.difference)}".removesuffix(", ")
     if not any(each.ratios.values()):
         return f"{each.by}, which trains nothing, dominates {each.row} ({accuracy})."
@@ -139,6 +140,8 @@ def _how_sure(found: Verdicts) -> list[str]:
             f"How sure: paired over {_sample(tested)}; p of the sign-flip test, Holm-corrected; 95 % intervals"
             f"{_one_seed(tested)}."
         )
+    if _on_other_seeds(found, [choice for choice in choices if choice]):
+        lines.append("Two rows are held against each other on the seeds that both have; the table has all of each.")
     if len(tested) < len(held):
         which = "others" if tested else "accuracies"
         lines.append(f"The {which} are untested, as no ranks of both rows were kept: means may mislead.")
@@ -151,6 +154,17 @@ def _how_sure(found: Verdicts) -> list[str]:
         bound = "lower" if found.metric.better == "more" else "upper"
         lines.append(f"{BOUND}: {bound} bounds, as training had not converged; more of it may change who is ahead.")
     return lines
+
+
+def _on_other_seeds(found: Verdicts, choices: Sequence[Choice]) -> bool:
+    """Whether an accuracy is told that is not the row's own, as what it is held against has fewer seeds."""
+    told = [(choice.row, found.reference, choice.against) for choice in choices if choice.against]
+    told += [(each.by, each.row, each.difference) for each in found.dominated[:MOST_TESTED]]
+    return any(
+        not math.isclose(found.accuracies[row], value, abs_tol=1e-9)
+        for one, other, difference in told
+        for row, value in ((one, difference.value), (other, difference.other))
+    )
 
 
 def _one_seed(tested: Sequence[Difference]) -> str:
@@ -170,14 +184,19 @@ def _names(choice: Choice) -> str:
     return f"{choice.row}, to which {_listed(choice.tied)} {equal}" if choice.tied else choice.row
 
 
-def _accuracy(found: Verdicts, row: str) -> str:
-    return f"{show(found.accuracies[row], 'metric')}{f' {BOUND}' if row in found.bounded else ''}"
+def _accuracy(found: Verdicts, row: str, value: float | None = None) -> str:
+    """A row's own, or what it comes to beside another."""
+    shown = show(found.accuracies[row] if value is None else value, "metric")
+    return f"{shown}{f' {BOUND}' if row in found.bounded else ''}"
 
 
 def _held(found: Verdicts, choice: Choice) -> str:
     """A row with its accuracy and costs against the reference's, and how sure that is."""
-    text = f"{found.metric.name} {_accuracy(found, choice.row)} against {_accuracy(found, found.reference)}"
-    if against := choice.against:
+    against = choice.against
+    ours, theirs = (against.value, against.other) if against else (None, None)
+    accuracy = _accuracy(found, choice.row, ours)
+    text = f"{found.metric.name} {accuracy} against {_accuracy(found, found.reference, theirs)}"
+    if against:
         share = f", {against.share * 100:+.0f} %".replace("-", "−") if math.isfinite(against.share) else ""
         parts = [f"{_signed(against.interval.value)}{share}", _interval(against.interval, "metric"), _told(against)]
         text += f": {', '.join(filter(None, parts))}"

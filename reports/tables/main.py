@@ -87,8 +87,7 @@ def main_table(
         notes.append(f"One epoch only, so T is that of the first: {single}.")
     notes += disturbance_notes(methods)
     notes += choices_note(comparison)
-    counts = sorted(set(methods["seeds"]))
-    notes.append(spread_note(counts))
+    notes.append(spread_note(methods["seeds"]))
     return Table("main", "Accuracy, costs and TPME", methods, columns, notes=tuple(notes), contest=ranked.index)
 
 

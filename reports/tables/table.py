@@ -159,11 +159,17 @@ def disturbance_notes(rows: pd.DataFrame) -> list[str]:
     return notes
 
 
-def spread_note(seeds: list[int]) -> str:
-    """What ± means in this table, given how many seeds its rows have."""
-    if seeds == [1]:
+def spread_note(seeds: pd.Series) -> str:
+    """What ± means in this table, given how many seeds each row has: the usual number, and which rows have others."""
+    rows: dict[int, list[str]] = {}
+    for label, count in seeds.items():
+        rows.setdefault(int(count), []).append(str(label))
+    if set(rows) == {1}:
         return "One seed: no deviation can be given."
-    return f"±: standard deviation over seeds ({' or '.join(map(str, seeds))} a row); of one seed none is given."
+    usual = max(rows, key=lambda count: (len(rows[count]), count))
+    others = [f"{count} of {', '.join(rows[count])}" for count in sorted(rows, reverse=True) if count != usual]
+    counts = "; ".join([f"{usual} a row", *others])
+    return f"±: standard deviation over seeds ({counts}); of one seed none is given."
 
 
 def failures_table(comparison: Comparison) -> Table | None:

@@ -12,6 +12,7 @@ from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.records import Record
 from tpmebench.reports.report import ReportOptions, write_report
+from tpmebench.reports.tables.across import across_table
 
 Make = Callable[..., Record]
 SHOPS = ("bazaar", "bazaar:seed=1", "bazaar:seed=2")
@@ -36,7 +37,7 @@ def comparisons(*found: Record) -> list[Comparison]:
 def test_ranks_ratios_and_wins_by_hand(make_record: Make) -> None:
     """Ranks of fft 2, 1½ (equal to lora), 1; of lora 1, 1½, 2½ (equal to frozen); of frozen 3, 3, 2½."""
     [group] = alike(comparisons(*records(make_record)))
-    frame = over_datasets(group, "fft")
+    frame = over_datasets(group, "fft").rows
     assert list(frame.index) == ["fft", "lora", "frozen"]
     assert frame["rank"].tolist() == pytest.approx([1.5, 5 / 3, 17 / 6])
     assert frame["ratio"].tolist() == pytest.approx([1.0, (2 * 1 * 0.5) ** (1 / 3), (0.5 * 0.25 * 0.5) ** (1 / 3)])
@@ -61,12 +62,46 @@ def test_only_what_differs_in_its_dataset_alone_is_summed_up(make_record: Make) 
 def test_a_row_that_a_dataset_lacks_is_left_out(make_record: Make) -> None:
     kept = [r for r in records(make_record) if not (r.cell.method == "lora" and r.cell.dataset == SHOPS[1])]
     [group] = alike(comparisons(*kept))
-    assert set(over_datasets(group, "fft").index) == {"fft", "frozen"}
+    found = over_datasets(group, "fft")
+    assert set(found.rows.index) == {"fft", "frozen"}
+    assert found.left_out == {"lora": [SHOPS[0], SHOPS[2]]}
+    assert found.rows["wins"].to_dict() == {"fft": 2, "frozen": 0}, "on the first lora is"
+    assert found.rows["rank"].to_dict() == {"fft": pytest.approx(4 / 3), "frozen": 2.5}, "second and third of three"
+    text = across_table(group, "fft").notes[-1]  # type: ignore[union-attr]
+    assert text.endswith("not in this table: lora (on bazaar, bazaar:seed=2 alone).")
+
+
+def test_what_a_search_chose_on_each_dataset_is_one_row(make_record: Make) -> None:
+    """Of two variants of a method, each named by rates that differ from shop to shop."""
+    found = [make_record("fft", dataset=shop) for shop in SHOPS]
+    for number, shop in enumerate(SHOPS):
+        for layers in ("all", "odd"):
+            rates = {"learning_rate_scale": 1.0 + number + (layers == "odd") / 2}
+            of_search = {"options": {"layers": layers, "r": 8}, "rates": rates, "search": ["learning_rate_scale"]}
+            found.append(make_record("frozen-mix", dataset=shop, **of_search))
+    [group] = alike(comparisons(*found))
+    assert set(over_datasets(group, "fft").rows.index) == {"fft", "frozen-mix (layers=all)", "frozen-mix (layers=odd)"}
+
+
+def test_rows_are_ranked_on_the_seeds_of_the_reference(make_record: Make) -> None:
+    """lora lacks the seed that is hard for all, and is behind fft on each that it has."""
+    found = []
+    for shop in SHOPS[:2]:
+        for method, values in {"fft": (0.10, 0.10, 0.01), "lora": (0.09, 0.08)}.items():
+            for seed, value in enumerate(values):
+                record = make_record(method, seed=seed, dataset=shop).model_copy(deep=True)
+                assert record.accuracy is not None
+                record.accuracy.test.metrics["HR@10"] = value
+                found.append(record)
+    [group] = alike(comparisons(*found))
+    rows = over_datasets(group, "fft").rows
+    assert rows["wins"].to_dict() == {"fft": 2, "lora": 0}
+    assert rows["ratio"].to_dict() == {"fft": pytest.approx(1), "lora": pytest.approx(0.85)}
 
 
 def test_without_the_reference_there_are_ranks_and_no_ratios(make_record: Make) -> None:
     [group] = alike(comparisons(*[r for r in records(make_record) if r.cell.method != "fft"]))
-    frame = over_datasets(group, "fft")
+    frame = over_datasets(group, "fft").rows
     assert frame["rank"].notna().all() and frame["ratio"].isna().all()
 
 

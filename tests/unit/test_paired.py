@@ -54,6 +54,18 @@ def test_an_interval_is_of_seeds_and_users_together(held) -> None:
     assert tests["HR@10 high"] > 120 * 2 / 4 / 400
 
 
+def test_one_trained_seed_is_one_seed_and_what_trains_nothing_meets_them_all(held) -> None:
+    hits = {("fft", seed): first(40 + seed) for seed in range(4)} | {
+        ("lora", 0): first(60),
+        ("popularity", 0): first(9),
+    }
+    one = held(hits, popularity={"epochs": 0})
+    assert of_lora(one)["seeds"] == 1
+    assert paired.user_tests(one, "fft")["seeds"].to_dict()["popularity"] == 4
+    apart = held({("fft", 5): first(40), ("fft", 6): first(41), ("lora", 9): first(60)})
+    assert paired.user_tests(apart, "fft").empty, "no seed in common"
+
+
 def test_with_one_seed_the_interval_is_the_plain_bootstrap_over_users(held) -> None:
     served = first(90)
     tests = of_lora(held({("fft", 0): first(0), ("lora", 0): served}))
