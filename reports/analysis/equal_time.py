@@ -84,6 +84,32 @@ def _curve(comparison: Comparison, label: str, metric: str) -> Curve | None:
     return Curve(seconds, values, build + time * float(np.mean([len(way) for way in ways])), tuple(by_seed))
 
 
+@dataclass(frozen=True)
+class Missing:
+    """What was trained and has no curve: rows without T, or without test metrics of every epoch; and of the rows that
+    have one, those of which only some seeds stand behind it, with how many of how many.
+    """
+
+    untimed: tuple[str, ...]
+    untold: tuple[str, ...]
+    partly: dict[str, tuple[int, int]]
+
+
+def missing_curves(comparison: Comparison, metric: str) -> Missing:
+    """What `curves` leaves out, so that no lead before it can be told."""
+    found, seeds = curves(comparison, metric), dict[str, int]()
+    for label in map(str, comparison.methods.index):
+        records = [result.record for result in comparison.ok(label)]
+        seeds[label] = len({record.cell.seed for record in records if record.time.epochs and record.accuracy})
+    without = [label for label, count in seeds.items() if count and label not in found]
+    untimed = tuple(label for label in without if math.isnan(_number(comparison, label, "time")))
+    return Missing(
+        untimed=untimed,
+        untold=tuple(label for label in without if label not in untimed),
+        partly={label: (len(c.seeds), seeds[label]) for label, c in found.items() if len(c.seeds) < seeds[label]},
+    )
+
+
 def _number(comparison: Comparison, label: str, name: str) -> float:
     return float(dict(comparison.methods[name])[label])
 

@@ -7,7 +7,7 @@ import pandas as pd
 from ...metrics import Metric
 from ..analysis.comparison import Comparison
 from ..analysis.convergence import bounds
-from ..analysis.equal_time import TARGETS, Lead, at_equal_time, leaders, time_to_target
+from ..analysis.equal_time import TARGETS, Lead, at_equal_time, leaders, missing_curves, time_to_target
 from ..quantities import NONE, missing, quantity, show
 from .significance import span
 from .table import Column, Table
@@ -47,9 +47,30 @@ def equal_time_table(comparison: Comparison, reference: str, metric: Metric) -> 
     cut = sorted(bounds(comparison) & set(map(str, frame.index)))
     if cut:
         notes.append(f"Not trained to convergence, so that more time would change the last columns: {', '.join(cut)}.")
+    notes += left_out(comparison, metric.name)
     name = f"equal-time-{metric.name.replace('@', '-').lower()}"
     caption = f"{metric.name} at equal time, in epochs of {reference}"
     return Table(name, caption, frame, columns, notes=tuple(notes))
+
+
+def left_out(comparison: Comparison, metric: str) -> list[str]:
+    """Which rows and seeds were trained and are no part of what is told, and why: "every other row" is none of them."""
+    found = missing_curves(comparison, metric)
+    notes = [
+        f"Trained and left out, because {why}: {', '.join(rows)}."
+        for why, rows in (
+            ("T is not known", found.untimed),
+            ("test metrics of each epoch were not recorded", found.untold),
+        )
+        if rows
+    ]
+    if found.partly:
+        some = ", ".join(f"{label} ({count} of {seeds})" for label, (count, seeds) in found.partly.items())
+        notes.append(
+            "Only some seeds have test metrics of each epoch, so that what is reached at the end is not the main "
+            f"table's: {some}."
+        )
+    return notes
 
 
 def _unit(comparison: Comparison, reference: str) -> float:
@@ -91,6 +112,7 @@ def leaders_table(comparison: Comparison, reference: str, metric: Metric) -> Tab
     notes = (
         "Leads: ahead of every other row in the mean of the differences within each seed, by more than the interval of "
         f"that. {OVER_SEEDS if any(not missing(lead.lead.low) for lead in found.values()) else ONE_SEED}",
+        *left_out(comparison, metric.name),
     )
     name = f"leaders-{metric.name.replace('@', '-').lower()}"
     frame = pd.DataFrame(rows).T
@@ -122,6 +144,7 @@ def target_table(comparison: Comparison, reference: str) -> Table | None:
     notes = (
         f"Until the mean {metric} over the seeds is as good as that share of what {reference} reaches at its own end. "
         ">: not reached by the end of its training, which is the time that is shown.",
+        *left_out(comparison, metric),
     )
     columns = tuple(Column(name, name) for name in texts)
     return Table("time-to-target", f"Time to the {metric} of {reference}", frame, columns, notes=notes)

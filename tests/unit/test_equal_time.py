@@ -11,9 +11,11 @@ from tpmebench.reports import pages
 from tpmebench.reports.analysis.comparison import Comparison, compare
 from tpmebench.reports.analysis.equal_time import (
     Curve,
+    Missing,
     at_equal_time,
     best_so_far,
     leaders,
+    missing_curves,
     multiples,
     time_to_target,
 )
@@ -186,6 +188,32 @@ def test_equal_rows_are_not_told_apart(make_record: Make) -> None:
     same = [0.1, 0.2, 0.3]
     one = compared(*three(make_record, "fft", 10, same), *three(make_record, "lora", 10, same))
     assert leaders(one, "fft", one.primary)[1].close == ("lora",)
+
+
+def test_what_was_trained_and_is_left_out_is_named(make_record: Make) -> None:
+    """lora ran beside others and has no T, of bitfit no epoch was tested, and of iisan-cached one of three seeds."""
+    untold = run(make_record, "bitfit", 10, [0.1], [0.1])
+    some = three(make_record, "iisan-cached", 2, [0.1, 0.2, 0.3])
+    for record in (untold, *some[1:]):
+        for epoch in record.time.epochs:
+            epoch.test = {}
+    beside = [record.model_copy(update={"beside": 7}) for record in three(make_record, "lora", 10, [0.7, 0.8, 0.9])]
+    fft, counted = run(make_record, "fft", 10, [0.1], [0.1]), make_record("popularity")
+    one = compared(fft, untold, *some, *beside, counted)
+    tables = [
+        equal_time_table(one, "fft", one.primary),
+        leaders_table(one, "fft", one.primary),
+        target_table(one, "fft"),
+    ]
+    for table in tables:
+        assert table is not None
+        assert "Trained and left out, because T is not known: lora." in table.notes
+        assert "Trained and left out, because test metrics of each epoch were not recorded: bitfit." in table.notes
+        assert table.notes[-1].endswith("not the main table's: iisan-cached (1 of 3).")
+
+
+def test_nothing_is_named_where_nothing_is_left_out(one: Comparison) -> None:
+    assert missing_curves(one, "HR@10") == Missing((), (), {})
 
 
 def test_multiples_go_as_far_as_the_longest() -> None:
