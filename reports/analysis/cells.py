@@ -63,7 +63,9 @@ def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
 
 
 def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
-    time, steps = record.time, record.time.steps
+    """Seconds, and joules of the whole run: what other cells on the same machine change, unless they may."""
+    quiet = disturbed or alone(record)
+    time, steps = record.time, record.time.steps if quiet else None
     counted, usable = timed_epochs(record, disturbed), usable_epochs(record)
 
     def mean(part: Callable[[Epoch], float]) -> float | None:
@@ -73,18 +75,19 @@ def times(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "time": record.plan.seconds if record.plan else mean(lambda epoch: epoch.total),
         "epochs": len(time.epochs) or None,
         "marked": sum(map(is_marked, counted)) if usable else None,
-        "left_out": len(usable) - len(counted) if usable else None,
+        "left_out": len(usable) - len(counted) if usable and quiet else None,
+        "beside": (0 if quiet else record.beside) if usable else None,
         **{phase: mean(lambda epoch, phase=phase: getattr(epoch, phase)) for phase in PHASES},
         "step_p50": steps.p50 if steps else None,
         "step_p90": steps.p90 if steps else None,
         "step_p99": steps.p99 if steps else None,
-        "cache_build": time.cache_build if disturbed or alone(record) else None,
+        "cache_build": time.cache_build if quiet else None,
         "cache_reused": time.cache_reused,
-        "start": time.start,
+        "start": time.start if quiet else None,
         "validation": None if record.cell.costs else mean(lambda epoch: epoch.evaluation),
-        "test_time": time.test,
+        "test_time": time.test if quiet else None,
         "total_time": time.total,
-        "energy": record.energy,
+        "energy": record.energy if quiet else None,
         **energies(record, disturbed),
         **use_times(record, disturbed),
     }

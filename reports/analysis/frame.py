@@ -94,6 +94,7 @@ COSTS = (
     Field("epochs", "integer", "epochs that were run"),
     Field("marked", "integer", "epochs behind T that were disturbed"),
     Field("left_out", "integer", "epochs that were disturbed too much to count for T"),
+    Field("beside", "integer", "other cells that might run at the same time, so that no time of this one counts"),
     Field("data", "number", "seconds of an epoch for data"),
     Field("forward", "number", "seconds of an epoch for the forward pass"),
     Field("backward", "number", "seconds of an epoch for the backward pass"),

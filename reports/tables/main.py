@@ -72,12 +72,13 @@ def main_table(
         Column("epochs", "epochs", "integer"),
         Column("status", "status"),
     )
+    why = "failed, trains nothing or ran beside others" if methods["beside"].gt(0).any() else "failed or trains nothing"
     notes = [
         f"T: mean seconds of a training epoch, without the first of each process. P: trainable parameters. "
         f"M: {comparison.meter}, training phase.",
         *score_notes(comparison, weights, reference, penalties or Penalties(), methods),
         "T incl. cache: T with the seconds of building the feature cache spread over the epochs run.",
-        f"{NONE}: not measured, because the row failed or trains nothing. Reference rows take no part in TPME.",
+        f"{NONE}: not measured, because the row {why}. Reference rows take no part in TPME.",
     ]
     if "verdict" in methods:
         notes.append(f"Against {reference}: whether {comparison.primary.name} is told apart, tested over users.")

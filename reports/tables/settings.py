@@ -9,6 +9,7 @@ from ...naming import written_settings
 from ...patience import in_words
 from ..analysis.comparison import Comparison, shared
 from ..analysis.data_facts import data_warnings
+from ..analysis.epochs import alone
 from ..quantities import quantity
 from ..records import Record
 from .table import Column, Table
@@ -165,7 +166,7 @@ def warnings(comparison: Comparison) -> list[str]:
         lines.append(equal_memory(comparison))
     elif len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
-    lines += own_attention(comparison)
+    lines += [*own_attention(comparison), *ran_beside(comparison)]
     if any(result.record.plan for result in comparison.results):
         lines.append("Planned, not run: costs were computed from the modules and steps; there are no times.")
     if comparison.random_towers:
@@ -186,6 +187,17 @@ def equal_memory(comparison: Comparison) -> str:
         f"{comparison.memory}, and its rates, which are of batch {usual}, times the square root of how many times "
         "larger its batch is; see the settings. Nothing here compares with rows of equal batches."
     )
+
+
+def ran_beside(comparison: Comparison) -> list[str]:
+    """A line for the rows whose costs are of cells that had others beside them."""
+    rows = []
+    for label in map(str, comparison.methods.index):
+        trained = [result.record for result in comparison.costs_of(label) if result.record.time.epochs]
+        if together := sum(not alone(record) for record in trained):
+            rows.append(label if together == len(trained) else f"{label} (in {together} of {len(trained)} cells)")
+    count = "count all the same" if comparison.disturbed else "do not count"
+    return [f"Run beside other cells (`--jobs`), so that times and energy {count}: {', '.join(rows)}."] if rows else []
 
 
 def own_attention(comparison: Comparison) -> list[str]:

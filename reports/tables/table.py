@@ -134,13 +134,15 @@ def choices_note(comparison: Comparison) -> list[str]:
 
 
 def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:
-    """The status column, which says of a row without T that its times were disturbed."""
-    without = rows["left_out"].gt(0) & rows["time"].isna()
-    return rows["status"].where(~without, rows["status"] + ", no T: disturbed")
+    """The status column, which says of a row without T that its times were disturbed, or that others ran beside it."""
+    untimed = rows["time"].isna()
+    disturbed, beside = untimed & rows["left_out"].gt(0), untimed & rows["beside"].gt(0)
+    status = rows["status"].where(~disturbed, rows["status"] + ", no T: disturbed")
+    return status.where(disturbed | ~beside, status + ", no T: beside others")
 
 
 def disturbance_notes(rows: pd.DataFrame) -> list[str]:
-    """What the mark behind a time means, and which rows lack epochs, or T itself, because other work disturbed them."""
+    """What the mark behind a time means, and which rows lack epochs, or T itself, because of other work."""
     notes = []
     if rows["marked"].gt(0).any():
         notes.append(
@@ -152,6 +154,12 @@ def disturbance_notes(rows: pd.DataFrame) -> list[str]:
     if lost:
         notes.append(
             f"Epochs that lost more than {LEFT_OUT:.0%} are no part of T, in {', '.join(dict.fromkeys(lost))}; "
+            "`bench report --disturbed` counts them."
+        )
+    beside = [str(label) for label in rows.index[rows["beside"].gt(0)]]
+    if beside:
+        notes.append(
+            f"Cells that ran beside others (`--jobs`) are no part of T, in {', '.join(dict.fromkeys(beside))}; "
             "`bench report --disturbed` counts them."
         )
     if none:

@@ -28,8 +28,9 @@ from tpmebench.reports.analysis.epochs import timed_epochs
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import CostWeights
 from tpmebench.reports.measurements import Pass, Use
-from tpmebench.reports.records import Epoch, Record
+from tpmebench.reports.records import Epoch, Record, StepTimes
 from tpmebench.reports.tables.main import main_table
+from tpmebench.reports.tables.settings import warnings
 
 QUIET = Waits(waited=0.0, cpu=1.0, preempted=0)
 
@@ -206,12 +207,43 @@ def test_the_first_epoch_of_a_process_and_disturbed_ones_stay_out_of_the_time(
     assert len(timed_epochs(record, disturbed=True)) >= len(counted)
 
 
-def test_cells_that_ran_beside_others_have_no_times_unless_asked(make_record: Callable[..., Record]):
-    record = with_waits(make_record("lora"), [0.0, 0.0]).model_copy(update={"beside": 3})
-    record.time.cache_build = 2.0
+def run_beside(record: Record) -> Record:
+    """As it would be beside three others."""
+    record = record.model_copy(update={"beside": 3, "energy": 7.0})
+    record.time.cache_build, record.time.start, record.time.test = 2.0, 2.0, 2.0
+    record.time.steps = StepTimes(p50=2.0, p90=2.0, p99=2.0)
     record.use = Use(items=5, passes=[Pass(encoding=1.0, items=5, ranking=1.0, users=2)])
-    assert [times(record)[name] for name in ("time", "cache_build", "encoding", "left_out")] == [None, None, None, 1]
-    assert [times(record, True)[name] for name in ("time", "cache_build", "encoding", "left_out")] == [2.0, 2.0, 1.0, 0]
+    return record
+
+
+def test_cells_that_ran_beside_others_have_no_times_unless_asked(make_record: Callable[..., Record]):
+    record = run_beside(with_waits(make_record("lora"), [0.0, 0.0]))
+    of_two = ("time", "cache_build", "start", "test_time", "step_p50", "step_p90", "step_p99")
+    rest = ("encoding", "energy", "left_out", "beside")
+    assert [times(record)[name] for name in (*of_two, *rest)] == [None] * 7 + [None, None, None, 3]
+    assert [times(record, True)[name] for name in (*of_two, *rest)] == [2.0] * 7 + [1.0, 7.0, 0, 0]
+    assert times(record)["total_time"] == record.time.total, "that is what it took"
+
+
+@pytest.mark.parametrize("disturbed", [False, True])
+def test_a_report_says_which_cells_ran_beside_others(make_record: Callable[..., Record], disturbed: bool):
+    """Of lora one of two cells did, and T is the other's; popularity trains nothing that others could slow down."""
+    records = [with_waits(make_record(name, seed=seed), [0.0, 0.0]) for name, seed in (("fft", 0), ("lora", 0))]
+    records += [run_beside(with_waits(make_record(name, seed=1), [0.0, 0.0])) for name in ("bitfit", "lora")]
+    counted = make_record("popularity").model_copy(update={"beside": 3})
+    [one] = frame.compare([Result(record) for record in (*records, counted)], disturbed)
+    main = main_table(one, CostWeights())
+    [line] = [line for line in warnings(one) if "beside" in line]
+    count = "count all the same" if disturbed else "do not count"
+    assert line == (
+        f"Run beside other cells (`--jobs`), so that times and energy {count}: lora (in 1 of 2 cells), bitfit."
+    )
+    notes, status = " ".join(main.notes), main.frame["status"].to_dict()
+    assert status["bitfit"] == ("ok" if disturbed else "ok, no T: beside others")
+    assert {status[name] for name in ("fft", "lora", "popularity")} == {"ok"}
+    assert ("Cells that ran beside others (`--jobs`) are no part of T, in lora, bitfit;" in notes) != disturbed
+    assert ("failed, trains nothing or ran beside others." in notes) != disturbed
+    assert "disturbed so much" not in notes and "lost more than" not in notes
 
 
 def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares: list[float]) -> frame.Comparison:
