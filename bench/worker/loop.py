@@ -27,7 +27,7 @@ class Progress:
 
     `best_state`: what training had made by the end of the best epoch, of a run that keeps it.
     `seconds` and `energy` (joules, None where not measured) are what the runs took whose epochs are kept, `passes` what
-    their evaluations took.
+    their evaluations took, `beside` the most cells that ran beside one of them.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -41,6 +41,7 @@ class Progress:
     seconds: float = 0.0
     energy: float | None = 0.0
     passes: list[Pass] = field(default_factory=list)
+    beside: int = 0
 
     def finished(self, training: Training) -> bool:
         """Whether all epochs are done, or more than the patience went by without a better one."""

@@ -146,6 +146,7 @@ def _fit(record: Record, job: Job, events: Events, fit: Fit) -> Progress:
     if damage:
         record.warnings.append(damage)
         events.tell("warning", message=damage)
+    progress.beside = record.beside = max(progress.beside, record.beside)
     record.time.total, before = progress.seconds, progress.energy
     saved, energy = time.monotonic(), EnergyMeter(fit.parts.device, powercap=None)
     energy.start()

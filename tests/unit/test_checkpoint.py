@@ -57,6 +57,7 @@ def half_way() -> Progress:
         seconds=12.5,
         energy=31.0,
         passes=[Pass(encoding=0.5, items=3, ranking=0.25, users=3, waited=0.125)],
+        beside=7,
     )
 
 
@@ -86,6 +87,14 @@ def test_progress_comes_back_whole(saved: Trainer, path: Path) -> None:
     for name, value in expected.items():
         assert isinstance(value, np.ndarray) or value != getattr(Progress(), name), f"{name}: a default proves nothing"
         assert np.array_equal(found[name], value) if isinstance(value, np.ndarray) else found[name] == value, name
+
+
+def test_one_of_before_says_of_no_others(saved: Trainer, path: Path) -> None:
+    progress = half_way()
+    del progress.beside
+    save_checkpoint(path, saved, progress)
+    begun, damage = load_checkpoint(path, make_trainer())
+    assert (len(begun.epochs), begun.beside, damage) == (2, 0, None)
 
 
 def test_one_without_the_best_epoch_s_parameters_is_not_taken_where_they_are_to_be_saved(path: Path) -> None:

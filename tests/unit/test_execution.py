@@ -136,6 +136,18 @@ def test_a_continued_cell_has_the_energy_of_all_its_runs(tmp_path: Path, monkeyp
     assert run(tmp_path, Listener()).energy is None
 
 
+def test_a_continued_cell_ran_beside_as_many_as_any_of_its_runs(tmp_path: Path) -> None:
+    """Begun by `--jobs 8` and ended alone, or the other way round: its first epochs are no quiet ones."""
+    for beside in ((7, 0), (0, 7)):
+        records = [blank().model_copy(update={"beside": each}) for each in beside]
+        jobs = [Job(record=record, directory=tmp_path, checkpoint_seconds=0) for record in records]
+        with pytest.raises(KeyboardInterrupt):
+            execute(records[0], jobs[0], Listener(until=3))
+        execute(records[1], jobs[1], Listener())
+        assert [epoch.resumed for epoch in records[1].time.epochs] == [False, False, True]
+        assert records[1].beside == 7
+
+
 def test_energy_is_unknown_when_that_of_an_earlier_run_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, Listener(until=3))  # without a counter
