@@ -153,6 +153,7 @@ def warnings(comparison: Comparison) -> list[str]:
         lines.append(f"Epochs allowed differ, so accuracies are not on a par: {epochs}.")
     if len([c for c in shared(comparison, commit) if c]) > 1:
         lines.append("The cells were run by different versions of the code; see the settings.")
+    lines += mixed_code(comparison)
     if any(
         len(value.split(", ")) > 1 for value in facts(comparison, lambda record: record.environment.versions).values()
     ):
@@ -187,6 +188,18 @@ def equal_memory(comparison: Comparison) -> str:
         f"{comparison.memory}, and its rates, which are of batch {usual}, times the square root of how many times "
         "larger its batch is; see the settings. Nothing here compares with rows of equal batches."
     )
+
+
+def mixed_code(comparison: Comparison) -> list[str]:
+    """A line for the rows that are means over cells of different code, as the digests in their records tell it."""
+    lines = []
+    for part, words in (("method", "the method"), ("training", "training and evaluation")):
+        found: dict[str, set[str]] = {}
+        for record in (result.record for result in comparison.results if result.record.status == "ok"):
+            found.setdefault(comparison.labels[record.cell_id], set()).add(getattr(record.code, part))
+        if rows := [label for label, digests in found.items() if len(digests - {""}) > 1]:
+            lines.append(f"The code of {words} changed between the cells of a row: {', '.join(rows)}.")
+    return lines
 
 
 def ran_beside(comparison: Comparison) -> list[str]:

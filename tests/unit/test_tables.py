@@ -23,7 +23,7 @@ from tpmebench.reports.analysis.tpme import COSTS, CostWeights, tpme
 from tpmebench.reports.analysis.uncertainty import cost_draws, time_ratios, tpme_intervals
 from tpmebench.reports.figures import sensitivity as plot_sensitivity
 from tpmebench.reports.figures.looks import looks
-from tpmebench.reports.records import Memory, PhaseMemory
+from tpmebench.reports.records import Code, Memory, PhaseMemory
 from tpmebench.reports.report import notes
 from tpmebench.reports.tables import anatomy, caching, headline, settings, significance
 from tpmebench.reports.tables import table as tables
@@ -210,6 +210,26 @@ def test_what_a_reader_must_know_of_a_cell_is_said_with_its_name(make_record) ->
     odd = make_record("lora").model_copy(update={"warnings": ["the checkpoint cannot be read"]})
     one = comparison([make_record("fft"), odd])
     assert "the checkpoint cannot be read (lora)" in settings.warnings(one)
+
+
+def test_cells_of_one_row_by_different_code_are_warned_about(make_record) -> None:
+    """Records without digests and cells that failed are of no other code, and methods are of course of different."""
+    ran = [
+        ("lora", "ok", Code(method="old", training="t")),
+        ("lora", "ok", Code(method="new", training="t")),
+        ("lora", "ok", Code()),
+        ("fft", "ok", Code(method="fft", training="t")),
+        ("fft", "oom", Code(method="other", training="u")),
+    ]
+    records = [
+        make_record(method, seed=seed, status=status).model_copy(update={"code": code})
+        for seed, (method, status, code) in enumerate(ran)
+    ]
+    of_method = "The code of the method changed between the cells of a row: lora."
+    assert settings.mixed_code(comparison(records)) == [of_method]
+    records[1].code.training = "u"
+    of_training = "The code of training and evaluation changed between the cells of a row: lora."
+    assert [line for line in settings.warnings(comparison(records)) if "code of" in line] == [of_method, of_training]
 
 
 def test_failures_keep_their_cause_and_leave_the_scale_alone(make_record) -> None:
