@@ -14,6 +14,10 @@ from .drawing import Picture, draw, logarithmic, name_y_axis
 from .looks import looks
 
 BANDS = "95 % intervals over seeds (Student's t)"
+SURVIVORS = (
+    " Where some cells of a row have ended, its line is the mean of the others, while these are at least half: a jump "
+    "there comes of the change of cells, not of training."
+)
 
 
 def learning_curves(comparison: Comparison) -> Picture | None:
@@ -43,7 +47,7 @@ def learning_curves(comparison: Comparison) -> Picture | None:
     best = "; ".join(f"{label} {show(most(curve['valid']), 'metric', Unit())}" for label, curve in curves.items())
     bands = any(curve["low"].notna().any() for curve in curves.values())
     caption = f"Valid {primary.name} over the seconds and the epochs of training{'; bands: ' + BANDS if bands else ''}."
-    caption += grouped(divided)
+    caption += SURVIVORS * any(curve["cells"].nunique() > 1 for curve in curves.values()) + grouped(divided)
     alt = f"Valid {primary.name} over training. {word}: {best}."
     return draw("learning-curves", caption, alt, grid_height(divided) + 0.2, paint)
 
@@ -56,7 +60,7 @@ def grouped(divided: list[tuple[str, list[str]]]) -> str:
 
 
 def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
-    """Columns epoch, seconds, valid, low, high: means over a method's cells, as far as at least half of them went.
+    """Columns epoch, seconds, valid, low, high: means over a method's `cells`, as far as at least half of them went.
 
     Seconds are a cell's own; where other cells measured the costs, those of the row. Low and high bound the mean of
     valid over seeds, NaN where nothing tells.
@@ -82,4 +86,5 @@ def mean_curve(comparison: Comparison, label: str) -> pd.DataFrame | None:
     over_seeds = frame.groupby(["epoch", "seed"])["valid"].mean().groupby("epoch")
     bounds = [mean_interval(values.to_numpy()) for _, values in over_seeds]
     means["low"], means["high"] = np.array([(bound.low, bound.high) for bound in bounds]).T
-    return means[grouped.size()["size"] * 2 >= len(results)]
+    means["cells"] = grouped.size()["size"]
+    return means[means["cells"] * 2 >= len(results)]

@@ -15,6 +15,7 @@ from matplotlib.patches import Polygon
 from tpmebench.reports.analysis.comparison import compare
 from tpmebench.reports.analysis.results import Result
 from tpmebench.reports.analysis.tpme import PRESETS
+from tpmebench.reports.figures.learning import learning_curves, mean_curve
 from tpmebench.reports.records import Record
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -204,6 +205,16 @@ def test_learning_curves_are_means_over_seeds_by_epoch_and_by_seconds_with_the_b
         assert np.asarray(drawn.get_xydata()) == pytest.approx(expected)
         other = np.asarray(times.get_lines()[number].get_xydata())
         assert other == pytest.approx(np.column_stack([spent + (own[0].time.cache_build or 0.0), valid]))
+
+
+@pytest.mark.parametrize(("lengths", "drawn", "said"), [((5, 5), 5, False), ((5, 7), 7, True), ((4, 5, 7), 5, True)])
+def test_a_caption_says_where_a_learning_curve_goes_on_without_some_seeds(make_record, lengths, drawn, said) -> None:
+    """It is drawn while at least half of them go on."""
+    records = [make_record("lora", seed=seed, epochs=epochs) for seed, epochs in enumerate(lengths)]
+    [one] = compare([Result(record) for record in records])
+    curve, picture = mean_curve(one, "lora"), learning_curves(one)
+    assert curve is not None and list(curve["epoch"]) == list(range(1, drawn + 1))
+    assert picture is not None and ("the mean of the others" in picture.caption) == said
 
 
 def test_bands_of_learning_curves_are_intervals_over_seeds(records, figures) -> None:
