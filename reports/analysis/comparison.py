@@ -4,13 +4,14 @@ Cells are compared when dataset, backbones, training settings, machine and meter
 many epochs they were given, which changes no cost of an epoch; the page says so when they do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
 
+from ...files import canonical_json
 from ...metrics import Metric, headline
 from ...text import visible
 from ..records import Record
@@ -28,7 +29,8 @@ ORIGINS = {
     "cuda-allocated": "peak of CUDA memory allocated (max_memory_allocated)",
     "cpu-tensors": "peak of live tensor bytes on the CPU",
 }
-
+ELSEWHERE = "elsewhere"
+"""The state of a row that stands in another comparison alone."""
 
 Key = tuple[tuple[str, str], ...]
 
@@ -38,7 +40,8 @@ class Comparison:
     """Cells that may stand in one ranking. `conditions` are what they share, `name` a short name fit for a file.
 
     `disturbed`: epochs that lost more than a fifth to waiting count for T as well. `replaced`: cells left out, as a
-    newer one has the same row, seed and repeat. `searches`: those whose choices are rows.
+    newer one has the same row, seed and repeat. `searches`: those whose choices are rows. `elsewhere`: methods and rows
+    that have accuracies in another comparison, of the same protocol on another device.
     """
 
     conditions: dict[str, str]
@@ -48,6 +51,7 @@ class Comparison:
     name: str = ""
     disturbed: bool = False
     searches: list[Search] = field(default_factory=list)
+    elsewhere: set[str] = field(default_factory=set)
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -182,6 +186,19 @@ class Comparison:
 
 def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
     """Sorts cells into comparisons, in the order of `in_order`; see `Comparison` for `disturbed`."""
+    comparisons = []
+    for key, group in _grouped(results).items():
+        rows, searches = settle(group)
+        comparisons.append(Comparison(dict(key), *newest(rows), disturbed=disturbed, searches=searches))
+    comparisons = in_order(comparisons)
+    entitle(comparisons)
+    for comparison in comparisons:
+        comparison.elsewhere = _elsewhere(comparison, comparisons)
+    return comparisons
+
+
+def _grouped(results: list[Result]) -> dict[Key, list[Result]]:
+    """The cells of each comparison. An accuracy stands where its costs were measured, wherever it was reached."""
     groups: dict[Key, list[Result]] = {}
     machines: dict[Key, dict[str, str]] = {}
     measured = partners(results)
@@ -192,25 +209,38 @@ def compare(results: list[Result], disturbed: bool = False) -> list[Comparison]:
         machines.setdefault(protocol, place)
         return (*protocol, *place.items())
 
-    for result in sorted(results, key=lambda result: (trains_nothing(result.record), machine(result.record) == {})):
-        key = key_of(result.record)
-        if trains_nothing(result.record) and key not in groups:  # beside what a GPU trained, it ran on the CPU
-            key = next((other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)), key)
-        # An accuracy stands where its costs were measured, on whichever machine it was reached.
+    untrained = [result for result in results if trains_nothing(result.record)]
+    trained = [result for result in results if not trains_nothing(result.record)]
+    for result in sorted(trained, key=lambda result: machine(result.record) == {}):
         costs = measured.get(result.record.cell_id, [])
-        for place in dict.fromkeys(key_of(cost.record) for cost in costs) or [key]:
+        for place in dict.fromkeys(key_of(cost.record) for cost in costs) or [key_of(result.record)]:
             groups.setdefault(place, []).append(result)
-    comparisons = []
-    for key, group in groups.items():
-        rows, searches = settle(group)
-        comparisons.append(Comparison(dict(key), *newest(rows), disturbed=disturbed, searches=searches))
-    comparisons = in_order(comparisons)
-    entitle(comparisons)
-    return comparisons
+    ran = {(key_of(result.record), _run(result.record)) for result in untrained}
+    for result in untrained:
+        key, run = key_of(result.record), _run(result.record)
+        alike = [other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)]
+        # It is the same on every device; only where it ran another time that run stands.
+        places = [place for place in alike if place == key or (place, run) not in ran]
+        for place in places or alike[:1] or [key]:
+            groups.setdefault(place, []).append(result)
+    return groups
 
 
-def _but_for_the_device(key: Key) -> list[tuple[str, str]]:
+def _run(record: Record) -> str:
+    return canonical_json([record.cell.method, record.cell.options, record.cell.seed, record.cell.repeat])
+
+
+def _but_for_the_device(key: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in key if name not in OF_THE_DEVICE]
+
+
+def _elsewhere(comparison: Comparison, comparisons: list[Comparison]) -> set[str]:
+    """Methods and rows that have accuracies in other comparisons that are equal but for the device."""
+    asked = _but_for_the_device(comparison.conditions.items())
+    others = [each for each in comparisons if each is not comparison]
+    alike = [each for each in others if _but_for_the_device(each.conditions.items()) == asked]
+    reached = [(each, result.record) for each in alike for result in each.results if result.record.accuracy]
+    return {name for each, record in reached for name in (record.cell.method, each.labels[record.cell_id])}
 
 
 def in_order(comparisons: list[Comparison]) -> list[Comparison]:

@@ -7,9 +7,13 @@ cluster. Costs of several machines, or under settings that decide them, are neve
 from collections.abc import Iterable, Sequence
 
 from ...files import canonical_json
+from ...naming import short_name
+from ...text import visible
 from ..records import Record
 from .conditions import OF_THE_DEVICE, conditions, trains_nothing
+from .machine import machine
 from .results import Result
+from .rows import label_cells
 from .search import settle
 
 Question = dict[str, str]
@@ -59,21 +63,52 @@ def _of_method(record: Record) -> Question:
 
 
 def apart(results: Sequence[Result]) -> list[str]:
-    """A line for each row of costs that no accuracy belongs to though its method has some, and why."""
-    joined = {cost.record.cell_id for of_cell in partners(results).values() for cost in of_cell}
+    """What a reader may miss in one row: a line for costs that no accuracy belongs to though their method has some, and
+    why; and for accuracies that are left behind where those of other methods went to their costs.
+    """
+    measured = partners(results)
+    joined = {cost.record.cell_id for of_cell in measured.values() for cost in of_cell}
+    costs = [result.record for result in results if result.record.cell.costs and result.record.status == "ok"]
+    others = [result.record for result in results if not result.record.cell.costs]
+    alone = [record for record in costs if record.cell_id not in joined]
     lines: dict[str, None] = {}
-    for result in results:
-        record = result.record
-        if not record.cell.costs or record.status != "ok" or record.cell_id in joined:
-            continue
-        others = [each.record for each in results if not each.record.cell.costs]
+    for record in alone:
         differences = [_differing(record, other) for other in others if other.cell.method == record.cell.method]
         if differences:
             lines[
                 f"The costs of {record.cell.method} are not joined to its accuracy: the runs differ in "
                 f"{', '.join(min(differences, key=len))}."
             ] = None
-    return list(lines)
+    told = {record.cell.method for record in alone}
+    left = {record.cell_id for record in others if record.cell_id not in measured and record.cell.method not in told}
+    return [*lines, *_left_behind(left, others, [record for record in costs if record.cell_id in joined])]
+
+
+def _left_behind(left: set[str], others: Iterable[Record], costs: Sequence[Record]) -> Iterable[str]:
+    """A line for each protocol with accuracies among those `left` that stand elsewhere than the joined `costs`."""
+    reached: dict[str, list[Record]] = {}
+    for record in others if costs else ():
+        if record.accuracy and not trains_nothing(record):
+            reached.setdefault(_protocol(record), []).append(record)
+    for protocol, records in reached.items():
+        places = {_place(cost) for cost in costs if _protocol(cost) == protocol}
+        labels = label_cells(records)
+        rows = {labels[each.cell_id] for each in records if each.cell_id in left and _place(each) not in places}
+        if places and rows:
+            yield visible(
+                f"The accuracies of {', '.join(sorted(rows))} on {short_name(records[0].cell.dataset)} stand in a "
+                "comparison of their own: their costs were not measured where those of others were."
+            )
+
+
+def _protocol(record: Record) -> str:
+    """What must be equal in a comparison, wherever it ran."""
+    return _text({name: value for name, value in conditions(record).items() if name not in _WHERE})
+
+
+def _place(record: Record) -> str:
+    """Where it ran."""
+    return _text(machine(record) | {name: value for name, value in conditions(record).items() if name in _WHERE})
 
 
 def origins(results: Iterable[Result], labels: dict[str, str]) -> list[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ...metrics import Metric, is_better
 from . import paired, statistics
-from .comparison import Comparison
+from .comparison import ELSEWHERE, Comparison
 from .convergence import bounds
 from .difference import Difference, difference
 from .footing import by_seed, level, pair, untrained
@@ -75,10 +75,10 @@ class Verdicts:
     """All of a comparison. `judged`: whether accuracies are there and say something; of `random` towers they don't.
     `held`: whether rows could be held against the reference, as it has all numbers.
 
-    `status`: the reference's, "" where it is no row. `ranked`: how many rows are; `lone`: the name of the only one.
-    `front`: rows that none dominates, the cheapest first. `equal`: the cheapest of them that does not lie behind
-    the reference in accuracy. `best`: the most accurate of them. `cheapest`: where accuracies are not judged or there
-    is no reference. `bounded`: rows whose accuracy is a lower bound. `accuracies`: of every row that has one.
+    `status`: the reference's, ELSEWHERE or "" where it is no row. `ranked`: how many rows are; `lone`: the name of the
+    only one. `front`: rows that none dominates, the cheapest first. `equal`: the cheapest of them that does not lie
+    behind the reference in accuracy. `best`: the most accurate of them. `cheapest`: where accuracies are not judged or
+    there is no reference. `bounded`: rows whose accuracy is a lower bound. `accuracies`: of every row that has one.
     """
 
     reference: str
@@ -114,7 +114,7 @@ def verdicts(comparison: Comparison, weights: CostWeights, reference: str, tests
         metric=comparison.primary,
         judged=not random and bool(ranked[comparison.primary.name].notna().any()),
         random=random,
-        status=str(statuses[reference]) if reference in statuses.index else "",
+        status=str(statuses.get(reference, ELSEWHERE if reference in comparison.elsewhere else "")),
         ranked=len(ranked),
         lone=str(ranked.index[0]) if len(ranked) == 1 else "",
     )

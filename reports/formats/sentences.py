@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from ..analysis.comparison import ELSEWHERE
 from ..analysis.convergence import BOUND
 from ..analysis.difference import NOT_TOLD_APART, UNTESTED, Difference
 from ..analysis.statistics import Interval
@@ -174,6 +175,8 @@ def _one_seed(tested: Sequence[Difference]) -> str:
 def _why_no_reference(found: Verdicts) -> str:
     if found.status == "":
         return f"{found.reference} was not run"
+    if found.status == ELSEWHERE:
+        return f"{found.reference} stands in another comparison, as its costs were not measured here"
     if found.status != "ok":
         return f"{found.reference} has no result ({found.status})"
     return f"{found.reference} has not all of accuracy, time, parameters and memory"

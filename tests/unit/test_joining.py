@@ -167,6 +167,28 @@ def test_a_search_and_the_runs_of_its_choice_go_together_where_costs_of_any_of_i
     assert one.methods["seeds"].to_dict()[row] == 3, "the fresh runs, not the search's own"
 
 
+def test_who_was_left_without_costs_is_named_and_what_trains_nothing_stands_on_both_sides(make_record: Make) -> None:
+    behind, popular = accuracy(make_record, "fft"), accuracy(make_record, "popularity")
+    low = accuracy(make_record, "sasrec-id")
+    assert low.accuracy
+    low.accuracy.test.metrics["HR@10"] = 0.001
+    rows = [behind, popular, low, accuracy(make_record, "lora", options={"r": 16})]
+    rows += [accuracy(make_record, name) for name in ("lora", "iisan-cached")]
+    rows += [costs(make_record, name) for name in ("lora", "iisan-cached", "sasrec-id")]
+    found = {one.conditions["CPU"]: one for one in comparisons(*rows)}
+    quiet = pages.build(found["A quiet CPU"], CostWeights(), "fft")
+    assert quiet.findings[0] == (
+        "fft stands in another comparison, as its costs were not measured here, so nothing is held against it."
+    )
+    assert any("worse than popularity" in line and "sasrec-id" in line for line in quiet.warnings)
+    assert set(found["A busy CPU"].methods.index) == {"fft", "lora", "popularity"}
+    [line] = apart([Result(record) for record in rows])
+    assert line == (
+        "The accuracies of fft, lora (r=16) on bazaar:items=2000,users=2500 stand in a comparison of their own: their "
+        "costs were not measured where those of others were."
+    )
+
+
 def test_costs_belong_to_the_longest_of_several_lengths(make_record: Make) -> None:
     short, long = (accuracy(make_record, "lora", training=Training(epochs=epochs)) for epochs in (3, 30))
     [joined] = comparisons(costs(make_record, "lora"), short, long)

@@ -151,8 +151,15 @@ def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_re
     assert one.methods["status"].to_dict() == {"popularity": "ok", "fft": "ok"}
     assert len(compare([Result(make_record("popularity", dataset="folder")), Result(trained)])) == 2
     other = make_record("lora")
-    [_, card] = compare([Result(record) for record in (counted, other, trained)])
-    assert [record.record.cell.method for record in card.results] == ["fft"], "its own device comes first"
+    every = compare([Result(record) for record in (counted, other, trained)])
+    assert [set(each.methods.index) for each in every] == [{"popularity", "lora"}, {"popularity", "fft"}]
+    again = counted.model_copy(update={"started": "2025-01-02", "cell_id": "f" * 16}, deep=True)
+    again.environment, again.cell.device = trained.environment, "cuda"
+    for each in compare([Result(record) for record in (counted, other, again, trained)]):
+        [own] = [r.record for r in each.results if r.record.cell.method == "popularity"]
+        assert (own.cell.device, each.replaced) == (each.conditions["device"], []), (
+            "where it ran itself that run stands"
+        )
 
 
 def test_of_data_and_towers_that_changed_the_newest_stand_first(make_record) -> None:
