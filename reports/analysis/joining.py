@@ -19,12 +19,15 @@ from .search import settle
 Question = dict[str, str]
 """What a cell was asked, in words, but for seed, length and where it ran."""
 
+IN_EFFECT = "batch in effect"
+
 _WHERE = {*OF_THE_DEVICE, "deterministic"}
 
 
 def question(record: Record) -> Question:
-    """That of a record."""
+    """That of a record. Where memory is equal batches need not be: what ran with another batch has other costs."""
     own = {"method": record.cell.method, "options": _text(record.cell.options), "rates": _text(record.cell.rates)}
+    own |= {IN_EFFECT: str(record.batch)} if record.cell.training.memory else {}
     return own | {name: value for name, value in conditions(record).items() if name not in _WHERE}
 
 
@@ -59,7 +62,7 @@ def _of_searches(results: Sequence[Result]) -> set[str]:
 
 
 def _of_method(record: Record) -> Question:
-    return {name: value for name, value in question(record).items() if name not in {"options", "rates"}}
+    return {name: value for name, value in question(record).items() if name not in {"options", "rates", IN_EFFECT}}
 
 
 def apart(results: Sequence[Result]) -> list[str]:

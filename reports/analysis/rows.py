@@ -20,7 +20,8 @@ def label_cells(records: list[Record]) -> dict[str, str]:
     labels = {}
     for name in {record.cell.method for record in records}:
         mine = [record for record in records if record.cell.method == name]
-        facts = {record.cell_id: distinctions(record, any(one.time.epochs for one in mine)) for record in mine}
+        trains = any(one.time.epochs for one in mine)
+        facts = {record.cell_id: distinctions(record, trains) | _in_effect(record, mine) for record in mine}
         keys = sorted({key for own in facts.values() for key in own}, key=lambda key: (key in LOOSE, key))
         shown = [key for key in keys if _differ(key, facts.values())]
         for cell_id, own in facts.items():
@@ -38,10 +39,22 @@ def _longest(costs: Record, records: list[Record]) -> Record:
     """Of the cells that differ from one of costs in seed and length at most, the one of most epochs; else itself."""
 
     def asked(record: Record) -> str:
-        return canonical_json([record.cell.options, record.cell.rates])
+        return canonical_json([_setting(record), _in_effect(record, records)])
 
     alike = [each for each in records if not each.cell.costs and asked(each) == asked(costs)]
     return max(alike, key=lambda each: each.cell.training.epochs, default=costs)
+
+
+def _in_effect(record: Record, records: Iterable[Record]) -> dict[str, Any]:
+    """Its batch, where cells of one setting were given one memory and took several."""
+    if not record.cell.training.memory or not record.batch:
+        return {}
+    batches = {each.batch for each in records if each.batch and _setting(each) == _setting(record)}
+    return {"batch": record.batch} if len(batches) > 1 else {}
+
+
+def _setting(record: Record) -> str:
+    return canonical_json([record.cell.options, record.cell.rates])
 
 
 def told_apart(names: Iterable[str]) -> dict[str, str]:

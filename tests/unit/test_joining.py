@@ -133,6 +133,24 @@ def test_settings_that_differ_are_not_joined_and_named(make_record: Make, cell: 
     assert line.startswith("The costs of lora are not joined to its accuracy: the runs differ in ") and named in line
 
 
+@pytest.mark.parametrize("cpu", ["A quiet CPU", "A busy CPU"])
+def test_of_equal_memory_costs_of_another_batch_are_not_joined(make_record: Make, cpu: str) -> None:
+    """Neither from elsewhere nor on the machine where the accuracy was reached, where both have a row."""
+    memory = Training(memory="2GiB", epochs=300)
+    reached, other = (
+        accuracy(make_record, "lora", training=memory),
+        costs(make_record, "lora", cpu=cpu, training=memory),
+    )
+    reached.batch, other.batch, other.environment.threads = 512, 128, 1
+    for one in comparisons(reached, other):
+        assert not (one.methods["time"].notna() & one.methods["HR@10"].notna()).any()
+    [line] = apart([Result(reached), Result(other)])
+    assert line.endswith("the runs differ in batch in effect.")
+    other.batch = 512
+    [one] = comparisons(reached, other)
+    assert list(one.methods.index) == ["lora"] and one.methods["time"].to_dict() == {"lora": mean_time(other)}
+
+
 def test_costs_that_failed_are_said_to_have_failed_and_not_to_differ(make_record: Make) -> None:
     none = costs(make_record, "lora").model_copy(update={"status": "oom", "error": "out of memory"})
     assert apart([Result(none), Result(accuracy(make_record, "lora"))]) == []
