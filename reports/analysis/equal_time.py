@@ -11,7 +11,7 @@ lead is the mean of the differences within each seed.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from statistics import fmean
 
@@ -44,6 +44,13 @@ class Curve:
         """What each seed had reached by then, `[seeds]`; None before the end of the first epoch."""
         done = int(np.searchsorted(self.seconds, seconds * (1 + 1e-9), side="right"))
         return self.values[:, done - 1] if done else None
+
+    def among(self, seeds: Sequence[int]) -> "Curve":
+        """The curve of those of its seeds that are among others; of all where none is."""
+        kept = [number for number, seed in enumerate(self.seeds) if seed in seeds]
+        if not kept:
+            return self
+        return replace(self, values=self.values[kept], seeds=tuple(self.seeds[number] for number in kept))
 
     def until(self, target: float, better: str) -> float:
         """When the mean over the seeds first was as good as the target; infinite if it never was."""
@@ -211,15 +218,16 @@ def _lead(reached: dict[str, dict[int, float]], better: str) -> Lead:
 
 def time_to_target(comparison: Comparison, reference: str) -> pd.DataFrame:
     """One row a method: seconds to each of TARGETS (its column the share) of what the reference reaches, infinite where
-    it never does, and the `end` of its longest run. Empty without the reference's curve.
+    it never does, and the `end` of its longest run; on the seeds that both have. Empty without the reference's curve.
     """
-    found = curves(comparison, comparison.primary.name)
+    found, better = curves(comparison, comparison.primary.name), comparison.primary.better
     if reference not in found:
         return pd.DataFrame()
-    goal, better = float(found[reference].values[:, -1].mean()), comparison.primary.better
-    targets = {share: goal * share if better == "more" else goal / share for share in TARGETS}
-    rows = {
-        label: {share: curve.until(target, better) for share, target in targets.items()} | {"end": curve.seconds[-1]}
-        for label, curve in found.items()
-    }
+    rows = {}
+    for label, curve in found.items():
+        mine, base = curve.among(found[reference].seeds), found[reference].among(curve.seeds)
+        goal = float(base.values[:, -1].mean())
+        targets = {share: goal * share if better == "more" else goal / share for share in TARGETS}
+        rows[label] = {share: mine.until(target, better) for share, target in targets.items()}
+        rows[label]["end"] = float(curve.seconds[-1])
     return pd.DataFrame(rows).T

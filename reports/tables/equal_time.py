@@ -141,9 +141,11 @@ def target_table(comparison: Comparison, reference: str) -> Table | None:
         f"to {share:.0%}": [told(s, e) for s, e in zip(times[share], times["end"], strict=True)] for share in TARGETS
     }
     frame = pd.DataFrame(texts, index=times.index)
+    bound = f"What {reference} reaches is itself a bound: more training may set a higher goal."
     notes = (
-        f"Until the mean {metric} over the seeds is as good as that share of what {reference} reaches at its own end. "
-        ">: not reached by the end of its training, which is the time that is shown.",
+        f"Until the mean {metric}, over the seeds that both have, is as good as that share of what {reference} reaches "
+        "at its own end. >: not reached by the end of its training, which is the time that is shown.",
+        *([bound] if reference in bounds(comparison) else []),
         *left_out(comparison, metric),
     )
     columns = tuple(Column(name, name) for name in texts)

@@ -94,8 +94,10 @@ def test_accuracy_at_equal_time_by_hand(one: Comparison) -> None:
     assert cached["end_seconds"] == 7 + 2 * (3 + 5) / 2
 
 
-def test_the_time_to_a_target_by_hand(one: Comparison) -> None:
+def test_the_time_to_a_target_by_hand(one: Comparison, make_record: Make) -> None:
     """fft reaches 0.28: 0.252, 0.266 and 0.28. The means of the cached one: .15, .22, .22, .22, .27."""
+    second = run(make_record, "fft", 10, [0.1, 0.2, 0.3, 0.2], [0.12, 0.20, 0.28, 0.40], seed=1)
+    [one] = compare([*one.results, Result(second)])
     times = time_to_target(one, "fft")
     assert row_of(times, "fft") == [30, 30, 30, 40]
     assert row_of(times, "iisan-cached") == [17, 17, math.inf, 17]
@@ -111,6 +113,13 @@ def test_a_repeat_of_a_seed_is_no_further_seed(one: Comparison) -> None:
     [both] = compare([*one.results, *map(Result, again)])
     assert len(both.results) == len(one.results) + 1
     pd.testing.assert_frame_equal(at_equal_time(both, "fft", "HR@10"), at_equal_time(one, "fft", "HR@10"))
+
+
+def test_a_target_is_told_on_the_seeds_that_both_have(make_record: Make) -> None:
+    """The second seed is hard for fft, and lora lacks it: on the first lora stays below."""
+    hard = three(make_record, "fft", 10.0, [0.30, 0.10])[:2]
+    one = compared(*hard, three(make_record, "lora", 5.0, [0.25])[0])
+    assert row_of(time_to_target(one, "fft"), "lora")[:3] == [math.inf] * 3
 
 
 def test_columns_name_what_the_reference_s_epochs_take(one: Comparison) -> None:
