@@ -1,4 +1,4 @@
-"""Parts of a record: what was seen of its towers, and what a method costs once it is trained."""
+"""Parts of a record: what was seen of its towers, what a step computes, and what a method costs once it is trained."""
 
 from ..cell import Schema
 from ..values import Count, Number, PositiveSeconds, Seconds, Share
@@ -66,6 +66,15 @@ class Use(Schema):
     user_operations: Count | None = None
     known_bytes: Count | None = None
     new_bytes: Count | None = None
+
+
+class Compute(Schema):
+    """Floating-point operations of the metered training step (the epoch's heaviest), and its items and slots."""
+
+    forward: Count
+    backward: Count
+    items: Count
+    slots: Count
 
 
 class Plan(Schema):

@@ -14,7 +14,7 @@ from ..energy import CounterName, Energy
 from ..files import write_atomic
 from ..metrics import PRIMARY, RANKING, Metric, MetricName
 from ..values import CellID, Count, Moment, Note, Number, PositiveSeconds, Seconds, Share
-from .measurements import Plan, SelfCheck, TowerRead, Use
+from .measurements import Compute, Plan, SelfCheck, TowerRead, Use
 
 SCHEMA_VERSION = 2
 """2 has head and evaluation apart from training, where version 1 had all three."""
@@ -137,8 +137,8 @@ class StepTimes(Schema):
 
 class Time(Schema):
     """Wall times in seconds. `epochs` are raw; the first is a warm-up epoch for means when there are more.
-    `cache_build`: the feature cache's, whenever, by `cache_built_by`, and with `cache_energy`. `start`: the method's
-    start from the weights.
+    `cache_build`: the feature cache's, whenever, by `cache_built_by`, and with `cache_energy`; on `cache_machine`, in
+    words, while at most `cache_beside` other cells might run. `start`: the method's start from the weights.
     """
 
     epochs: list[Epoch] = []
@@ -147,6 +147,8 @@ class Time(Schema):
     cache_build: Seconds | None = None
     cache_reused: bool | None = None
     cache_built_by: str = ""
+    cache_machine: str = ""
+    cache_beside: Count = 0
     cache_energy: Energy | None = None
     start: Seconds | None = None
     test: Seconds | None = None
@@ -210,15 +212,6 @@ class Memory(Schema):
         if measured is None:
             return None
         return measured.allocated if self.origin == "cuda-allocated" else measured.tensors
-
-
-class Compute(Schema):
-    """Floating-point operations of the metered training step (the epoch's heaviest), and its items and slots."""
-
-    forward: Count
-    backward: Count
-    items: Count
-    slots: Count
 
 
 class Code(Schema):

@@ -9,6 +9,7 @@ from tpmebench.bench.planning.forecast import Beside, Forecast, NoForecast, fore
 from tpmebench.bench.worker.build import TrainedCell, assemble, build_features
 from tpmebench.bench.worker.cache_build import CacheMeter
 from tpmebench.bench.worker.evaluation import Evaluator
+from tpmebench.bench.worker.job import Order
 from tpmebench.bench.worker.measuring import count_operations, count_parameters, tensor_memory
 from tpmebench.bench.worker.places import Places
 from tpmebench.bench.worker.step import Trainer
@@ -32,7 +33,7 @@ def assembled(cell: Cell, places: Places | None = None) -> TrainedCell:
     places = places or Places.of(cell)
     method = make_method(places.method, cell.options)
     for modality in MODALITIES[cell.modalities] if method.uncached else ():
-        build_features(cell, places, modality, lambda *_: None, CacheMeter(cell))
+        build_features(cell, places, modality, lambda *_: None, CacheMeter(Order(cell=cell, places=places)))
     parts = assemble(cell, lambda *_: None, places=places)
     assert isinstance(parts, TrainedCell)
     return parts

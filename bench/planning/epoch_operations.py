@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ...datasets.batches import ItemBatch
 from ...methods.features.content import form_of
 from ...methods.inputs import ItemInputs
-from ...reports.records import Compute
+from ...reports.measurements import Compute
 from ..meters.operations import count_step
 from ..worker.step import Trainer
 

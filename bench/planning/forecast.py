@@ -11,8 +11,8 @@ from ...files import reason
 from ...methods.backbones.shipping import size
 from ...methods.features.content import form_of, typical_items
 from ...methods.features.encoding import Encoding
-from ...reports.measurements import Use
-from ...reports.records import Compute, Memory, Parameters, PhaseMemory
+from ...reports.measurements import Compute, Use
+from ...reports.records import Memory, Parameters, PhaseMemory
 from ..meters.operations import count
 from ..meters.tensor_bytes import TensorBytes
 from ..worker.measuring import METERED_STEPS, count_operations, count_parameters, evaluation_peak, training_peak

@@ -1,6 +1,6 @@
 """Builds a feature cache in a process of its own, so that its time and its peaks are of nothing else.
 
-    python -m tpmebench.bench.worker.cache_build MODALITY < subject.json
+    python -m tpmebench.bench.worker.cache_build MODALITY < order.json
 
 What building took stands in the entry: every cell that reads it reports the same.
 """
@@ -30,7 +30,7 @@ from ..meters.tensor_bytes import TensorBytes
 from ..nursery import Program, start
 from .build import build_features
 from .failure import classify, one_line
-from .job import Subject
+from .job import Order
 from .lifeline import begin
 from .places import Places
 from .preparation import prepare_process
@@ -42,9 +42,9 @@ class CacheMeter:
     What it used, where a counter says that.
     """
 
-    def __init__(self, cell: Cell) -> None:
-        self._device = torch.device(cell.device)
-        self._cell = cell
+    def __init__(self, order: Order) -> None:
+        self._device = torch.device(order.cell.device)
+        self._order = order
         self._peaks = PeakMemory(self._device)
         self._energy = EnergyMeter(self._device)
 
@@ -54,24 +54,27 @@ class CacheMeter:
         self._energy.start()
 
     def stop(self, tower: nn.Module, heaviest: Run, items: Sequence[Run]) -> dict[str, Any]:
-        """`memory`, `energy`, `built_by` and `tower_operations`, as the entry keeps them."""
+        """`memory`, `energy`, `tower_operations` and by whom and where it was built, as the entry keeps them."""
         energy, found = self._energy.stop(), self._peaks.read()
         if self._device.type == "cpu":
             with TensorBytes(track=[tower]) as meter:
                 heaviest()
             found.tensors = meter.peak
         measured: dict[str, Any] = {"memory": found.model_dump(exclude_none=True), "built_by": self._builder()}
+        measured |= {"machine": self._order.machine, "beside": self._order.beside}
         measured["tower_operations"] = round(mean(count(item) for item in items))
         return measured if energy is None else {**measured, "energy": energy.model_dump()}
 
     def _builder(self) -> str:
-        cell, on_gpu = self._cell, self._device.type == "cuda"
+        cell, on_gpu = self._order.cell, self._device.type == "cuda"
         machine = torch.cuda.get_device_name(self._device) if on_gpu else environment.cpu_model()
         return f"{cell.method}, seed {cell.seed}, on {machine}, {torch.get_num_threads()} threads"
 
 
-def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
-    """Has a cell's feature cache built, and raises here whatever ended it there."""
+def build_apart(cell: Cell, places: Places, modality: str, tell: Tell, machine: str = "", beside: int = 0) -> None:
+    """Has a cell's feature cache built, on this machine and beside so many other cells, and raises here whatever ended
+    it there.
+    """
     kills = out_of_memory_kills()
     jobs, given = os.pipe()
     told, events = os.pipe()
@@ -81,7 +84,8 @@ def build_apart(cell: Cell, places: Places, modality: str, tell: Tell) -> None:
     # The builder takes the end of what it is given for ours, so that stays open until it has ended.
     with os.fdopen(given, "wb", buffering=0) as job, os.fdopen(told, "rb") as lines:
         with suppress(BrokenPipeError):  # it is gone already; its exit status says why
-            job.write(Subject(cell=cell, places=places).model_dump_json().encode() + b"\n")
+            order = Order(cell=cell, places=places, machine=machine, beside=beside)
+            job.write(order.model_dump_json().encode() + b"\n")
         failure = _follow(lines, tell)
         code = builder.wait()
     _judge(failure, code, modality, out_of_memory_kills() != kills)
@@ -116,10 +120,10 @@ def _judge(failure: dict[str, str] | None, code: int, modality: str, killed_for_
 
 def main(modality: str) -> int:
     """Builds; 0 when the entry is there."""
-    events, job = begin(Subject)
+    events, job = begin(Order)
     try:
         prepare_process(job.cell)
-        build_features(job.cell, job.places, modality, events.phase, CacheMeter(job.cell))
+        build_features(job.cell, job.places, modality, events.phase, CacheMeter(job))
     except BaseException as error:
         traceback.print_exc()
         events.tell("failed", status=classify(error), message=one_line(error))

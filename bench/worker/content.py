@@ -33,8 +33,9 @@ BuildApart = Callable[[Cell, Places, str, Tell], None]
 class CacheUse:
     """What the feature cache cost, whenever and by whom it was built: seconds, peaks, bytes on disk, found or built.
 
-    `on_card`: bytes that training holds on the GPU. `towers`: of each modality bytes of the tower and operations an
-    item, as far as it was run; None where unknown.
+    `machine`: where, in words; `beside`: the most cells that might run at the same time. `on_card`: bytes that training
+    holds on the GPU. `towers`: of each modality bytes of the tower and operations an item, as far as it was run; None
+    where unknown.
     """
 
     seconds: float = 0.0
@@ -42,6 +43,8 @@ class CacheUse:
     reused: bool = True
     memory: PhaseMemory | None = None
     built_by: str = ""
+    machine: str = ""
+    beside: int = 0
     on_card: int = 0
     energies: list[Energy | None] = field(default_factory=list)
     towers: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
@@ -59,13 +62,18 @@ class CacheUse:
         # Of several entries of a tower that counts which was built from most of it: it is run once.
         one, other = self.towers.get(modality, (0, 0)), (built.tower_bytes, built.tower_operations)
         self.towers[modality] = (_most(one[0], other[0]), _most(one[1], other[1]))
-        self.built_by = "; ".join(dict.fromkeys(filter(None, (*self.built_by.split("; "), built.built_by))))
+        self.built_by, self.machine = _both(self.built_by, built.built_by), _both(self.machine, built.machine)
+        self.beside = max(self.beside, built.beside)
 
     @property
     def energy(self) -> Energy | None:
         """Of all entries together; None as soon as one of them was not measured."""
         known = [energy for energy in self.energies if energy is not None]
         return reduce(Energy.plus, known) if known and len(known) == len(self.energies) else None
+
+
+def _both(before: str, another: str) -> str:
+    return "; ".join(dict.fromkeys(filter(None, (*before.split("; "), another))))
 
 
 def _most(one: int | None, other: int | None) -> int | None:

@@ -50,6 +50,13 @@ class Subject(BaseModel):
     places: Places
 
 
+class Order(Subject):
+    """A feature cache to build for a cell: on which machine, in words, and beside how many others."""
+
+    machine: str = ""
+    beside: int = 0
+
+
 class CheckJob(BaseModel):
     """What the self-check is given: cells of one dataset and one pair of towers, read alike, of different methods."""
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from ...reports.records import Compute, Memory, Parameters, PhaseMemory
+from ...reports.measurements import Compute
+from ...reports.records import Memory, Parameters, PhaseMemory
 from ..meters import parameters
 from ..meters.operations import count_step
 from ..meters.peaks import PeakMemory

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from ...energy import CARD
 from ...errors import Mended
 from ...files import cache_directory
+from ...reports.analysis.machine import machine_words
 from ...reports.records import Epoch, Memory, PhaseMemory, Record, StepTimes, Time
 from ..meters import environment
 from ..meters.energy import EnergyMeter
@@ -46,7 +48,8 @@ def execute(record: Record, job: Job, events: Events) -> None:
     record.environment.warnings = job.warnings
     memory = MemoryMeter(torch.device(cell.device))
     with _telling_of_damage(record, events):
-        parts = assemble(cell, events.phase, build_apart, job.places, job.batch)
+        apart = partial(build_apart, machine=machine_words(record), beside=record.beside)
+        parts = assemble(cell, events.phase, apart, job.places, job.batch)
     record.dataset = parts.dataset.facts
     if isinstance(parts, RankedCell):
         _rank(record, job, parts)
@@ -106,6 +109,7 @@ def _keep_cache(record: Record, cache: CacheUse | None) -> None:
     if cache is not None:
         record.time.cache_build, record.time.cache_reused = cache.seconds, cache.reused
         record.time.cache_built_by, record.time.cache_energy = cache.built_by, cache.energy
+        record.time.cache_machine, record.time.cache_beside = cache.machine, cache.beside
 
 
 def _train(record: Record, job: Job, events: Events, parts: TrainedCell, memory: MemoryMeter) -> None:

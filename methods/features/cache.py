@@ -72,13 +72,16 @@ def features_directory() -> Path:
 class Built(BaseModel):
     """What building an entry took, and who did it; empty where that was not measured.
 
-    `memory`: peaks in bytes. `tower_bytes`: of the tower as far as it was run, and `tower_operations` of running it for
-    an item; None in an entry of before.
+    `memory`: peaks in bytes. `machine`: where, in words; `beside`: how many cells might run at the same time.
+    `tower_bytes`: of the tower as far as it was run, and `tower_operations` of running it for an item; None in an entry
+    of before.
     """
 
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     memory: dict[str, Annotated[int, Field(ge=0)]] = {}
     built_by: str = ""
+    machine: str = ""
+    beside: Count = 0
     energy: Energy | None = None
     tower_bytes: Count | None = None
     tower_operations: Count | None = None

@@ -10,7 +10,7 @@ from ...metrics import headline
 from ..records import Epoch, Record
 from .energy import COUNTERS, cache_energy, epoch_energy
 from .epochs import alone, is_marked, mean_epoch, timed_epochs, usable_epochs
-from .machine import machine
+from .machine import machine_words
 from .use import use_sizes, use_times
 
 FAMILIES = get_args(Family)
@@ -51,7 +51,7 @@ def row(record: Record, disturbed: bool = False) -> dict[str, Any]:
         "seed": record.cell.seed,
         "repeat": record.cell.repeat,
         "costs": record.cell.costs,
-        "machine": ", ".join(machine(record).values()),
+        "machine": machine_words(record),
         "status": record.status,
         "error": record.error,
         "started": record.started,

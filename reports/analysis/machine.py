@@ -19,6 +19,11 @@ def machine(record: Record) -> dict[str, str]:
     }
 
 
+def machine_words(record: Record) -> str:
+    """The machine in words, in a line; "" where that is unknown."""
+    return ", ".join(machine(record).values())
+
+
 def machine_name(record: Record) -> str:
     """What times depend on: GPU or else processor, cores, threads and torch, whose builds for CPU and GPU are one."""
     environment = record.environment

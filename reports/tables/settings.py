@@ -10,6 +10,7 @@ from ...patience import in_words
 from ..analysis.comparison import Comparison, shared
 from ..analysis.data_facts import data_warnings
 from ..analysis.epochs import alone
+from ..analysis.machine import machine_words
 from ..quantities import quantity
 from ..records import Record
 from .table import Column, Table
@@ -167,7 +168,7 @@ def warnings(comparison: Comparison) -> list[str]:
         lines.append(equal_memory(comparison))
     elif len(set(comparison.cells["batch"].dropna())) > 1:
         lines.append("Batch sizes differ between methods; see the settings.")
-    lines += [*own_attention(comparison), *ran_beside(comparison)]
+    lines += [*own_attention(comparison), *ran_beside(comparison), *other_builds(comparison)]
     if any(result.record.plan for result in comparison.results):
         lines.append("Planned, not run: costs were computed from the modules and steps; there are no times.")
     if comparison.random_towers:
@@ -211,6 +212,26 @@ def ran_beside(comparison: Comparison) -> list[str]:
             rows.append(label if together == len(trained) else f"{label} (in {together} of {len(trained)} cells)")
     count = "count all the same" if comparison.disturbed else "do not count"
     return [f"Run beside other cells (`--jobs`), so that times and energy {count}: {', '.join(rows)}."] if rows else []
+
+
+def other_builds(comparison: Comparison) -> list[str]:
+    """A line for the rows whose feature cache was built in another way than they were run: it is built once for all."""
+
+    def elsewhere(record: Record) -> bool:
+        where = record.time.cache_machine
+        return bool(record.time.cache_beside) or where not in ("", machine_words(record))
+
+    rows = [
+        label
+        for label in map(str, comparison.methods.index)
+        if any(alone(result.record) and elsewhere(result.record) for result in comparison.costs_of(label))
+    ]
+    if not rows:
+        return []
+    return [
+        "The feature cache was built beside other cells (`--jobs`), with other threads or on another machine, so that "
+        f"its seconds and energy are not of this one: {', '.join(rows)}."
+    ]
 
 
 def own_attention(comparison: Comparison) -> list[str]:

@@ -157,7 +157,9 @@ def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: 
         rows = 2 if job.key.modality == "text" else 3
         states = torch.zeros(rows, 1, 8, dtype=torch.float32)
         peaks = {"tensors": 10 * rows, "rss": 100 - rows}
-        cache = FeatureCache(Path("nowhere"), states, None, Built(seconds=0.5 * rows, memory=peaks, built_by="whoever"))
+        where = {"built_by": "whoever", "machine": f"Machine {rows}", "beside": 9 - rows}
+        built = Built(seconds=0.5 * rows, memory=peaks, **where)
+        cache = FeatureCache(Path("nowhere"), states, None, built)
         return cache, job.key.modality == reused
 
     monkeypatch.setattr(content, "ensure_features", ensure)
@@ -165,7 +167,7 @@ def test_what_caches_cost_is_summed_over_towers(small_cell: Build, monkeypatch: 
     assert use is not None
     assert (use.bytes, use.seconds, use.reused) == (160, 2.5, False)
     assert use.memory is not None and (use.memory.tensors, use.memory.rss, use.memory.allocated) == (30, 98, None)
-    assert use.built_by == "whoever"
+    assert (use.built_by, use.machine, use.beside) == ("whoever", "Machine 2; Machine 3", 7)
 
 
 def reader_of(parts: TrainedCell) -> TowerReader:

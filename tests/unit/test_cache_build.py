@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     told: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TPMEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
-        first = trained(cell(modalities="text"), lambda name, *_: told.append(name), build_apart)
+        apart = partial(build_apart, machine="A machine, 2 threads", beside=7)
+        first = trained(cell(modalities="text"), lambda name, *_: told.append(name), apart)
         second = trained(cell(modalities="text", seed=3), apart=build_apart)
         folders = [path for path in features_directory().iterdir() if (path / "entry.json").exists()]
         entries = [entry for folder in folders if (entry := read_entry(folder)) is not None]
@@ -46,6 +48,7 @@ def test_what_building_took_stands_in_the_entry(built: Built):
     assert "allocated" not in entry.memory
     assert entry.seconds > 0
     assert entry.built_by.startswith("frozen-cached, seed 0, on ")
+    assert (entry.machine, entry.beside) == ("A machine, 2 threads", 7)
     assert "caching text features" in told
 
 
@@ -58,12 +61,13 @@ def test_every_cell_that_reads_an_entry_reports_the_same_cost(
     for use in (first.cache, second.cache):
         assert use.memory == PhaseMemory.model_validate(entry.memory)
         assert (use.seconds, use.built_by) == (entry.seconds, entry.built_by)
+        assert (use.machine, use.beside) == ("A machine, 2 threads", 7), "where it was built, whoever reads it"
 
 
 def test_an_entry_of_before_says_nothing_of_memory(tmp_path: Path, small_cell: Callable[..., TrainedCell]):
     """Built in the cell's own process, where nothing measures it."""
     use = small_cell("frozen-cached").cache
-    assert use is not None and use.memory is None and use.built_by == ""
+    assert use is not None and use.memory is None and use.built_by == use.machine == "" and use.beside == 0
 
 
 def test_a_mistake_that_the_builder_meets_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -246,6 +246,27 @@ def test_a_report_says_which_cells_ran_beside_others(make_record: Callable[..., 
     assert "disturbed so much" not in notes and "lost more than" not in notes
 
 
+@pytest.mark.parametrize(
+    ("machine", "beside", "own", "told"),
+    [
+        ("", 0, 0, False),  # a record of before
+        ("Example CPU @ 2.5 GHz, 2, 2", 0, 0, False),
+        ("Example CPU @ 2.5 GHz, 2, 2", 7, 0, True),
+        ("Example CPU @ 2.5 GHz, 2, 1", 0, 0, True),  # with another number of threads
+        ("Example CPU @ 2.5 GHz, 2, 2; Another", 0, 0, True),  # one of its two towers
+        ("Another", 7, 7, False),  # it has no times itself
+    ],
+)
+def test_a_report_says_whose_cache_was_built_otherwise_than_it_ran(
+    make_record: Callable[..., Record], machine: str, beside: int, own: int, told: bool
+):
+    record = make_record("iisan-cached").model_copy(deep=True, update={"beside": own})
+    record.time.cache_machine, record.time.cache_beside = machine, beside
+    [one] = frame.compare([Result(record), Result(make_record("fft"))])
+    lines = [line for line in warnings(one) if line.startswith("The feature cache was built beside")]
+    assert [line.rpartition(": ")[2] for line in lines] == ["iisan-cached."] * told
+
+
 def comparison_of(make_record: Callable[..., Record], disturbed: bool, **shares: list[float]) -> frame.Comparison:
     records = [with_waits(make_record(name), own) for name, own in shares.items()]
     [comparison] = frame.compare([Result(record) for record in records], disturbed)

@@ -33,6 +33,7 @@ from tpmebench.cell import BackboneChoice, Cell, Head, Training
 from tpmebench.datasets.catalogue import Sequences
 from tpmebench.energy import Energy
 from tpmebench.errors import BenchError, Mended
+from tpmebench.reports.analysis.machine import machine_words
 from tpmebench.reports.records import Compute, Epoch, Memory, Parameters, PhaseMemory, Record, StepTimes, ranks_path
 
 CELL = Cell(
@@ -260,11 +261,20 @@ def test_training_draws_from_the_seed_whatever_was_drawn_before(story: Story) ->
 
 def test_what_a_cache_cost_is_recorded(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     use = CacheUse(seconds=6.5, bytes=71, reused=False, memory=PhaseMemory(tensors=72), built_by="cell x")
-    whole = execution.assemble
-    monkeypatch.setattr(execution, "assemble", lambda *given: replace(whole(*given), cache=use))
+    use.machine, use.beside = "Another", 3
+    whole, apart = execution.assemble, []
+    monkeypatch.setattr(execution, "build_apart", lambda *_, **told: apart.append(told))
+
+    def assemble(*given: Any) -> Any:
+        given[2]()
+        return replace(whole(*given), cache=use)
+
+    monkeypatch.setattr(execution, "assemble", assemble)
     record = run(story.directory, Listener())
     times, memory = record.time, record.memory
     assert (times.cache_build, times.cache_reused, times.cache_built_by) == (6.5, False, "cell x")
+    assert (times.cache_machine, times.cache_beside) == ("Another", 3)
+    assert apart == [{"machine": machine_words(record), "beside": 0}] and machine_words(record)
     assert memory is not None and (memory.cache_build, memory.feature_cache) == (PhaseMemory(tensors=72), 71)
 
 
