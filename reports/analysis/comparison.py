@@ -215,12 +215,13 @@ def _grouped(results: list[Result]) -> dict[Key, list[Result]]:
         costs = measured.get(result.record.cell_id, [])
         for place in dict.fromkeys(key_of(cost.record) for cost in costs) or [key_of(result.record)]:
             groups.setdefault(place, []).append(result)
+    worked = {key for key, group in groups.items() if any(result.record.status == "ok" for result in group)}
     ran = {(key_of(result.record), _run(result.record)) for result in untrained}
     for result in untrained:
         key, run = key_of(result.record), _run(result.record)
         alike = [other for other in groups if _but_for_the_device(other) == _but_for_the_device(key)]
-        # It is the same on every device; only where it ran another time that run stands.
-        places = [place for place in alike if place == key or (place, run) not in ran]
+        # It is the same on every device, and so beside all that ended well; but where it ran again that run stands.
+        places = [place for place in alike if place == key or (place in worked and (place, run) not in ran)]
         for place in places or alike[:1] or [key]:
             groups.setdefault(place, []).append(result)
     return groups

@@ -153,6 +153,10 @@ def test_a_ranking_that_trains_nothing_stands_beside_what_a_card_trained(make_re
     other = make_record("lora")
     every = compare([Result(record) for record in (counted, other, trained)])
     assert [set(each.methods.index) for each in every] == [{"popularity", "lora"}, {"popularity", "fft"}]
+    failed = make_record("lora", status="oom").model_copy(deep=True, update={"cell_id": "e" * 16})
+    failed.environment.cpu = "Another"
+    alone = compare([Result(record) for record in (counted, other, failed)])[-1]
+    assert set(alone.methods.index) == {"lora"}, "beside failures it says nothing"
     again = counted.model_copy(update={"started": "2025-01-02", "cell_id": "f" * 16}, deep=True)
     again.environment, again.cell.device = trained.environment, "cuda"
     for each in compare([Result(record) for record in (counted, other, again, trained)]):
