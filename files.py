@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -201,9 +202,12 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 
 
 def parse_json(text: str, origin: str) -> Any:
-    """The value of JSON text; BenchError begins with `origin`."""
+    """The value of JSON text; BenchError begins with `origin`. Half a surrogate pair is no text, so none is read."""
     try:
-        return _shallow(json.loads(text), origin)
+        value = _shallow(json.loads(text), origin)
+        if _HALF_PAIR.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
     except (ValueError, RecursionError) as error:
         raise BenchError(f"{origin}: not valid JSON: {reason(error)}: mend the file or remove it") from error
 
@@ -239,6 +243,7 @@ def _has_endless_key(text: str) -> bool:
     return False
 
 
+_HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")
 _KEY_PART = frozenset("\n=,{}#")
 
 

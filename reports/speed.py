@@ -133,7 +133,7 @@ def scale_markdown(benchmarks: Path) -> str:
     """The table in markdown, with the machine and the commit that it was measured on."""
     content = read_json(benchmarks)
     machine, info = content["machine_info"]["cpu"], content["commit_info"]
-    commit = _commit(info["id"], info["dirty"], content["datetime"])
+    commit = _commit(info["id"], info.get("dirty"), content["datetime"])
     about = f"{machine['brand_raw']}, {machine['count']} cores, {commit}."
     return "\n".join([*_lines(scale_table(benchmarks)), "", escape(about)])
 

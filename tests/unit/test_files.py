@@ -163,3 +163,9 @@ def test_a_changed_array_file_is_an_array_or_an_error(tmp_path_factory: pytest.T
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     with bounded("array.npy"):  # asserts that an error names the file
         map_array(npy(folder, bytes(content)))
+
+
+def test_half_a_surrogate_pair_is_refused_where_it_is_read_and_not_where_it_is_written() -> None:
+    assert parse_json(r'{"study": "\ud83d\ude00"}', "a file") == {"study": "\U0001f600"}
+    with pytest.raises(BenchError, match="a file: not valid JSON"):
+        parse_json(r'{"study": "a\udcff"}', "a file")
