@@ -26,9 +26,7 @@ TIMES = (
     *(f"time.epochs.*.{name}" for name in ("total", "data", "forward", "backward", "update", "evaluation")),
     *(f"time.epochs.*.{name}" for name in ("waited", "cpu", "preempted", "others", "attempts", "energy*")),
     *("energy*", "time.cache_energy*", "use.passes*"),
-    "time.cache_machine",
-    "time.cache_beside",
-    "self_check",
+    *("time.cache_machine", "time.cache_beside", "self_check"),
 )
 MACHINE = ("environment", "memory.*.rss", "memory.*.process")
 PASSED_OVER = (*IDENTITY, *TIMES, *MACHINE)

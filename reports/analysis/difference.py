@@ -15,7 +15,7 @@ NOT_TOLD_APART, UNTESTED = "not told apart", "untested"
 class Difference:
     """A row's primary metric less another's, with its 95 % interval, and what the test says.
 
-    `value` and `other`: the two, over the seeds that both rows have (`footing.pair`).
+    `value` and `other`: the two, over the seeds that both rows have.
     `share`: of the other's metric, nan where that is 0. `p`: of the sign-flip test, Holm-corrected. `told`: "better",
     "worse" or NOT_TOLD_APART; UNTESTED without ranks of both: then bounds and p are nan, `seeds` and `users` 0.
     `behind`: whether its interval alone says that the row is worse, or, untested, its average. The correction for many
@@ -35,10 +35,11 @@ class Difference:
 
 
 def difference(tests: pd.DataFrame, name: str, metric: Metric, value: float, other: float) -> Difference:
-    """That of a row of `paired.tests` and its two means; where there is none of that name, nobody tested them."""
+    """That of a row of `paired.tests`; where there is none of that name, of two means that nobody tested."""
     if name in tests.index:
         row = tests.T[name]
         bounds = Interval(*(float(row[f"{metric.name} {part}"]) for part in ("difference", "low", "high")))
+        value, other = float(row[f"{metric.name} value"]), float(row[f"{metric.name} other"])
         told, p = verdict(row, metric), float(row[f"{metric.name} flip p"])
         behind = bounds.excludes(0.0) and is_better(0.0, bounds.value, metric.better)
         seeds, users = int(row["seeds"]), int(row["users"])

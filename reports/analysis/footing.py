@@ -4,30 +4,34 @@ Some seeds are harder than others for every row, so that a row which lacks one, 
 win or lose by that alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from statistics import fmean
+from typing import TypeVar
 
 from .comparison import Comparison
 from .conditions import trains_nothing
+
+Reached = TypeVar("Reached")
 
 BySeed = Mapping[int, float]
 """A row's metric by seed."""
 
 
 def by_seed(comparison: Comparison) -> dict[str, dict[int, float]]:
-    """The primary metric of each row by seed, the mean over its repeats. What trains nothing and ran once is the same
-    on every seed of the comparison.
-    """
+    """The primary metric of each row by seed, the mean over its repeats."""
     cells, name = comparison.cells, comparison.primary.name
     known = cells[(cells["status"] == "ok") & ~cells["costs"] & cells[name].notna()]
     found: dict[str, dict[int, float]] = {}
     for (label, seed), value in known.groupby(["label", "seed"], sort=False)[name].mean().items():  # type: ignore[misc]
         found.setdefault(str(label), {})[int(seed)] = float(value)
-    seeds = sorted({seed for of_row in found.values() for seed in of_row})
-    for label in untrained(comparison) & found.keys():
-        if len(found[label]) == 1:
-            found[label] = dict.fromkeys(seeds, *found[label].values())
-    return found
+    return on_every_seed(comparison, found)
+
+
+def on_every_seed(comparison: Comparison, rows: dict[str, dict[int, Reached]]) -> dict[str, dict[int, Reached]]:
+    """What rows reached by seed, where what trains nothing and ran once has the same on every seed of the others."""
+    seeds = sorted({seed for of_row in rows.values() for seed in of_row})
+    once = {label for label in untrained(comparison) & rows.keys() if len(rows[label]) == 1}
+    return rows | {label: dict.fromkeys(seeds, *rows[label].values()) for label in once}
 
 
 def untrained(comparison: Comparison) -> set[str]:
@@ -65,9 +69,10 @@ def first(rows: Mapping[str, BySeed], better: str) -> tuple[str, str]:
     """
     sign = 1 if better == "more" else -1
 
-    def ahead(one: str, others: Iterable[str]) -> list[tuple[float, str]]:
-        pairs = {other: pair(rows[one], rows[other]) for other in others if other != one}
-        return [(round(sign * (ours - theirs), 12), other) for other, (ours, theirs) in pairs.items()]
+    def leads(one: str) -> dict[str, float]:
+        pairs = {other: pair(rows[one], rows[other]) for other in rows if other != one}
+        return {other: round(sign * (ours - theirs), 12) for other, (ours, theirs) in pairs.items()}
 
-    leader = max(rows, key=lambda label: min(lead for lead, _ in ahead(label, rows)))
-    return leader, min(ahead(leader, rows), key=lambda pair: pair[0])[1]
+    leader = max(rows, key=lambda label: min(leads(label).values()))
+    of_leader = leads(leader)
+    return leader, min(of_leader, key=lambda label: of_leader[label])

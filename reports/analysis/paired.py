@@ -14,7 +14,7 @@ import pandas as pd
 from ...metrics import of_users, to_test
 from . import statistics
 from .comparison import Comparison
-from .footing import untrained
+from .footing import on_every_seed
 from .ranks import kept_ranks
 
 DRAWS = 2000
@@ -39,11 +39,7 @@ def ranks_by_seed(comparison: Comparison, labels: Iterable[str]) -> dict[str, By
         for result in comparison.ok(label):
             if result.ranks is not None and result.record.cell.seed not in found[label]:
                 found[label][result.record.cell.seed] = kept_ranks(result.ranks, result.record)
-    seeds = sorted({seed for of_row in found.values() for seed in of_row})
-    for label in untrained(comparison) & found.keys():
-        if len(found[label]) == 1:
-            found[label] = dict.fromkeys(seeds, *found[label].values())
-    return found
+    return on_every_seed(comparison, found)
 
 
 def user_tests(comparison: Comparison, reference: str) -> pd.DataFrame:
@@ -71,7 +67,8 @@ def within_families(comparison: Comparison) -> Pairs:
 
 
 def tests(comparison: Comparison, pairs: Pairs) -> pd.DataFrame:
-    """Paired tests, one row a pair: of the headline metrics `… difference`, `… low`, `… high`, `… flip p`, `… sign p`.
+    """Paired tests, one row a pair: of the headline metrics `… value` and `… other` (of the two rows),
+    `… difference`, `… low`, `… high`, `… flip p`, `… sign p`.
 
     A user's difference is the mean over the seeds that both have (what trains nothing, such as popularity, is the same
     on every seed). Rows without a seed in common are not tested. `low` and `high`: the 95 % interval, seeds and users
@@ -95,6 +92,8 @@ def tests(comparison: Comparison, pairs: Pairs) -> pd.DataFrame:
             drawn = resampled.differences(metric, [((one, seed), (other, seed)) for seed in seeds])
             bounds = statistics.interval(float(of_each.mean()), drawn)
             rows[name] |= {
+                f"{metric} value": round(float(ours.mean()), 12),
+                f"{metric} other": round(float(theirs.mean()), 12),
                 f"{metric} difference": bounds.value,
                 f"{metric} low": bounds.low,
                 f"{metric} high": bounds.high,

@@ -210,7 +210,7 @@ def ran_beside(comparison: Comparison) -> list[str]:
         trained = [result.record for result in comparison.costs_of(label) if result.record.time.epochs]
         if together := sum(not alone(record) for record in trained):
             rows.append(label if together == len(trained) else f"{label} (in {together} of {len(trained)} cells)")
-    count = "count all the same" if comparison.disturbed else "do not count"
+    count = "count all the same" if comparison.disturbed else "do not count (`bench report --disturbed` counts them)"
     return [f"Run beside other cells (`--jobs`), so that times and energy {count}: {', '.join(rows)}."] if rows else []
 
 

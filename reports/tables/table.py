@@ -142,7 +142,7 @@ def status_with_disturbance(rows: pd.DataFrame) -> pd.Series:
 
 
 def disturbance_notes(rows: pd.DataFrame) -> list[str]:
-    """What the mark behind a time means, and which rows lack epochs, or T itself, because of other work."""
+    """What the mark behind a time means, and which rows lack epochs, or T itself, because other work disturbed them."""
     notes = []
     if rows["marked"].gt(0).any():
         notes.append(
@@ -154,12 +154,6 @@ def disturbance_notes(rows: pd.DataFrame) -> list[str]:
     if lost:
         notes.append(
             f"Epochs that lost more than {LEFT_OUT:.0%} are no part of T, in {', '.join(dict.fromkeys(lost))}; "
-            "`bench report --disturbed` counts them."
-        )
-    beside = [str(label) for label in rows.index[rows["beside"].gt(0)]]
-    if beside:
-        notes.append(
-            f"Cells that ran beside others (`--jobs`) are no part of T, in {', '.join(dict.fromkeys(beside))}; "
             "`bench report --disturbed` counts them."
         )
     if none:

@@ -234,14 +234,13 @@ def test_a_report_says_which_cells_ran_beside_others(make_record: Callable[..., 
     [one] = frame.compare([Result(record) for record in (*records, counted)], disturbed)
     main = main_table(one, CostWeights())
     [line] = [line for line in warnings(one) if "beside" in line]
-    count = "count all the same" if disturbed else "do not count"
+    count = "count all the same" if disturbed else "do not count (`bench report --disturbed` counts them)"
     assert line == (
         f"Run beside other cells (`--jobs`), so that times and energy {count}: lora (in 1 of 2 cells), bitfit."
     )
     notes, status = " ".join(main.notes), main.frame["status"].to_dict()
     assert status["bitfit"] == ("ok" if disturbed else "ok, no T: beside others")
     assert {status[name] for name in ("fft", "lora", "popularity")} == {"ok"}
-    assert ("Cells that ran beside others (`--jobs`) are no part of T, in lora, bitfit;" in notes) != disturbed
     assert ("failed, trains nothing or ran beside others." in notes) != disturbed
     assert "disturbed so much" not in notes and "lost more than" not in notes
 
